@@ -6,6 +6,7 @@ use pool_tls::{
     CertificateProblem, ProfileId, Roots, RustlsConnector, TlsConfigErrorKind, TlsContext,
     TlsErrorKind, TlsVersion,
 };
+use tokio::io::AsyncReadExt;
 
 use crate::support::{Ca, NAME, Server, connect, exchange, failure};
 
@@ -189,6 +190,24 @@ async fn the_server_sees_the_client_certificate_of_the_connector() {
     assert_eq!(server.seen.recv().await.unwrap(), None);
 }
 
+#[tokio::test]
+async fn a_client_certificate_that_the_server_refuses_fails_the_first_read() {
+    let (ca, unknown) = (Ca::named("ours"), Ca::named("unknown"));
+    let server = Server::asking_for_client_certs_of(&ca.leaf(&[NAME]), &ca);
+    let leaf = unknown.leaf(&["client"]);
+    let (cert, key) = (leaf.cert.pem(), leaf.key.serialize_pem());
+    let builder = ca
+        .trusted()
+        .client_cert_pem(cert.as_bytes(), key.as_bytes());
+    let connector = builder.unwrap().build().unwrap();
+
+    let profile = ProfileId::native();
+    let cx = TlsContext::new(NAME, &profile);
+    let mut session = connect(&connector, cx, server.open()).await.unwrap();
+    let error = session.io.read_u8().await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "{error}");
+}
+
 #[test]
 fn debug_output_shows_no_key_and_no_certificate() {
     let ca = Ca::new();
@@ -201,7 +220,8 @@ fn debug_output_shows_no_key_and_no_certificate() {
     assert_eq!(
         format!("{builder:?}"),
         "RustlsConnectorBuilder { roots: None, extra_cas: 1, has_client_certificate: true, \
-         accept_any_certificate: false, tickets_per_server: 8, key_log: false }"
+         accept_any_certificate: false, tickets_per_server: 8, \
+         servers_with_tickets: 1024, key_log: false }"
     );
     let shown = format!("{:?}", builder.build().unwrap());
     let (before, after) = shown.split_once("TlsConfigId(").unwrap();

@@ -5,6 +5,7 @@
     reason = "helpers too: a test that cannot be set up has failed"
 )]
 
+mod broken;
 mod certificates;
 mod failures;
 mod sessions;

@@ -109,6 +109,15 @@ async fn tickets_are_kept_up_to_the_bound_and_each_is_used_once() {
     }
 }
 
+#[tokio::test]
+async fn without_room_for_a_server_no_session_is_resumed() {
+    let ca = Ca::new();
+    let connector = ca.trusted().servers_with_tickets(0).build().unwrap();
+    let server = Server::new(&ca.leaf(&[NAME]));
+    exchange(&connector, &server, "").await;
+    assert!(!handshake(&connector, &server).await);
+}
+
 /// Whether a connection that reads nothing, so that no ticket comes in, was resumed.
 async fn handshake(connector: &RustlsConnector, server: &Server) -> bool {
     let profile = ProfileId::native();

@@ -34,7 +34,9 @@ pub struct RustlsConnector {
     id: TlsConfigId,
     checks_certificates: bool,
     has_client_certificate: bool,
+    /// What all spaces have in common.
     base: ClientConfig,
+    /// `None` resumes no session.
     tickets: Option<Arc<Tickets>>,
     configs: Mutex<Lru<Space, Arc<ClientConfig>>>,
 }
@@ -47,7 +49,7 @@ impl RustlsConnector {
 
     fn new(
         base: ClientConfig,
-        tickets_per_server: usize,
+        tickets: Option<Arc<Tickets>>,
         checks_certificates: bool,
         has_client_certificate: bool,
     ) -> Self {
@@ -56,8 +58,7 @@ impl RustlsConnector {
             checks_certificates,
             has_client_certificate,
             base,
-            tickets: (tickets_per_server > 0)
-                .then(|| Arc::new(Tickets::new(MAX_SERVERS, tickets_per_server))),
+            tickets,
             configs: Mutex::new(Lru::new(MAX_CONFIGS)),
         }
     }
@@ -138,10 +139,6 @@ impl fmt::Debug for RustlsConnector {
 /// Spaces whose configuration is kept ready. One that is dropped costs a few allocations to make again, and no ticket:
 /// those are filed under the space's value.
 const MAX_CONFIGS: usize = 256;
-
-/// Servers remembered per connector, over all spaces. With a certificate chain of 4 KiB and eight tickets of 1 KiB each, that is
-/// about 12 MiB.
-const MAX_SERVERS: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,223 @@
+//! What a user writes for a source: an address or a prefix, and what can be wrong with it.
+
+use std::error::Error;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use crate::cidr::{self, Ipv4Cidr};
+
+/// One `ADDR|CIDR`: an IPv4 or IPv6 address, or an IPv4 prefix.
+///
+/// ```
+/// use pool_localip::SourceSpec;
+///
+/// assert!(matches!("2001:db8::7".parse(), Ok(SourceSpec::Addr(_))));
+/// let error = "127.0.2.0/33".parse::<SourceSpec>().unwrap_err();
+/// assert_eq!(error.to_string(), r#"source "127.0.2.0/33": the prefix length is not a number from 0 to 32"#);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SourceSpec {
+    /// One address.
+    Addr(IpAddr),
+    /// All addresses of an IPv4 prefix.
+    Ipv4(Ipv4Cidr),
+}
+
+impl FromStr for SourceSpec {
+    type Err = SourceError;
+
+    /// Surrounding white space is ignored.
+    fn from_str(input: &str) -> Result<Self, SourceError> {
+        let text = input.trim();
+        let spec = match text.split_once('/') {
+            Some((addr, len)) => cidr::parse(addr, len).map(Self::Ipv4),
+            None => parse_addr(text).map(Self::Addr),
+        };
+        spec.map_err(|problem| SourceError::new(input, problem))
+    }
+}
+
+impl From<IpAddr> for SourceSpec {
+    fn from(addr: IpAddr) -> Self {
+        Self::Addr(addr)
+    }
+}
+
+impl From<Ipv4Cidr> for SourceSpec {
+    fn from(prefix: Ipv4Cidr) -> Self {
+        Self::Ipv4(prefix)
+    }
+}
+
+impl fmt::Display for SourceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Addr(addr) => addr.fmt(f),
+            Self::Ipv4(prefix) => prefix.fmt(f),
+        }
+    }
+}
+
+/// A source that cannot be used as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceError {
+    input: String,
+    problem: SourceProblem,
+}
+
+/// What is wrong with a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceProblem {
+    /// No address at all, or nothing between two commas.
+    Empty,
+    /// Neither an address nor a prefix.
+    NotAnAddress,
+    /// An address with a port.
+    HasPort,
+    /// The length after the slash is not a number from 0 to 32.
+    PrefixLength,
+    /// A prefix without a slash and a length.
+    NoPrefixLength,
+    /// A prefix of IPv6 addresses.
+    Ipv6Prefix,
+    /// A prefix where single addresses are listed.
+    NotSingle,
+    /// `0.0.0.0` or `::`, which means "let the operating system choose".
+    Unspecified,
+    /// A multicast or broadcast address, from which nothing can connect.
+    NotUnicast,
+}
+
+impl SourceError {
+    pub(crate) fn new(input: &str, problem: SourceProblem) -> Self {
+        Self {
+            input: input.to_owned(),
+            problem,
+        }
+    }
+
+    /// The text that was refused.
+    pub fn input(&self) -> &str {
+        &self.input
+    }
+
+    /// What is wrong with it.
+    pub fn problem(&self) -> SourceProblem {
+        self.problem
+    }
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = match self.problem {
+            SourceProblem::Empty => "an address or prefix is missing",
+            SourceProblem::NotAnAddress => {
+                "not an IP address such as 192.0.2.7 or a prefix such as 192.0.2.0/27"
+            }
+            SourceProblem::HasPort => {
+                "a source is an address without a port or brackets; the operating system chooses the port"
+            }
+            SourceProblem::PrefixLength => "the prefix length is not a number from 0 to 32",
+            SourceProblem::NoPrefixLength => "a prefix needs a length, as in 192.0.2.0/27",
+            SourceProblem::Ipv6Prefix => {
+                "IPv6 prefixes are not supported yet; list the addresses one by one"
+            }
+            SourceProblem::NotSingle => "a list takes single addresses, not prefixes",
+            SourceProblem::Unspecified => {
+                "the unspecified address is no source; leave the source out to let the operating system choose"
+            }
+            SourceProblem::NotUnicast => {
+                "nothing can connect from a multicast or broadcast address"
+            }
+        };
+        write!(f, "source {:?}: {problem}", self.input)
+    }
+}
+
+impl Error for SourceError {}
+
+/// Sources separated by commas.
+pub(crate) fn parse_all(input: &str) -> Result<Vec<SourceSpec>, SourceError> {
+    let parse = |part: &str| {
+        part.parse()
+            .map_err(|error: SourceError| match error.problem {
+                // An empty part says nothing about where it is.
+                SourceProblem::Empty => SourceError::new(input, SourceProblem::Empty),
+                _ => error,
+            })
+    };
+    input.split(',').map(parse).collect()
+}
+
+/// Refuses an address that a connection can never be opened from.
+pub(crate) fn check_source(addr: IpAddr) -> Result<IpAddr, SourceProblem> {
+    let broadcast = addr == IpAddr::V4(Ipv4Addr::BROADCAST);
+    if addr.is_unspecified() {
+        Err(SourceProblem::Unspecified)
+    } else if addr.is_multicast() || broadcast {
+        Err(SourceProblem::NotUnicast)
+    } else {
+        Ok(addr)
+    }
+}
+
+fn parse_addr(text: &str) -> Result<IpAddr, SourceProblem> {
+    if text.is_empty() {
+        return Err(SourceProblem::Empty);
+    }
+    if let Ok(addr) = text.parse::<IpAddr>() {
+        return check_source(addr);
+    }
+    let bracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    if text.parse::<SocketAddr>().is_ok()
+        || bracketed.is_some_and(|t| t.parse::<Ipv6Addr>().is_ok())
+    {
+        return Err(SourceProblem::HasPort);
+    }
+    Err(SourceProblem::NotAnAddress)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(text: &str) -> SourceProblem {
+        text.parse::<SourceSpec>().unwrap_err().problem()
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_source_is_named() {
+        use SourceProblem::*;
+        for (text, expected) in [
+            ("", Empty),
+            ("  ", Empty),
+            ("localhost", NotAnAddress),
+            ("127.0.0.1:80", HasPort),
+            ("[::1]:80", HasPort),
+            ("[::1]", HasPort),
+            ("127.0.0.1/", PrefixLength),
+            ("127.0.0.1/33", PrefixLength),
+            ("127.0.0.1/-1", PrefixLength),
+            ("127.0.0.1/+8", PrefixLength),
+            ("127.0.0.1/255.0.0.0", PrefixLength),
+            ("127.0.0/8", NotAnAddress),
+            ("/8", NotAnAddress),
+            ("2001:db8::/32", Ipv6Prefix),
+            ("0.0.0.0", Unspecified),
+            ("::", Unspecified),
+            ("224.0.0.1", NotUnicast),
+            ("ff02::1", NotUnicast),
+            ("255.255.255.255", NotUnicast),
+        ] {
+            assert_eq!(problem(text), expected, "{text:?}");
+            let error = text.parse::<SourceSpec>().unwrap_err();
+            assert!(
+                error.to_string().contains(&format!("{text:?}")),
+                "the message names the input"
+            );
+        }
+    }
+}

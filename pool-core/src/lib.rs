@@ -1,9 +1,20 @@
 //! Placeholder.
+mod clock;
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the pool that dials is not here yet"
+)]
+mod dial;
 mod error;
 mod info;
 mod key;
 pub mod manager;
 
+pub use dial::{
+    Connect, ConnectContext, ConnectError, Connected, LiteralResolver, ParseResolveError,
+    ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
+};
 pub use error::{BoxError, Error, ErrorKind, Phase};
 pub use info::{ConnFacts, ConnId, ConnInfo, Protocol};
 pub use key::{Key, Partition, Protocols, Scheme, SourceClass};

@@ -1,0 +1,311 @@
+//! Opening the byte stream below TLS.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pool_tls::BoxedIo;
+use tokio::net::TcpSocket;
+
+/// Opens a byte stream to an address, from the source address it is told.
+///
+/// # Who calls it, and when
+///
+/// The pool, once per dial, from a task it owns; many calls run side by side, as many as the limits on dials allow.
+/// Permits are taken before the call. TLS, if any, is spoken over the stream afterwards.
+///
+/// A source in the context is an order: connect from exactly that address or fail. Falling back to another one would
+/// show the peer an address that its user did not choose.
+///
+/// # Cancel safety
+///
+/// The pool puts a deadline on every call and drops the future when it passes, or when the pool closes. Dropping it must
+/// close what was opened, at once: the permit and the source address are given back right after.
+#[async_trait]
+pub trait Connect: fmt::Debug + Send + Sync {
+    /// Connects to `cx.target`, from `cx.source` if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Say with [`ConnectError`] whose fault it was: the pool stops using a source or an address for a while by it.
+    async fn connect(&self, cx: ConnectContext<'_>) -> Result<Connected, ConnectError>;
+}
+
+/// Where to connect, and from where.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ConnectContext<'a> {
+    /// The remote address.
+    pub target: SocketAddr,
+    /// The local address to connect from; `None` leaves the choice to the operating system.
+    pub source: Option<IpAddr>,
+    /// The host name or address that `target` belongs to, in lower case, without brackets.
+    pub host: &'a str,
+}
+
+impl<'a> ConnectContext<'a> {
+    /// A connection to `target`, an address of `host`, from any source.
+    pub fn new(target: SocketAddr, host: &'a str) -> Self {
+        Self {
+            target,
+            source: None,
+            host,
+        }
+    }
+
+    /// Sets the local address to connect from.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Option<IpAddr>>) -> Self {
+        self.source = source.into();
+        self
+    }
+}
+
+/// An open stream.
+#[non_exhaustive]
+pub struct Connected {
+    /// The stream. Dropping it closes it.
+    pub io: BoxedIo,
+    /// The local address it really has; `None` if it has none, such as an in-memory pipe. The pool refuses a stream
+    /// whose address is not the source it ordered.
+    pub local: Option<SocketAddr>,
+}
+
+impl Connected {
+    /// A stream with the local address it really has.
+    pub fn new(io: BoxedIo, local: Option<SocketAddr>) -> Self {
+        Self { io, local }
+    }
+}
+
+impl fmt::Debug for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connected")
+            .field("local", &self.local)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a stream could not be opened, and whose fault it was.
+///
+/// An [`io::Error`] converts into [`Failed`](Self::Failed).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The source and the target are of different address families. Both may be fine.
+    FamilyMismatch,
+    /// The source address is not on this machine or may not be used.
+    Unbindable(io::Error),
+    /// No port is free on the source address for this target.
+    NoFreePort(io::Error),
+    /// The connection failed.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FamilyMismatch => "the source and the target are of different address families",
+            Self::Unbindable(_) => "the source address cannot be used",
+            Self::NoFreePort(_) => "no port is free on the source address",
+            Self::Failed(_) => "the connection failed",
+        })
+    }
+}
+
+impl StdError for ConnectError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::FamilyMismatch => None,
+            Self::Unbindable(error) | Self::NoFreePort(error) | Self::Failed(error) => Some(error),
+        }
+    }
+}
+
+/// Opens TCP connections on the runtime of the calling task, without Nagle's delay.
+#[derive(Clone, Debug, Default)]
+pub struct TcpConnector {
+    keepalive: Option<Duration>,
+}
+
+impl TcpConnector {
+    /// Makes the kernel probe a connection that was silent for `idle`. Off by default.
+    ///
+    /// `idle` counts in whole seconds, and is brought into the range from 1 to 32767. Only Linux and Android take
+    /// the time from here; elsewhere it is the system's (two hours as a rule).
+    #[must_use]
+    pub fn keepalive(mut self, idle: Duration) -> Self {
+        self.keepalive = Some(idle);
+        self
+    }
+
+    fn socket(&self, target: SocketAddr) -> io::Result<TcpSocket> {
+        let socket = match target {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_nodelay(true)?;
+        if let Some(idle) = self.keepalive {
+            socket.set_keepalive(true)?;
+            sockopt::keepalive_idle(&socket, idle)?;
+        }
+        Ok(socket)
+    }
+}
+
+#[async_trait]
+impl Connect for TcpConnector {
+    async fn connect(&self, cx: ConnectContext<'_>) -> Result<Connected, ConnectError> {
+        let socket = self.socket(cx.target)?;
+        if let Some(source) = cx.source {
+            bind(&socket, source, cx.target)?;
+        }
+        let stream = socket.connect(cx.target).await.map_err(refine)?;
+        let local = stream.local_addr()?;
+        if local == cx.target {
+            // With nobody listening, a port of the ephemeral range on the same address can meet itself.
+            let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "it met itself");
+            return Err(refused.into());
+        }
+        Ok(Connected::new(Box::new(stream), Some(local)))
+    }
+}
+
+fn bind(socket: &TcpSocket, source: IpAddr, target: SocketAddr) -> Result<(), ConnectError> {
+    if source.is_ipv4() != target.is_ipv4() {
+        return Err(ConnectError::FamilyMismatch);
+    }
+    sockopt::bind_address_no_port(socket);
+    socket
+        .bind(SocketAddr::new(source, 0))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => ConnectError::NoFreePort(error),
+            _ => ConnectError::Unbindable(error),
+        })
+}
+
+/// What a failed `connect` means. The port is chosen there, so that is where a source without a free one shows:
+/// Linux says "address not available", others "address in use".
+fn refine(error: io::Error) -> ConnectError {
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => {
+            ConnectError::NoFreePort(error)
+        }
+        _ => ConnectError::Failed(error),
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod sockopt {
+    use std::io;
+    use std::time::Duration;
+
+    use nix::sys::socket::{setsockopt, sockopt};
+    use tokio::net::TcpSocket;
+
+    /// Leaves the port to `connect`: chosen there, one port serves many targets, chosen by `bind` only one.
+    pub(super) fn bind_address_no_port(socket: &TcpSocket) {
+        if let Err(error) = setsockopt(socket, sockopt::IpBindAddressNoPort, &true) {
+            // Kernels before 4.2 lack it. The connection is the same, there are just fewer ports to have.
+            tracing::debug!(%error, "IP_BIND_ADDRESS_NO_PORT refused");
+        }
+    }
+
+    pub(super) fn keepalive_idle(socket: &TcpSocket, idle: Duration) -> io::Result<()> {
+        // The bounds are the kernel's (`MAX_TCP_KEEPIDLE`).
+        let seconds = idle.as_secs().clamp(1, 32767) as u32;
+        setsockopt(socket, sockopt::TcpKeepIdle, &seconds)?;
+        Ok(())
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod sockopt {
+    use std::io;
+    use std::time::Duration;
+
+    use tokio::net::TcpSocket;
+
+    pub(super) fn bind_address_no_port(_socket: &TcpSocket) {}
+
+    pub(super) fn keepalive_idle(_socket: &TcpSocket, _idle: Duration) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn _assert_dyn_compatible(_: &dyn Connect) {}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Connects to a new listener on `target` from `source`; the address the listener saw, and what came back.
+    async fn meet(target: &str, source: Option<&str>) -> (SocketAddr, Connected) {
+        let listener = TcpListener::bind((target, 0)).await.unwrap();
+        let source = source.map(|ip| ip.parse::<IpAddr>().unwrap());
+        let cx = ConnectContext::new(listener.local_addr().unwrap(), "a.test").with_source(source);
+        let tcp = TcpConnector::default().keepalive(Duration::MAX);
+        let (connected, accepted) = tokio::join!(tcp.connect(cx), listener.accept());
+        (accepted.unwrap().1, connected.unwrap())
+    }
+
+    async fn fail(target: &str, source: &str) -> ConnectError {
+        let cx = ConnectContext::new(target.parse().unwrap(), "a.test");
+        TcpConnector::default()
+            .connect(cx.with_source(source.parse::<IpAddr>().unwrap()))
+            .await
+            .unwrap_err()
+    }
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")] // Elsewhere 127.0.0.1 is the only local address of 127/8.
+    async fn the_peer_sees_the_source_that_was_ordered() {
+        for source in ["127.0.2.1", "127.0.2.77"] {
+            let (seen, connected) = meet("127.0.1.1", Some(source)).await;
+            assert_eq!(seen.ip(), source.parse::<IpAddr>().unwrap());
+            assert_eq!(connected.local, Some(seen));
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_source_the_system_chooses() {
+        let (seen, connected) = meet("127.0.0.1", None).await;
+        assert_eq!(connected.local, Some(seen));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn binding_reserves_no_port() {
+        for (source, target) in [("127.0.2.1", "127.0.1.1:80"), ("::1", "[::1]:80")] {
+            let target = target.parse().unwrap();
+            let socket = TcpConnector::default().socket(target).unwrap();
+            bind(&socket, source.parse().unwrap(), target).unwrap();
+            assert_eq!(socket.local_addr().unwrap().port(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_that_is_not_on_this_machine_is_an_error() {
+        let error = fail("127.0.0.1:9", "203.0.113.9").await;
+        assert!(matches!(error, ConnectError::Unbindable(_)), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn source_and_target_must_be_of_one_family() {
+        for (target, source) in [("127.0.0.1:9", "::1"), ("[::1]:9", "127.0.0.1")] {
+            let error = fail(target, source).await;
+            assert!(matches!(error, ConnectError::FamilyMismatch), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! From a name to a byte stream that is ready for HTTP: look up, connect, shake hands.
+//!
+//! Nothing here pools, retries or chooses: the pool picks an address and leases a source, and gets one negotiated
+//! stream or one error that names the phase and both addresses.
+
+mod alpn;
+mod bound;
+mod connect;
+mod open;
+mod resolve;
+mod static_resolver;
+mod ticket_scope;
+
+pub use connect::{Connect, ConnectContext, ConnectError, Connected, TcpConnector};
+pub(crate) use open::{DialRequest, DialTimes, Opened, blames_target, open};
+pub use resolve::{LiteralResolver, Resolver, SystemResolver};
+pub(crate) use resolve::{bounded_unique, resolve};
+pub use static_resolver::{ParseResolveError, ResolveEntry, StaticResolver};

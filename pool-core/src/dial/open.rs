@@ -1,0 +1,305 @@
+//! One dial: connect, shake hands, know the protocol.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use pool_localip::{Lease, Outcome};
+use pool_tls::{BoxedIo, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession};
+use tokio::time::timeout;
+use tracing::{Instrument, debug, debug_span, field};
+
+use super::alpn;
+use super::bound::Bound;
+use super::connect::{Connect, ConnectContext, ConnectError, Connected};
+use super::ticket_scope::ticket_scope;
+use crate::clock;
+use crate::error::{Error, ErrorKind, Phase};
+use crate::info::{ConnFacts, Protocol};
+use crate::key::{Key, Scheme};
+
+/// What one dial needs besides the source lease and the guard.
+pub(crate) struct DialRequest<'a> {
+    pub(crate) key: &'a Key,
+    /// The remote address, one of the host's.
+    pub(crate) target: SocketAddr,
+    pub(crate) connect: &'a dyn Connect,
+    /// Asked only if the key's scheme is https. Its identity is the key's.
+    pub(crate) tls: &'a dyn TlsConnector,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) handshake_timeout: Duration,
+}
+
+/// A stream ready for HTTP.
+pub(crate) struct Opened {
+    /// Dropping it closes the socket, then drops the lease, then the guard.
+    pub(crate) io: BoxedIo,
+    pub(crate) protocol: Protocol,
+    pub(crate) facts: ConnFacts,
+    pub(crate) times: DialTimes,
+}
+
+/// How long the phases of a dial took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DialTimes {
+    pub(crate) connect: Duration,
+    /// `None` on plain text.
+    pub(crate) handshake: Option<Duration>,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("facts", &self.facts)
+            .field("times", &self.times)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens one connection from the leased address, up to the protocol it speaks.
+///
+/// The lease and then the guard are dropped after the socket has closed: with the stream on success, before this
+/// returns on failure. The lease is told the outcome of the connect, once.
+///
+/// # Errors
+///
+/// A timeout of [`Phase::Connect`] or [`Phase::Handshake`]; [`ErrorKind::Refused`], [`ErrorKind::Connect`],
+/// [`ErrorKind::LocalAddr`] if the source could not be used, [`ErrorKind::Tls`]. All name host, target and source.
+/// [`blames_target`] says whether the target had a part in it.
+///
+/// # Cancel safety
+///
+/// Dropping it closes the socket, then drops the lease, then the guard.
+pub(crate) async fn open<G: Send + 'static>(
+    request: DialRequest<'_>,
+    lease: Lease,
+    guard: G,
+) -> Result<Opened, Error> {
+    // One value that outlives every socket below; its fields drop in order, and so does the pair inside `Bound`.
+    let held = (lease, guard);
+    let leased = held.0.addr();
+    let started = clock::now();
+    let connected = match request.tcp(leased).await {
+        Ok(connected) => connected,
+        Err(Failure { error, outcome }) => {
+            if let Some(outcome) = outcome {
+                held.0.report(outcome);
+            }
+            return Err(error);
+        }
+    };
+    held.0.report(Outcome::Connected);
+    let source = connected.local;
+    let io: BoxedIo = Box::new(Bound::new(connected.io, held));
+    let connected_at = clock::now();
+    let mut times = DialTimes {
+        connect: connected_at.duration_since(started),
+        handshake: None,
+    };
+    let mut facts = ConnFacts {
+        target: request.target,
+        source,
+        leased,
+        protocol: Protocol::Http1,
+        profile: None,
+        resumed: false,
+    };
+    let io = match request.key.scheme() {
+        Scheme::Http => {
+            facts.protocol = request.decide(leased, None)?;
+            io
+        }
+        Scheme::Https => {
+            let session = request.handshake(leased, io).await?;
+            times.handshake = Some(clock::now().duration_since(connected_at));
+            facts.protocol = request.decide(leased, session.alpn.as_deref())?;
+            facts.profile = Some(session.profile);
+            facts.resumed = session.resumed;
+            session.io
+        }
+    };
+    Ok(Opened {
+        io,
+        protocol: facts.protocol,
+        facts,
+        times,
+    })
+}
+
+/// Whether a failed dial says something about the target, rather than about this machine, its configuration or the
+/// chosen source.
+pub(crate) fn blames_target(error: &Error) -> bool {
+    if error.kind() == ErrorKind::LocalAddr {
+        return false;
+    }
+    let Some(cause) = error.source() else {
+        return true;
+    };
+    if let Some(tls) = cause.downcast_ref::<TlsError>() {
+        return !matches!(
+            tls.kind(),
+            TlsErrorKind::Disabled | TlsErrorKind::ServerName | TlsErrorKind::UnknownProfile
+        );
+    }
+    !cause
+        .downcast_ref::<io::Error>()
+        .is_some_and(is_out_of_files)
+}
+
+/// A connect that failed, and what the lease is told about it.
+struct Failure {
+    error: Error,
+    outcome: Option<Outcome>,
+}
+
+impl DialRequest<'_> {
+    async fn tcp(&self, leased: Option<IpAddr>) -> Result<Connected, Failure> {
+        let cx = ConnectContext::new(self.target, self.key.host()).with_source(leased);
+        let span = debug_span!(
+            "connect",
+            peer.addr = %self.target,
+            local.addr = leased.map(field::display),
+        );
+        async {
+            let result = match timeout(self.connect_timeout, self.connect.connect(cx)).await {
+                Ok(Ok(connected)) => self.check_source(leased, connected),
+                Ok(Err(error)) => Err(self.classify(leased, error)),
+                Err(_elapsed) => Err(Failure {
+                    error: self.error(ErrorKind::Timeout(Phase::Connect), leased),
+                    outcome: Some(Outcome::TargetFailed),
+                }),
+            };
+            match &result {
+                Ok(connected) => debug!(
+                    local.addr = connected.local.map(field::display),
+                    "connected"
+                ),
+                Err(failure) => debug!(error = ?failure.error, "connect failed"),
+            }
+            result
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// Whatever connector is at work, a stream never comes from another address than the leased one.
+    fn check_source(
+        &self,
+        leased: Option<IpAddr>,
+        connected: Connected,
+    ) -> Result<Connected, Failure> {
+        match (leased, connected.local) {
+            (Some(leased), Some(local)) if local.ip() != leased => {
+                let detail = format!("the connector used {} instead", local.ip());
+                Err(Failure {
+                    error: self
+                        .error(ErrorKind::LocalAddr, Some(leased))
+                        .with_detail(detail),
+                    outcome: Some(Outcome::Unbindable),
+                })
+            }
+            _ => Ok(connected),
+        }
+    }
+
+    fn classify(&self, leased: Option<IpAddr>, error: ConnectError) -> Failure {
+        let fail = |kind| self.error(kind, leased);
+        let (error, outcome) = match error {
+            ConnectError::FamilyMismatch => {
+                // The allocator chose badly; the address itself may be fine.
+                let detail = ConnectError::FamilyMismatch.to_string();
+                (fail(ErrorKind::LocalAddr).with_detail(detail), None)
+            }
+            ConnectError::Unbindable(io) => {
+                let outcome = match io.kind() {
+                    io::ErrorKind::AddrNotAvailable => Outcome::AddrInUse,
+                    _ => Outcome::Unbindable,
+                };
+                (fail(ErrorKind::LocalAddr).with_source(io), Some(outcome))
+            }
+            ConnectError::NoFreePort(io) => (
+                fail(ErrorKind::LocalAddr)
+                    .with_detail("no free port to this target")
+                    .with_source(io),
+                Some(Outcome::AddrInUse),
+            ),
+            ConnectError::Failed(io) if is_out_of_files(&io) => (
+                fail(ErrorKind::Connect)
+                    .with_detail("too many open files (raise ulimit -n)")
+                    .with_source(io),
+                None,
+            ),
+            ConnectError::Failed(io)
+                if leased.is_some() && io.kind() == io::ErrorKind::InvalidInput =>
+            {
+                // What Linux says to a loopback source that is to reach another network.
+                let detail = "it cannot reach this target";
+                let error = fail(ErrorKind::LocalAddr).with_detail(detail);
+                (error.with_source(io), None)
+            }
+            ConnectError::Failed(io) => {
+                let kind = match io.kind() {
+                    io::ErrorKind::ConnectionRefused => ErrorKind::Refused,
+                    _ => ErrorKind::Connect,
+                };
+                let error = fail(kind).with_source(io);
+                (error, Some(Outcome::TargetFailed))
+            }
+        };
+        Failure { error, outcome }
+    }
+
+    async fn handshake(&self, leased: Option<IpAddr>, io: BoxedIo) -> Result<TlsSession, Error> {
+        let fail = |kind| self.error(kind, leased);
+        let scope = ticket_scope(self.key);
+        let cx = TlsContext::new(self.key.host(), self.key.profile_id())
+            .with_alpn(alpn::offer(self.key.allowed_protocols()))
+            .with_scope(&scope);
+        let span = debug_span!(
+            "handshake",
+            peer.addr = %self.target,
+            local.addr = leased.map(field::display),
+        );
+        async {
+            let result = match timeout(self.handshake_timeout, self.tls.connect(&cx, io)).await {
+                Ok(Ok(session)) => Ok(session),
+                Ok(Err(error)) => Err(fail(ErrorKind::Tls).with_source(error)),
+                Err(_elapsed) => Err(fail(ErrorKind::Timeout(Phase::Handshake))),
+            };
+            match &result {
+                Ok(session) => debug!(resumed = session.resumed, "shook hands"),
+                Err(error) => debug!(?error, "handshake failed"),
+            }
+            result
+        }
+        .instrument(span)
+        .await
+    }
+
+    fn decide(&self, leased: Option<IpAddr>, chosen: Option<&[u8]>) -> Result<Protocol, Error> {
+        alpn::decide(self.key.scheme(), self.key.allowed_protocols(), chosen)
+            .map_err(|problem| self.error(ErrorKind::Tls, leased).with_detail(problem))
+    }
+
+    fn error(&self, kind: ErrorKind, leased: Option<IpAddr>) -> Error {
+        let error = Error::new(kind)
+            .with_host(self.key.host())
+            .with_target(self.target);
+        match leased {
+            Some(leased) => error.with_local(leased),
+            None => error,
+        }
+    }
+}
+
+/// `EMFILE` and `ENFILE`, which have these numbers on every Unix.
+fn is_out_of_files(error: &io::Error) -> bool {
+    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
+}
+
+#[cfg(test)]
+mod fakes;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! The trait that chooses the local address of a connection, and what it is told about the dial.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use crate::{Exhausted, Lease};
+
+/// Chooses the local address that a connection is opened from.
+///
+/// An allocator owns every limit that belongs to a source address: a pool does not count connections per source itself.
+/// It is shared by all dials of a pool, so both methods may run on many threads at once.
+///
+/// An implementation can be checked with [`conformance::allocator`](crate::conformance::allocator).
+pub trait LocalAddrAllocator: fmt::Debug + Send + Sync {
+    /// Leases a local address for one connection to `cx.target`.
+    ///
+    /// **Who calls, when, how often.** The pool, once per dial attempt, right before the socket is bound; never for a
+    /// request that reuses a connection. A warm-up asks once per cell of its plan, with [`AllocContext::want`] set.
+    ///
+    /// **Thread.** Any thread of the runtime that dials, with no lock of the pool held.
+    ///
+    /// **Blocking.** Do not: no lookup, no system call that may wait, no wait for an address to become free. While this
+    /// method blocks, so does every task of the calling thread. Return [`Exhausted`] instead.
+    ///
+    /// **Panics** are contained and fail that one dial. A lock of your own that the panic poisons is yours to mend.
+    ///
+    /// **Lies.** The address is bound as it is, and nothing else is tried in its place. One that this machine does not
+    /// have, or of the other family than `cx.target`, fails the dial. An address other than `cx.want` would mix the
+    /// traffic of two identities; the pool compares and refuses it. A lease that never ends its accounting when dropped
+    /// makes the allocator run dry.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`] when no address can be leased now. The dial waits for the next lease of this allocator to be
+    /// dropped, or for [`Exhausted::retry_at`] if that is earlier; reasons that waiting cannot mend fail it at once (see
+    /// [`Exhausted::is_temporary`]). A target whose family has no source is
+    /// [`FamilyMismatch`](crate::ExhaustedReason::FamilyMismatch), never a lease of another address.
+    fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted>;
+
+    /// The addresses that a warm-up may plan with, distinct, in order of preference, of both families.
+    ///
+    /// **Who calls, when, how often.** A warm-up, once per plan, and snapshots; never a request. It is called on any
+    /// thread without a lock of the pool held, and must not block. A panic fails the plan.
+    ///
+    /// Empty where the set is unknown or unbounded: the plan then has one column, "whatever comes". At most
+    /// [`MAX_SOURCES`]; a larger set names its first ones.
+    ///
+    /// **Lies.** Each address named here is asked for through [`AllocContext::want`]; one that is then refused as not
+    /// belonging to the set makes the plan fail in that column for good.
+    fn sources(&self) -> Vec<IpAddr>;
+}
+
+/// The most addresses that [`LocalAddrAllocator::sources`] may name.
+///
+/// A matrix of this many columns is beyond the ports and files of one process; the bound keeps a `/8` from being
+/// enumerated.
+pub const MAX_SOURCES: usize = 4096;
+
+/// What an allocator is told about the dial it chooses for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AllocContext<'a> {
+    /// The remote address to be dialled. The lease must be of its family; an IPv4-mapped IPv6 address counts as IPv6.
+    pub target: SocketAddr,
+    /// The host name of the request, without port; empty where none is known.
+    pub host: &'a str,
+    /// The named set of sources to choose from; `None` for any.
+    pub class: Option<&'a str>,
+    /// Exactly this address, or an error.
+    pub want: Option<IpAddr>,
+    /// How many times this dial has been tried before: 0 on the first try.
+    pub attempt: u32,
+    /// The time of the call. It may lie before the `now` of another thread's call.
+    pub now: Instant,
+}
+
+impl<'a> AllocContext<'a> {
+    /// The first try of a dial to `target`, from any source, for no host in particular.
+    pub fn new(target: SocketAddr, now: Instant) -> Self {
+        Self {
+            target,
+            host: "",
+            class: None,
+            want: None,
+            attempt: 0,
+            now,
+        }
+    }
+
+    /// Sets the host name.
+    #[must_use]
+    pub fn with_host(mut self, host: &'a str) -> Self {
+        self.host = host;
+        self
+    }
+
+    /// Sets the named set; `None` asks for any source.
+    #[must_use]
+    pub fn with_class(mut self, class: impl Into<Option<&'a str>>) -> Self {
+        self.class = class.into();
+        self
+    }
+
+    /// Asks for exactly this address; `None` leaves the choice to the allocator.
+    #[must_use]
+    pub fn with_want(mut self, want: impl Into<Option<IpAddr>>) -> Self {
+        self.want = want.into();
+        self
+    }
+
+    /// Sets how many tries came before.
+    #[must_use]
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// The error for a target that no source of the right family exists for, if `addr` is not of its family.
+    pub(crate) fn check_family(&self, addr: IpAddr) -> Result<(), Exhausted> {
+        if addr.is_ipv4() == self.target.is_ipv4() {
+            Ok(())
+        } else {
+            Err(Exhausted::family_mismatch(self.target))
+        }
+    }
+}
+
+fn _assert_dyn_compatible(_: &dyn LocalAddrAllocator) {}

@@ -1,0 +1,107 @@
+//! An explicit list of addresses.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::options::{MAX_PER_ADDR, Options};
+use crate::{
+    AddrSet, AllocContext, Exhausted, Lease, LocalAddrAllocator, OptionDoc, OptionsError,
+    SourceError, SourceSpec,
+};
+
+/// The addresses of a list, round robin, in its order; duplicates count once.
+///
+/// Accounting, families and limits are those of [`AddrSet`].
+#[derive(Debug)]
+pub struct AddrList {
+    set: AddrSet,
+}
+
+impl AddrList {
+    /// The name in a configuration.
+    pub const NAME: &'static str = "list";
+
+    /// The options that [`from_options`](Self::from_options) knows.
+    pub const OPTIONS: &'static [OptionDoc] = &[
+        OptionDoc {
+            key: "addresses",
+            meaning: "IPv4 and IPv6 addresses, separated by commas",
+            default: None,
+        },
+        MAX_PER_ADDR,
+    ];
+
+    /// The list of these addresses.
+    ///
+    /// # Errors
+    ///
+    /// As [`AddrSet::new`]: an empty list, or an address that cannot be a source.
+    pub fn new(addrs: impl IntoIterator<Item = IpAddr>) -> Result<Self, SourceError> {
+        AddrSet::new(addrs).map(|set| Self { set })
+    }
+
+    /// Makes the list that a configuration describes.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionsError`] names the option that is missing, unknown or has an unusable value.
+    pub fn from_options(options: &BTreeMap<String, String>) -> Result<Self, OptionsError> {
+        let options = Options::new(options, Self::OPTIONS)?;
+        let list: Self = options.required("addresses")?;
+        Ok(match options.max_per_addr()? {
+            Some(connections) => list.max_per_addr(connections),
+            None => list,
+        })
+    }
+
+    /// Connections at a time per address; see [`AddrSet::max_per_addr`].
+    ///
+    /// # Panics
+    ///
+    /// If `connections` is zero.
+    #[must_use]
+    pub fn max_per_addr(self, connections: usize) -> Self {
+        Self {
+            set: self.set.max_per_addr(connections),
+        }
+    }
+
+    /// The addresses as a set, for its counters.
+    pub fn as_set(&self) -> &AddrSet {
+        &self.set
+    }
+
+    /// The leases that are held, over all addresses.
+    pub fn in_use(&self) -> usize {
+        self.set.in_use()
+    }
+}
+
+/// Addresses separated by commas.
+impl FromStr for AddrList {
+    type Err = SourceError;
+
+    fn from_str(input: &str) -> Result<Self, SourceError> {
+        let mut addrs = Vec::new();
+        for text in input.split(',') {
+            match text.parse()? {
+                SourceSpec::Addr(addr) => addrs.push(addr),
+                SourceSpec::Ipv4(_) => {
+                    return Err(SourceError::new(text, crate::SourceProblem::NotAnAddress));
+                }
+            }
+        }
+        Self::new(addrs)
+    }
+}
+
+impl LocalAddrAllocator for AddrList {
+    fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {
+        self.set.allocate(cx)
+    }
+
+    fn sources(&self) -> Vec<IpAddr> {
+        self.set.sources()
+    }
+}

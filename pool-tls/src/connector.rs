@@ -1,6 +1,163 @@
 //! The seam between a pool and a TLS implementation.
 
+use std::fmt;
+
+use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{ProfileId, TlsConfigId, TlsError, TlsErrorKind};
+
+/// Turns a byte stream into a TLS session.
+///
+/// One connector is one TLS configuration: roots, verifier, client certificate. A pool keeps connectors as
+/// `Arc<dyn TlsConnector>` and calls [`connect`](Self::connect) once per new connection, from the task that dials it, many
+/// at a time. [`conformance::connector`](crate::conformance::connector) checks an implementation against what is promised
+/// here.
+#[async_trait]
+pub trait TlsConnector: fmt::Debug + Send + Sync {
+    /// The identity of this configuration, the same for as long as the connector lives.
+    ///
+    /// Called whenever a pool builds a key. Two connectors must not share an identity: connections made by one would be
+    /// handed to requests that asked for the other.
+    fn config_id(&self) -> TlsConfigId;
+
+    /// The fingerprint profiles that this connector can really send.
+    ///
+    /// Called when a pool is configured, to refuse a profile that no connection could be opened with.
+    fn profiles(&self) -> Vec<ProfileId>;
+
+    /// Runs a handshake over `io`, which must be connected already.
+    ///
+    /// The connector checks the peer's certificate against `cx.server_name`. It sends the hello of `cx.profile` or none at
+    /// all: to answer with another one would give away what the profile was chosen to hide. It sets no time limit; the
+    /// caller does.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsErrorKind`] says which. [`UnknownProfile`](TlsErrorKind::UnknownProfile) and
+    /// [`ServerName`](TlsErrorKind::ServerName) come before the first byte is sent. `io` is closed on every error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `io`, which closes the connection. A session ticket that the handshake had taken is spent;
+    /// nothing else is lost.
+    async fn connect(&self, cx: &TlsContext<'_>, io: BoxedIo) -> Result<TlsSession, TlsError>;
+}
+
+/// What a handshake is for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TlsContext<'a> {
+    /// A DNS name, or an IP address without brackets. The certificate must be valid for it; a name is also sent as SNI.
+    pub server_name: &'a str,
+    /// The application protocols to offer, in order of preference, such as `h2` and `http/1.1`. Empty offers none.
+    pub alpn: &'a [&'a [u8]],
+    /// The fingerprint to send.
+    pub profile: &'a ProfileId,
+    /// Who may resume whose sessions: tickets are cached per server name, connector, `alpn`, `profile` and this.
+    ///
+    /// A ticket lets the server recognise who comes back. So the caller puts in here what must not be linked, such as its
+    /// partition and its class of source addresses.
+    pub scope: &'a str,
+}
+
+impl<'a> TlsContext<'a> {
+    /// A handshake with `server_name`, without ALPN, in the empty scope.
+    pub fn new(server_name: &'a str, profile: &'a ProfileId) -> Self {
+        Self {
+            server_name,
+            alpn: &[],
+            profile,
+            scope: "",
+        }
+    }
+
+    /// Offers these application protocols.
+    #[must_use]
+    pub fn with_alpn(mut self, alpn: &'a [&'a [u8]]) -> Self {
+        self.alpn = alpn;
+        self
+    }
+
+    /// Shares session tickets only within `scope`.
+    #[must_use]
+    pub fn with_scope(mut self, scope: &'a str) -> Self {
+        self.scope = scope;
+        self
+    }
+}
+
+/// A finished handshake.
+#[non_exhaustive]
+pub struct TlsSession {
+    /// The plain text side. Dropping it closes the connection; shutting it down sends `close_notify` first.
+    pub io: BoxedIo,
+    /// The application protocol that the server chose, `None` if it chose none of those offered.
+    pub alpn: Option<Vec<u8>>,
+    /// Whether an earlier session was resumed, which saves the certificate exchange.
+    pub resumed: bool,
+    /// The negotiated version.
+    pub version: TlsVersion,
+    /// The fingerprint that was sent: always the one asked for.
+    pub profile: ProfileId,
+}
+
+impl TlsSession {
+    /// A session that was not resumed and agreed on no application protocol.
+    pub fn new(io: BoxedIo, version: TlsVersion, profile: ProfileId) -> Self {
+        Self {
+            io,
+            alpn: None,
+            resumed: false,
+            version,
+            profile,
+        }
+    }
+
+    /// Sets the application protocol that the server chose.
+    #[must_use]
+    pub fn with_alpn(mut self, alpn: Option<Vec<u8>>) -> Self {
+        self.alpn = alpn;
+        self
+    }
+
+    /// Sets whether an earlier session was resumed.
+    #[must_use]
+    pub fn with_resumed(mut self, resumed: bool) -> Self {
+        self.resumed = resumed;
+        self
+    }
+}
+
+impl fmt::Debug for TlsSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSession")
+            .field("alpn", &self.alpn.as_deref().map(<[u8]>::escape_ascii))
+            .field("resumed", &self.resumed)
+            .field("version", &self.version)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// TLS 1.2, RFC 5246.
+    Tls12,
+    /// TLS 1.3, RFC 8446.
+    Tls13,
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls12 => "TLS 1.2",
+            Self::Tls13 => "TLS 1.3",
+        })
+    }
+}
 
 /// A byte stream that TLS can run over, and that comes out of it.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -9,3 +166,41 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> Io for T {}
 
 /// A boxed [`Io`].
 pub type BoxedIo = Box<dyn Io>;
+
+/// The null connector: it can send no profile and refuses every handshake with [`TlsErrorKind::Disabled`].
+///
+/// For a build without a backend, where `http://` still works.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoTls;
+
+#[async_trait]
+impl TlsConnector for NoTls {
+    fn config_id(&self) -> TlsConfigId {
+        TlsConfigId::default()
+    }
+
+    fn profiles(&self) -> Vec<ProfileId> {
+        Vec::new()
+    }
+
+    async fn connect(&self, _cx: &TlsContext<'_>, _io: BoxedIo) -> Result<TlsSession, TlsError> {
+        Err(TlsError::new(TlsErrorKind::Disabled))
+    }
+}
+
+fn _assert_dyn_compatible(_: &dyn TlsConnector) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_backend_every_handshake_is_refused_with_the_reason() {
+        let (ours, _theirs) = tokio::io::duplex(64);
+        let profile = ProfileId::native();
+        let cx = TlsContext::new("example.com", &profile);
+        let error = NoTls.connect(&cx, Box::new(ours)).await.unwrap_err();
+        assert_eq!(error.kind(), TlsErrorKind::Disabled);
+        assert_eq!(error.to_string(), "no TLS connector is configured");
+    }
+}

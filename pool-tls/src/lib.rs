@@ -1,7 +1,22 @@
-//! Placeholder.
+#![cfg_attr(feature = "rustls", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "rustls"),
+    doc = "TLS connectors and fingerprint selection for outbound connections."
+)]
+#![forbid(unsafe_code)]
 
+mod backend;
+pub mod conformance;
 mod connector;
+mod error;
 mod id;
+mod source;
 
-pub use connector::{BoxedIo, Io};
+#[cfg(feature = "rustls")]
+pub use backend::rustls::{
+    Roots, RustlsConnector, RustlsConnectorBuilder, TlsConfigError, TlsConfigErrorKind,
+};
+pub use connector::{BoxedIo, Io, NoTls, TlsConnector, TlsContext, TlsSession, TlsVersion};
+pub use error::{CertificateProblem, TlsError, TlsErrorKind};
 pub use id::{ProfileId, TlsConfigId};
+pub use source::{FingerprintContext, FingerprintSource, Fixed, Native};

@@ -1,0 +1,79 @@
+//! Connectors that break a promise, each of which the conformance check must find.
+
+use async_trait::async_trait;
+use pool_tls::{
+    BoxedIo, NoTls, ProfileId, RustlsConnector, TlsConfigId, TlsConnector, TlsContext, TlsError,
+    TlsSession, conformance,
+};
+
+use crate::support::{Ca, NAME, Server};
+
+#[tokio::test]
+#[should_panic(expected = "has an identity")]
+async fn a_connector_without_an_identity_does_not_conform() {
+    conformance::connector(&NoTls, NAME, &|| {
+        unreachable!("there is nothing to connect")
+    })
+    .await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "as `conformance: no such profile`")]
+async fn a_connector_that_sends_another_hello_does_not_conform() {
+    check(Break::Profile).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "another scope was resumed")]
+async fn a_connector_that_shares_tickets_does_not_conform() {
+    check(Break::Scope).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "none offered")]
+async fn a_connector_that_invents_a_protocol_does_not_conform() {
+    check(Break::Alpn).await;
+}
+
+async fn check(broken: Break) {
+    let ca = Ca::new();
+    let inner = ca.trusted().build().unwrap();
+    let server = Server::new(&ca.leaf(&[NAME])).alpn(&[b"http/1.1"]);
+    let open = || -> BoxedIo { server.open() };
+    conformance::connector(&Broken { inner, broken }, NAME, &open).await;
+}
+
+#[derive(Debug)]
+enum Break {
+    Profile,
+    Scope,
+    Alpn,
+}
+
+#[derive(Debug)]
+struct Broken {
+    inner: RustlsConnector,
+    broken: Break,
+}
+
+#[async_trait]
+impl TlsConnector for Broken {
+    fn config_id(&self) -> TlsConfigId {
+        self.inner.config_id()
+    }
+
+    fn profiles(&self) -> Vec<ProfileId> {
+        self.inner.profiles()
+    }
+
+    async fn connect(&self, cx: &TlsContext<'_>, io: BoxedIo) -> Result<TlsSession, TlsError> {
+        let native = ProfileId::native();
+        let mut cx = *cx;
+        match self.broken {
+            Break::Profile => cx.profile = &native,
+            Break::Scope => cx.scope = "",
+            Break::Alpn => cx.alpn = &[b"http/1.1"],
+        }
+        self.inner.connect(&cx, io).await
+    }
+}

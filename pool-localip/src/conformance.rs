@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::{
     AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator, MAX_SOURCES, Outcome,
 };
 
-/// Checks an allocator that nobody else uses meanwhile, and leaves it without leases.
+/// Checks an allocator that nobody else uses meanwhile, and drops every lease it took.
 ///
 /// Nothing is bound and nobody is dialled; `target` is what the leases are asked for, so call it once per family that
 /// the allocator has. Time is made up: the checks move `now` a day ahead between rounds, so that what rests has rested.
@@ -34,10 +34,14 @@ pub fn allocator(a: &dyn LocalAddrAllocator, target: SocketAddr) {
     )]
     let now = Instant::now();
     let mut check = Check { a, target, now };
-    check.extremes();
+    let capacity = check.capacity();
     check.sources();
     check.wants();
-    check.capacity();
+    check.extremes();
+    let after = check.fill().len();
+    check.expect_capacity(after, capacity, "after wanted leases and odd contexts");
+    // Last, because an allocator may rightly remember a time far ahead.
+    check.far_times();
 }
 
 struct Check<'a> {
@@ -51,7 +55,6 @@ impl Check<'_> {
     fn extremes(&self) {
         let long = "h".repeat(64 * 1024);
         let other = other_family(self.target);
-        let far = Duration::from_secs(100 * 365 * 24 * 60 * 60);
         let plain = self.cx();
         let mut contexts = vec![
             plain,
@@ -71,16 +74,17 @@ impl Check<'_> {
                 }
             }
         }
-        // Forwards and then back again: threads read the clock in any order.
-        for now in [self.now.checked_add(far), self.now.checked_sub(far)] {
-            contexts.push(AllocContext {
-                now: now.unwrap_or(self.now),
-                ..plain
-            });
-        }
-        contexts.push(plain);
         for cx in contexts {
             drop(self.ask(&cx));
+        }
+    }
+
+    /// Forwards and back again: threads read the clock in any order.
+    fn far_times(&self) {
+        let far = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+        let (later, earlier) = (self.now.checked_add(far), self.now.checked_sub(far));
+        for now in [later, earlier, Some(self.now)].into_iter().flatten() {
+            drop(self.ask(&AllocContext { now, ..self.cx() }));
         }
     }
 
@@ -122,11 +126,11 @@ impl Check<'_> {
     }
 
     /// What is taken comes back, no more and no less.
-    fn capacity(&mut self) {
+    fn capacity(&mut self) -> usize {
         let mut leases = self.fill();
         let capacity = leases.len();
         if capacity == 0 {
-            return;
+            return 0;
         }
         if capacity < HOLD {
             drop(leases.swap_remove(capacity / 2));
@@ -140,7 +144,9 @@ impl Check<'_> {
             }
         }
         // A transport may be dropped on any thread.
-        thread::scope(|scope| scope.spawn(move || drop(leases)).join().is_ok());
+        thread::scope(|scope| {
+            scope.spawn(move || drop(leases));
+        });
         let again = self.fill();
         self.expect_capacity(again.len(), capacity, "after all leases were dropped");
 
@@ -163,16 +169,16 @@ impl Check<'_> {
         }
         let this = &*self;
         thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..CHURN / 16 {
-                        drop(this.a.allocate(&this.cx()));
-                    }
-                });
+            let churn = || (0..CHURN / 16).for_each(|_| drop(this.ask(&this.cx())));
+            let threads = [(); 4].map(|()| scope.spawn(churn));
+            for thread in threads {
+                // The message of the first thread that found something.
+                thread.join().unwrap_or_else(|found| resume_unwind(found));
             }
         });
         let again = self.fill();
         self.expect_capacity(again.len(), capacity, "after four threads used it at once");
+        capacity
     }
 
     /// Leases until one is refused or [`HOLD`] are held.
@@ -208,52 +214,54 @@ impl Check<'_> {
 
     /// One allocation, with everything checked that holds for any.
     fn ask(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {
-        let short = Short(cx);
         let answer = catch_unwind(AssertUnwindSafe(|| self.a.allocate(cx)))
-            .unwrap_or_else(|_| panic!("{:?} panicked on {short:?}", self.a));
+            .unwrap_or_else(|_| self.broken(cx, "panicked"));
         match &answer {
-            Ok(lease) => {
-                let addr = lease.addr();
-                if let Some(want) = cx.want {
-                    assert_eq!(
-                        addr,
-                        Some(want),
-                        "{:?} replaced the wanted address on {short:?}",
-                        self.a
-                    );
-                }
-                if let Some(addr) = addr {
-                    assert_eq!(
-                        addr.is_ipv4(),
-                        cx.target.is_ipv4(),
-                        "{:?} leased {addr}, which is not of the target's family, on {short:?}",
-                        self.a
-                    );
-                    assert!(
-                        !addr.is_unspecified(),
-                        "{:?} leased the unspecified address on {short:?}; a lease without address says that the operating \
-                         system chooses",
-                        self.a
-                    );
-                }
-            }
-            Err(refusal) => {
-                assert!(
-                    refusal.retry_at.is_none_or(|at| at > cx.now),
-                    "{:?} refuses with a retry_at that is not after now on {short:?}: the dial would spin",
-                    self.a
-                );
-                if let ExhaustedReason::NotAllocated(addr) = refusal.reason {
-                    assert_eq!(
-                        Some(addr),
-                        cx.want,
-                        "{:?} refuses an address that was not wanted, on {short:?}",
-                        self.a
-                    );
-                }
-            }
+            Ok(lease) => self.check_lease(cx, lease),
+            Err(refusal) => self.check_refusal(cx, refusal),
         }
         answer
+    }
+
+    fn check_lease(&self, cx: &AllocContext<'_>, lease: &Lease) {
+        let addr = lease.addr();
+        if cx.want.is_some() && addr != cx.want {
+            self.broken(cx, &format!("replaced the wanted address by {addr:?}"));
+        }
+        let Some(addr) = addr else { return };
+        if addr.is_ipv4() != cx.target.is_ipv4() {
+            self.broken(cx, &format!("leased {addr}, not of the target's family,"));
+        }
+        if addr.is_unspecified() {
+            self.broken(cx, "leased the unspecified address instead of none");
+        }
+    }
+
+    fn check_refusal(&self, cx: &AllocContext<'_>, refusal: &Exhausted) {
+        if refusal.retry_at.is_some_and(|at| at <= cx.now) {
+            self.broken(
+                cx,
+                "gave a retry_at that is not after now, so that the dial would spin,",
+            );
+        }
+        if let ExhaustedReason::NotAllocated(addr) = refusal.reason
+            && cx.want != Some(addr)
+        {
+            self.broken(cx, &format!("refused {addr}, which was not wanted,"));
+        }
+    }
+
+    fn broken(&self, cx: &AllocContext<'_>, how: &str) -> ! {
+        let cut = |text: &str| text.chars().take(32).collect::<String>();
+        panic!(
+            "{:?} {how} on target {}, host {:?}, class {:?}, want {:?}, attempt {}",
+            self.a,
+            cx.target,
+            cut(cx.host),
+            cx.class.map(cut),
+            cx.want,
+            cx.attempt
+        )
     }
 
     fn listed(&self) -> Vec<IpAddr> {
@@ -268,29 +276,6 @@ impl Check<'_> {
     fn a_day_later(&mut self) {
         let day = Duration::from_secs(24 * 60 * 60);
         self.now = self.now.checked_add(day).expect("the clock has days left");
-    }
-}
-
-/// A context for messages, without kilobytes of host name.
-struct Short<'a>(&'a AllocContext<'a>);
-
-impl std::fmt::Debug for Short<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let AllocContext {
-            target,
-            host,
-            class,
-            want,
-            attempt,
-            ..
-        } = *self.0;
-        let cut = |text: &str| text.chars().take(32).collect::<String>();
-        write!(f, "target {target}, host {:?}, ", cut(host))?;
-        write!(
-            f,
-            "class {:?}, want {want:?}, attempt {attempt}",
-            class.map(cut)
-        )
     }
 }
 

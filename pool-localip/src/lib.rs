@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod allocator;
+mod cidr;
 pub mod conformance;
 mod exhausted;
 mod intervals;
@@ -16,6 +17,7 @@ mod space;
 mod spec;
 
 pub use allocator::{AllocContext, LocalAddrAllocator, MAX_SOURCES};
+pub use cidr::Ipv4Cidr;
 pub use exhausted::{Exhausted, ExhaustedReason};
 pub use lease::{Lease, Outcome, Released};
 pub use list::AddrList;
@@ -23,4 +25,4 @@ pub use options::{OptionDoc, OptionsError};
 pub use os_assigned::OsAssigned;
 pub use prefix::Ipv4Prefix;
 pub use set::AddrSet;
-pub use spec::{Ipv4Cidr, SourceError, SourceProblem, SourceSpec};
+pub use spec::{SourceError, SourceProblem, SourceSpec};

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::options::{MAX_PER_ADDR, Options};
+use crate::spec::parse_all;
 use crate::{
     AddrSet, AllocContext, Exhausted, Lease, LocalAddrAllocator, OptionDoc, OptionsError,
-    SourceError, SourceSpec,
+    SourceError, SourceProblem, SourceSpec,
 };
 
 /// The addresses of a list, round robin, in its order; duplicates count once.
@@ -83,15 +84,17 @@ impl FromStr for AddrList {
     type Err = SourceError;
 
     fn from_str(input: &str) -> Result<Self, SourceError> {
-        let mut addrs = Vec::new();
-        for text in input.split(',') {
-            match text.parse()? {
-                SourceSpec::Addr(addr) => addrs.push(addr),
-                SourceSpec::Ipv4(_) => {
-                    return Err(SourceError::new(text, crate::SourceProblem::NotAnAddress));
-                }
-            }
-        }
+        let single = |spec| match spec {
+            SourceSpec::Addr(addr) => Ok(addr),
+            SourceSpec::Ipv4(prefix) => Err(SourceError::new(
+                &prefix.to_string(),
+                SourceProblem::NotSingle,
+            )),
+        };
+        let addrs: Vec<IpAddr> = parse_all(input)?
+            .into_iter()
+            .map(single)
+            .collect::<Result<_, _>>()?;
         Self::new(addrs)
     }
 }

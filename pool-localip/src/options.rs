@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{OsAssigned, SourceError};
+use crate::SourceError;
 
 /// What a listing says about one option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,23 +81,6 @@ impl Error for OptionsError {
             Self::Source { source, .. } => Some(source),
             _ => None,
         }
-    }
-}
-
-impl OsAssigned {
-    /// The name in a configuration.
-    pub const NAME: &'static str = "os";
-
-    /// The options that [`from_options`](Self::from_options) knows: none.
-    pub const OPTIONS: &'static [OptionDoc] = &[];
-
-    /// Makes the allocator that a configuration describes.
-    ///
-    /// # Errors
-    ///
-    /// [`OptionsError::Unknown`] for any option.
-    pub fn from_options(options: &BTreeMap<String, String>) -> Result<Self, OptionsError> {
-        Options::new(options, Self::OPTIONS).map(|_| Self)
     }
 }
 

@@ -1,8 +1,12 @@
 //! The null allocator: the operating system chooses.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::{AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator};
+use crate::options::Options;
+use crate::{
+    AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator, OptionDoc, OptionsError,
+};
 
 /// Leaves the local address to the operating system; the null allocator.
 ///
@@ -10,6 +14,23 @@ use crate::{AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator}
 /// found out by binding it. There are no limits, so nothing is counted, and no sets, so every class is unknown.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsAssigned;
+
+impl OsAssigned {
+    /// The name in a configuration.
+    pub const NAME: &'static str = "os";
+
+    /// The options that [`from_options`](Self::from_options) knows: none.
+    pub const OPTIONS: &'static [OptionDoc] = &[];
+
+    /// Makes the allocator that a configuration describes.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionsError::Unknown`] for any option.
+    pub fn from_options(options: &BTreeMap<String, String>) -> Result<Self, OptionsError> {
+        Options::new(options, Self::OPTIONS).map(|_| Self)
+    }
+}
 
 impl LocalAddrAllocator for OsAssigned {
     fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {

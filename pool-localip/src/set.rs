@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::occupancy::Occupancy;
 use crate::space::Space;
-use crate::spec::check_source;
+use crate::spec::{check_source, parse_all};
 use crate::{
     AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator, MAX_SOURCES, SourceError,
     SourceProblem, SourceSpec,
@@ -141,8 +141,7 @@ impl FromStr for AddrSet {
     type Err = SourceError;
 
     fn from_str(input: &str) -> Result<Self, SourceError> {
-        let specs: Vec<SourceSpec> = input.split(',').map(str::parse).collect::<Result<_, _>>()?;
-        Self::new(specs)
+        Self::new(parse_all(input)?)
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use crate::cidr::{self, Ipv4Cidr};
+
 /// One `ADDR|CIDR`: an IPv4 or IPv6 address, or an IPv4 prefix.
 ///
 /// ```
@@ -30,7 +32,7 @@ impl FromStr for SourceSpec {
     fn from_str(input: &str) -> Result<Self, SourceError> {
         let text = input.trim();
         let spec = match text.split_once('/') {
-            Some((addr, len)) => parse_prefix(addr, len).map(Self::Ipv4),
+            Some((addr, len)) => cidr::parse(addr, len).map(Self::Ipv4),
             None => parse_addr(text).map(Self::Addr),
         };
         spec.map_err(|problem| SourceError::new(input, problem))
@@ -58,96 +60,6 @@ impl fmt::Display for SourceSpec {
     }
 }
 
-/// An IPv4 prefix such as `127.0.2.0/27`.
-///
-/// Host bits may be set when it is written (`127.0.2.9/27`); they are dropped, and [`given`](Self::given) still tells. They
-/// do not take part in comparisons.
-#[derive(Clone, Copy, Debug)]
-pub struct Ipv4Cidr {
-    given: Ipv4Addr,
-    len: u8,
-}
-
-impl Ipv4Cidr {
-    /// The prefix of `len` bits that `addr` is in; `None` if `len` is above 32.
-    pub fn new(addr: Ipv4Addr, len: u8) -> Option<Self> {
-        (len <= 32).then_some(Self { given: addr, len })
-    }
-
-    /// The address as it was given, before its host bits were dropped.
-    pub fn given(&self) -> Ipv4Addr {
-        self.given
-    }
-
-    /// Whether bits beyond the prefix length were set in the address given, which is often a slip.
-    pub fn has_host_bits(&self) -> bool {
-        self.given != self.first()
-    }
-
-    /// The lowest address.
-    pub fn first(&self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.given.to_bits() & !self.host_mask())
-    }
-
-    /// The highest address, itself part of the prefix.
-    pub fn last(&self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.given.to_bits() | self.host_mask())
-    }
-
-    /// The number of leading bits that are fixed, 0 to 32.
-    pub fn prefix_len(&self) -> u8 {
-        self.len
-    }
-
-    /// The number of addresses, from 1 to 2^32.
-    pub fn size(&self) -> u64 {
-        1 << (32 - self.len)
-    }
-
-    /// Whether `addr` is inside.
-    pub fn contains(&self, addr: Ipv4Addr) -> bool {
-        (self.first()..=self.last()).contains(&addr)
-    }
-
-    fn host_mask(&self) -> u32 {
-        // A shift by all 32 bits is not a number of u32's own.
-        u32::MAX.checked_shr(self.len.into()).unwrap_or(0)
-    }
-}
-
-impl PartialEq for Ipv4Cidr {
-    fn eq(&self, other: &Self) -> bool {
-        (self.first(), self.len) == (other.first(), other.len)
-    }
-}
-
-impl Eq for Ipv4Cidr {}
-
-impl std::hash::Hash for Ipv4Cidr {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        (self.first(), self.len).hash(state);
-    }
-}
-
-impl FromStr for Ipv4Cidr {
-    type Err = SourceError;
-
-    fn from_str(input: &str) -> Result<Self, SourceError> {
-        let text = input.trim();
-        let prefix = match text.split_once('/') {
-            Some((addr, len)) => parse_prefix(addr, len),
-            None => Err(SourceProblem::NoPrefixLength),
-        };
-        prefix.map_err(|problem| SourceError::new(input, problem))
-    }
-}
-
-impl fmt::Display for Ipv4Cidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.first(), self.len)
-    }
-}
-
 /// A source that cannot be used as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceError {
@@ -159,7 +71,7 @@ pub struct SourceError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceProblem {
-    /// No address at all.
+    /// No address at all, or nothing between two commas.
     Empty,
     /// Neither an address nor a prefix.
     NotAnAddress,
@@ -171,6 +83,8 @@ pub enum SourceProblem {
     NoPrefixLength,
     /// A prefix of IPv6 addresses.
     Ipv6Prefix,
+    /// A prefix where single addresses are listed.
+    NotSingle,
     /// `0.0.0.0` or `::`, which means "let the operating system choose".
     Unspecified,
     /// A multicast or broadcast address, from which nothing can connect.
@@ -199,7 +113,7 @@ impl SourceError {
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problem = match self.problem {
-            SourceProblem::Empty => "at least one address or prefix is needed",
+            SourceProblem::Empty => "an address or prefix is missing",
             SourceProblem::NotAnAddress => {
                 "not an IP address such as 192.0.2.7 or a prefix such as 192.0.2.0/27"
             }
@@ -211,6 +125,7 @@ impl fmt::Display for SourceError {
             SourceProblem::Ipv6Prefix => {
                 "IPv6 prefixes are not supported yet; list the addresses one by one"
             }
+            SourceProblem::NotSingle => "a list takes single addresses, not prefixes",
             SourceProblem::Unspecified => {
                 "the unspecified address is no source; leave the source out to let the operating system choose"
             }
@@ -223,6 +138,19 @@ impl fmt::Display for SourceError {
 }
 
 impl Error for SourceError {}
+
+/// Sources separated by commas.
+pub(crate) fn parse_all(input: &str) -> Result<Vec<SourceSpec>, SourceError> {
+    let parse = |part: &str| {
+        part.parse()
+            .map_err(|error: SourceError| match error.problem {
+                // An empty part says nothing about where it is.
+                SourceProblem::Empty => SourceError::new(input, SourceProblem::Empty),
+                _ => error,
+            })
+    };
+    input.split(',').map(parse).collect()
+}
 
 /// Refuses an address that a connection can never be opened from.
 pub(crate) fn check_source(addr: IpAddr) -> Result<IpAddr, SourceProblem> {
@@ -250,22 +178,6 @@ fn parse_addr(text: &str) -> Result<IpAddr, SourceProblem> {
         return Err(SourceProblem::HasPort);
     }
     Err(SourceProblem::NotAnAddress)
-}
-
-fn parse_prefix(addr: &str, len: &str) -> Result<Ipv4Cidr, SourceProblem> {
-    if addr.parse::<Ipv6Addr>().is_ok() {
-        return Err(SourceProblem::Ipv6Prefix);
-    }
-    let Ok(addr) = addr.parse::<Ipv4Addr>() else {
-        return Err(SourceProblem::NotAnAddress);
-    };
-    // `parse` alone would take "+24" as well.
-    let digits = len.bytes().all(|b| b.is_ascii_digit());
-    len.parse()
-        .ok()
-        .filter(|_| digits)
-        .and_then(|len| Ipv4Cidr::new(addr, len))
-        .ok_or(SourceProblem::PrefixLength)
 }
 
 #[cfg(test)]
@@ -307,34 +219,5 @@ mod tests {
                 "the message names the input"
             );
         }
-    }
-
-    #[test]
-    fn host_bits_are_dropped_and_still_told() {
-        let prefix: Ipv4Cidr = "127.0.2.9/27".parse().unwrap();
-        assert_eq!(prefix.to_string(), "127.0.2.0/27");
-        assert_eq!(prefix.given(), Ipv4Addr::new(127, 0, 2, 9));
-        assert!(prefix.has_host_bits());
-        assert_eq!(prefix, "127.0.2.0/27".parse().unwrap());
-        assert!(!prefix.contains(Ipv4Addr::new(127, 0, 2, 32)));
-    }
-
-    #[test]
-    fn the_longest_and_the_shortest_prefix_have_their_ends() {
-        let all: Ipv4Cidr = "10.1.2.3/0".parse().unwrap();
-        assert_eq!(
-            (all.first(), all.last()),
-            (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST)
-        );
-        assert_eq!(all.size(), 1 << 32);
-        let one: Ipv4Cidr = "10.1.2.3/32".parse().unwrap();
-        assert_eq!(
-            (one.first(), one.last(), one.size()),
-            (one.given(), one.given(), 1)
-        );
-        assert_eq!(
-            "10.1.2.3".parse::<Ipv4Cidr>().unwrap_err().problem(),
-            SourceProblem::NoPrefixLength
-        );
     }
 }

@@ -15,7 +15,10 @@ use pool_localip::{
     reason = "an Instant cannot be made from nothing, and its value does not matter here"
 )]
 fn to(target: &str) -> AllocContext<'static> {
-    AllocContext::new(target.parse::<SocketAddr>().unwrap(), Instant::now())
+    AllocContext::new(
+        target.parse::<SocketAddr>().expect("an address"),
+        Instant::now(),
+    )
 }
 
 fn v4() -> AllocContext<'static> {
@@ -27,15 +30,15 @@ fn v6() -> AllocContext<'static> {
 }
 
 fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
+    text.parse().expect("an address")
 }
 
 fn leased(lease: &Result<Lease, Exhausted>) -> Option<IpAddr> {
-    lease.as_ref().unwrap().addr()
+    lease.as_ref().expect("a lease").addr()
 }
 
 fn refused(lease: Result<Lease, Exhausted>) -> ExhaustedReason {
-    lease.unwrap_err().reason
+    lease.expect_err("a refusal").reason
 }
 
 fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -162,7 +165,10 @@ fn no_sources_and_impossible_sources_are_errors_at_construction() {
     assert_eq!(unspecified.input(), "::");
     let nothing = "0.0.0.0/32".parse::<Ipv4Prefix>().unwrap_err();
     assert_eq!(nothing.problem(), SourceProblem::Empty);
-    assert!("127.0.2.1,,127.0.2.2".parse::<AddrSet>().is_err());
+    let gap = "127.0.2.1,,127.0.2.2".parse::<AddrSet>().unwrap_err();
+    assert_eq!(gap.input(), "127.0.2.1,,127.0.2.2");
+    let prefix = "127.0.2.1,127.0.2.8/30".parse::<AddrList>().unwrap_err();
+    assert_eq!(prefix.problem(), SourceProblem::NotSingle);
 }
 
 #[test]

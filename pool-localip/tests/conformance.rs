@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use pool_localip::{
     AddrList, AddrSet, AllocContext, Exhausted, ExhaustedReason, Ipv4Prefix, Lease,
@@ -12,15 +12,15 @@ use pool_localip::{
 };
 
 fn v4_target() -> SocketAddr {
-    "192.0.2.1:443".parse().unwrap()
+    "192.0.2.1:443".parse().expect("an address")
 }
 
 fn v6_target() -> SocketAddr {
-    "[2001:db8::1]:443".parse().unwrap()
+    "[2001:db8::1]:443".parse().expect("an address")
 }
 
 fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
+    text.parse().expect("an address")
 }
 
 #[test]
@@ -164,32 +164,52 @@ fn a_release_that_gives_nothing_back_is_caught() {
             _ => OsAssigned.allocate(cx),
         }
     });
-    caught("one was dropped and the next is refused", vec![], {
-        let held = AtomicIsize::new(-60);
-        move |cx| match cx.want {
-            None if held.fetch_add(1, SeqCst) >= 3 => Err(Exhausted::all_busy()),
-            _ => OsAssigned.allocate(cx),
+    caught(
+        "one was dropped and the next is refused",
+        vec![],
+        three_at_a_time(0, ExhaustedReason::AllBusy),
+    );
+}
+
+#[test]
+fn a_wanted_lease_that_gives_nothing_back_is_caught() {
+    let set: AddrSet = "127.0.2.1,127.0.2.2".parse().unwrap();
+    let set = set.max_per_addr(2);
+    let leaked = Mutex::new(Vec::new());
+    caught("but wanting it", set.sources(), move |cx| {
+        let lease = set.allocate(cx)?;
+        if cx.want.is_none() {
+            return Ok(lease);
         }
+        let addr = lease.addr();
+        leaked.lock().unwrap().push(lease);
+        Ok(Lease::new(addr, |_| {}))
+    });
+}
+
+#[test]
+fn a_leak_on_odd_contexts_only_is_caught() {
+    let list: AddrList = "127.0.2.1,127.0.2.2".parse().unwrap();
+    let list = list.max_per_addr(2);
+    let leaked = Mutex::new(Vec::new());
+    caught("after wanted leases and odd contexts", vec![], move |cx| {
+        let lease = list.allocate(cx)?;
+        if cx.attempt == 0 {
+            return Ok(lease);
+        }
+        let addr = lease.addr();
+        leaked.lock().unwrap().push(lease);
+        Ok(Lease::new(addr, |_| {}))
     });
 }
 
 #[test]
 fn a_release_that_gives_back_twice_is_caught() {
-    caught("exactly what its lease took", vec![], {
-        let honest = three_at_a_time(1, ExhaustedReason::AllBusy);
-        let filled = AtomicIsize::new(0);
-        move |cx| {
-            let answer = honest(cx);
-            // The first refusal is where the first round ends; from then on there is always room for one more.
-            if answer.is_err() && cx.want.is_none() && cx.target.is_ipv4() {
-                let refusals = filled.fetch_add(1, SeqCst);
-                if refusals == 1 {
-                    return Ok(Lease::os_assigned());
-                }
-            }
-            answer
-        }
-    });
+    caught(
+        "exactly what its lease took",
+        vec![],
+        three_at_a_time(2, ExhaustedReason::AllBusy),
+    );
 }
 
 #[test]

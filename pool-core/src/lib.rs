@@ -1,5 +1,6 @@
 //! Placeholder.
 mod clock;
+pub mod config;
 #[expect(
     dead_code,
     unused_imports,
@@ -11,6 +12,7 @@ mod info;
 mod key;
 pub mod manager;
 
+pub use config::Config;
 pub use dial::{
     Connect, ConnectContext, ConnectError, Connected, LiteralResolver, ParseResolveError,
     ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,

@@ -116,7 +116,7 @@ impl<'a> AllocContext<'a> {
         self
     }
 
-    /// The error for a target that no source of the right family exists for, if `addr` is not of its family.
+    /// Refuses an address that is not of the target's family.
     pub(crate) fn check_family(&self, addr: IpAddr) -> Result<(), Exhausted> {
         if addr.is_ipv4() == self.target.is_ipv4() {
             Ok(())

@@ -188,6 +188,22 @@ fn a_wanted_lease_that_gives_nothing_back_is_caught() {
 }
 
 #[test]
+fn a_leak_on_odd_contexts_only_is_caught() {
+    let list: AddrList = "127.0.2.1,127.0.2.2".parse().unwrap();
+    let list = list.max_per_addr(2);
+    let leaked = Mutex::new(Vec::new());
+    caught("after wanted leases and odd contexts", vec![], move |cx| {
+        let lease = list.allocate(cx)?;
+        if cx.attempt == 0 {
+            return Ok(lease);
+        }
+        let addr = lease.addr();
+        leaked.lock().unwrap().push(lease);
+        Ok(Lease::new(addr, |_| {}))
+    });
+}
+
+#[test]
 fn a_release_that_gives_back_twice_is_caught() {
     caught(
         "exactly what its lease took",

@@ -94,8 +94,9 @@ proptest! {
         });
         prop_assert_eq!(set.in_use(), 0);
         prop_assert_eq!(set.counts(), []);
-        let whole: Vec<_> = std::iter::from_fn(|| set.allocate(&cx()).ok()).collect();
-        prop_assert_eq!(whole.len() as u128, set.size() * cap as u128, "all capacity is back");
+        let capacity = usize::try_from(set.size()).unwrap() * cap;
+        let whole: Vec<_> = (0..=capacity).map_while(|_| set.allocate(&cx()).ok()).collect();
+        prop_assert_eq!(whole.len(), capacity, "all capacity is back");
         prop_assert_eq!(set.allocate(&cx()).unwrap_err(), Exhausted::all_busy());
     }
 

@@ -1,0 +1,80 @@
+//! Trying again: opening connections, and sending requests.
+
+use std::time::Duration;
+
+#[cfg(feature = "serde")]
+use super::duration;
+
+/// Opening connections.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct Dial {
+    /// The wait after the first failure to connect to an address; it doubles with every further one. Not zero.
+    ///
+    /// Defaults to 100 ms.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub backoff_base: Duration,
+    /// The longest such wait. At least [`backoff_base`](Self::backoff_base); never: the wait keeps doubling.
+    ///
+    /// Defaults to 10 s.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub backoff_max: Duration,
+    /// The part of each wait that is chosen at random, from 0 (none) to 1 (all of it).
+    ///
+    /// Defaults to 0.5: failures that happened together are not retried together, and none is retried at once.
+    pub jitter: f64,
+    /// Addresses kept of the answer for one name, in the order of the answer. At least 1.
+    ///
+    /// Defaults to 64: more than any honest answer has, and a bound for the others.
+    pub max_addresses: usize,
+}
+
+impl Default for Dial {
+    fn default() -> Self {
+        Self {
+            backoff_base: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(10),
+            jitter: 0.5,
+            max_addresses: 64,
+        }
+    }
+}
+
+/// Sending a request again after its connection failed.
+///
+/// Only requests that certainly were not processed, or may be repeated, are sent again, whatever these numbers say.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct Retry {
+    /// Tries of one request on the wire, the first included. At least 1, which means no retry.
+    ///
+    /// Defaults to 3.
+    pub max_attempts: u32,
+    /// Retries as a percentage of requests, over the whole pool, from 0 to 100: what keeps retries from
+    /// multiplying the load on a site in trouble.
+    ///
+    /// Defaults to 10.
+    pub budget_percent: u32,
+    /// Retries that are allowed whatever the percentage says, so that a quiet pool may retry at all. 0: none.
+    ///
+    /// Defaults to 10.
+    pub budget_min: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            budget_percent: 10,
+            budget_min: 10,
+        }
+    }
+}

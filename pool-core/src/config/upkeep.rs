@@ -1,0 +1,55 @@
+//! The work that goes on beside requests.
+
+use std::time::Duration;
+
+#[cfg(feature = "serde")]
+use super::duration;
+
+/// How often each kind of upkeep runs, and how much of it at a time.
+///
+/// No interval may be zero; `Duration::MAX`, written `"never"`, leaves that work to be run by hand.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct Upkeep {
+    /// Between two rounds of health checks over the idle connections. Defaults to 30 s.
+    ///
+    /// A round begins when the one before has ended, however long that took.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub health_interval: Duration,
+    /// Health checks under way at a time, in all. At least 1. Defaults to 8.
+    pub health_concurrency: usize,
+    /// How long one health check may take before it has failed. Not zero; never: as long as it likes.
+    ///
+    /// Defaults to 5 s.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub health_timeout: Duration,
+    /// Between two clean-ups of connections that have been idle too long. Defaults to 5 s: how much later than its
+    /// policy says a connection may close.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub idle_interval: Duration,
+    /// Between two clean-ups of connections that have lived too long. Defaults to 10 s.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub lifetime_interval: Duration,
+    /// Between two lookups of the names of known hosts: new addresses join, those that are gone drain.
+    ///
+    /// Defaults to 60 s, a common time to live of records that are meant to move.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub refresh_interval: Duration,
+}
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self {
+            health_interval: Duration::from_secs(30),
+            health_concurrency: 8,
+            health_timeout: Duration::from_secs(5),
+            idle_interval: Duration::from_secs(5),
+            lifetime_interval: Duration::from_secs(10),
+            refresh_interval: Duration::from_secs(60),
+        }
+    }
+}

@@ -11,6 +11,7 @@ mod error;
 mod info;
 mod key;
 pub mod manager;
+mod observe;
 
 pub use config::Config;
 pub use dial::{
@@ -20,3 +21,4 @@ pub use dial::{
 pub use error::{BoxError, Error, ErrorKind, Phase};
 pub use info::{ConnFacts, ConnId, ConnInfo, Protocol};
 pub use key::{Key, Partition, Protocols, Scheme, SourceClass};
+pub use observe::{Distribution, Histogram};

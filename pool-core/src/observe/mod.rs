@@ -1,0 +1,5 @@
+//! Seeing what the pool does.
+
+mod histogram;
+
+pub use histogram::{Distribution, Histogram};

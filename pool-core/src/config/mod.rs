@@ -108,7 +108,7 @@ pub struct Config {
     pub outlier: Vec<PolicyConfig>,
     /// Which local addresses connections come from. Defaults to `os`: the operating system chooses.
     pub localip: PolicyConfig,
-    /// Which TLS implementation is spoken, and how. Defaults to `rustls`.
+    /// Which TLS implementation is spoken, and how. Defaults to `rustls`, or to `none` in a build without that feature.
     pub tls: PolicyConfig,
 }
 
@@ -132,7 +132,11 @@ impl Default for Config {
             health: Vec::new(),
             outlier: vec![PolicyConfig::new("consecutive-failures")],
             localip: PolicyConfig::new("os"),
-            tls: PolicyConfig::new("rustls"),
+            tls: PolicyConfig::new(if cfg!(feature = "rustls") {
+                "rustls"
+            } else {
+                "none"
+            }),
         }
     }
 }

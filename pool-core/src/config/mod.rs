@@ -30,6 +30,9 @@
 //! # }
 //! ```
 //!
+//! A variable with the prefix that is not a setting is an unknown key like any other: `.ignore(&["log"])` after
+//! `Env::prefixed("POOL_")` keeps `POOL_LOG` out.
+//!
 //! Durations are written as whole numbers with units (`"250ms"`, `"1m30s"`) or `"never"`, counts as numbers or
 //! `"unlimited"`, sizes as numbers of bytes.
 

@@ -12,6 +12,7 @@ mod info;
 mod key;
 pub mod manager;
 mod observe;
+pub mod registry;
 
 pub use config::Config;
 pub use dial::{
@@ -22,3 +23,4 @@ pub use error::{BoxError, Error, ErrorKind, Phase};
 pub use info::{ConnFacts, ConnId, ConnInfo, Protocol};
 pub use key::{Key, Partition, Protocols, Scheme, SourceClass};
 pub use observe::{Distribution, Histogram};
+pub use registry::Registry;

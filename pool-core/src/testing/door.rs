@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
@@ -18,9 +18,20 @@ pub(super) struct Door {
     leaf: Mutex<Leaf>,
 }
 
+/// A connection that came in.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    /// For [`Door::was_killed_since`].
+    pub(super) kills: u64,
+}
+
 #[derive(Debug)]
 struct Leaf {
     state: State,
+    // How often it was killed: tells a connection of an earlier life, accepted and not yet served, from later ones.
+    kills: u64,
     // The accepting task: a dropped listener forgets it, and a new one does not know it yet.
     waker: Option<Waker>,
 }
@@ -44,6 +55,7 @@ impl Door {
             runtime: Handle::current(),
             leaf: Mutex::new(Leaf {
                 state: State::Open(listener),
+                kills: 0,
                 waker: None,
             }),
         })
@@ -55,27 +67,38 @@ impl Door {
 
     /// The next connection; `None` once the door is gone. After an error the caller waits a little and asks again:
     /// nothing else will wake it.
-    pub(super) fn poll_accept(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<(TcpStream, SocketAddr)>>> {
+    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Accepted>>> {
         let mut leaf = self.leaf();
         leaf.waker = Some(cx.waker().clone());
         match &leaf.state {
-            State::Open(listener) => listener.poll_accept(cx).map(Some),
+            State::Open(listener) => {
+                let (stream, peer) = ready!(listener.poll_accept(cx))?;
+                Poll::Ready(Some(Ok(Accepted {
+                    stream,
+                    peer,
+                    kills: leaf.kills,
+                })))
+            }
             State::Shut(_) => Poll::Pending,
             State::Gone => Poll::Ready(None),
         }
     }
 
+    /// Whether it was killed since it accepted this.
+    pub(super) fn was_killed_since(&self, kills: u64) -> bool {
+        self.leaf().kills != kills
+    }
+
+    /// Refuses connections from now on, and disowns those accepted before.
+    pub(super) fn kill(&self) {
+        let mut leaf = self.leaf();
+        leaf.kills += 1;
+        self.shut_leaf(&mut leaf);
+    }
+
     /// Refuses connections from now on.
     pub(super) fn shut(&self) {
-        let mut leaf = self.leaf();
-        if let State::Open(_) = leaf.state {
-            // The listener first: its address cannot be bound beside it.
-            leaf.state = State::Shut(None);
-            leaf.state = State::Shut(bind(self.addr).ok());
-        }
+        self.shut_leaf(&mut self.leaf());
     }
 
     /// Listens again, on the same address and port.
@@ -106,6 +129,14 @@ impl Door {
         drop(leaf);
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+
+    fn shut_leaf(&self, leaf: &mut Leaf) {
+        if let State::Open(_) = leaf.state {
+            // The listener first: its address cannot be bound beside it.
+            leaf.state = State::Shut(None);
+            leaf.state = State::Shut(bind(self.addr).ok());
         }
     }
 

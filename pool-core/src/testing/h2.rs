@@ -160,7 +160,10 @@ async fn send(response: Response<Payload>, respond: &mut SendResponse<Bytes>) ->
                     stream.send_trailers(frame.into_trailers().unwrap_or_default())?;
                 }
             },
-            Some(Err(_)) => stream.send_reset(Reason::INTERNAL_ERROR),
+            Some(Err(_)) => {
+                payload.end_exchange_if(true);
+                stream.send_reset(Reason::INTERNAL_ERROR);
+            }
             None => break,
         }
     }

@@ -10,7 +10,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use h2::Reason;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet, yield_now};
 use tokio::time::sleep;
@@ -18,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::cert::Alpn;
 use super::conn::{Command, Conn};
-use super::door::Door;
+use super::door::{Accepted, Door};
 use super::ledger::Ledger;
 use super::script::{Close, Script};
 use super::wire::Socket;
@@ -66,7 +65,7 @@ impl Origin {
     /// What the kernel had accepted for it is reset too. The port stays reserved.
     pub fn kill(&self) {
         *self.core.lock_killed() = true;
-        self.core.door.shut();
+        self.core.door.kill();
         self.core.cut_all();
     }
 
@@ -226,14 +225,21 @@ impl Core {
     }
 
     fn cut_all(&self) {
-        let conns = std::mem::take(&mut *self.conns());
-        for (id, entry) in conns {
-            entry.socket.cut();
-            if let Some(task) = entry.task {
-                task.abort();
-            }
-            self.ledger.enter_closed(id);
+        let ids: Vec<u64> = self.conns().keys().copied().collect();
+        for id in ids {
+            self.cut(id);
         }
+    }
+
+    fn cut(&self, id: u64) {
+        let Some(entry) = self.conns().remove(&id) else {
+            return;
+        };
+        entry.socket.cut();
+        if let Some(task) = entry.task {
+            task.abort();
+        }
+        self.ledger.enter_closed(id);
     }
 
     fn lock_script(&self) -> MutexGuard<'_, Arc<Script>> {
@@ -260,7 +266,7 @@ async fn accept(core: Arc<Core>) {
             core.door.poll_accept(cx)
         });
         match accepted.await {
-            Some(Ok((stream, peer))) => admit(&core, &mut tasks, stream, peer),
+            Some(Ok(accepted)) => admit(&core, &mut tasks, accepted),
             // Out of files, most likely: they come back when something closes, which nothing here would notice.
             Some(Err(_)) => sleep(Duration::from_millis(10)).await,
             None => break,
@@ -271,7 +277,12 @@ async fn accept(core: Arc<Core>) {
     tasks.shutdown().await;
 }
 
-fn admit(core: &Arc<Core>, tasks: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr) {
+fn admit(core: &Arc<Core>, tasks: &mut JoinSet<()>, accepted: Accepted) {
+    let Accepted {
+        stream,
+        peer,
+        kills,
+    } = accepted;
     // Without it an answer may wait for the acknowledgement of the one before; if it fails, it only is slower.
     let _ = stream.set_nodelay(true);
     let socket = Socket::new(stream);
@@ -290,8 +301,8 @@ fn admit(core: &Arc<Core>, tasks: &mut JoinSet<()>, stream: TcpStream, peer: Soc
         // Cut in between, or over already.
         None => task.abort(),
     }
-    if *core.lock_killed() {
-        // Accepted just before the door was shut, entered just after the others were cut.
-        core.cut_all();
+    if core.door.was_killed_since(kills) {
+        // Accepted just before, entered just after the others were cut.
+        core.cut(id);
     }
 }

@@ -84,6 +84,12 @@ impl Peer {
         self.tls.as_ref().map(|(authority, _)| authority.pem())
     }
 
+    /// As [`ca_pem`](Self::ca_pem), in DER.
+    pub fn ca_der(&self) -> Option<&[u8]> {
+        let authority = self.tls.as_ref().map(|(authority, _)| authority)?;
+        Some(authority.der())
+    }
+
     /// The next connection, its TLS handshake done.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ mod key;
 pub mod manager;
 mod observe;
 pub mod registry;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use config::Config;
 pub use dial::{

@@ -8,6 +8,8 @@ pub mod config;
 )]
 mod dial;
 mod error;
+#[allow(dead_code, unused_imports, reason = "called by the pool alone")]
+mod http;
 mod info;
 mod key;
 pub mod manager;
@@ -22,6 +24,7 @@ pub use dial::{
     ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
 };
 pub use error::{BoxError, Error, ErrorKind, Phase};
+pub use http::{Body, PoolBody};
 pub use info::{ConnFacts, ConnId, ConnInfo, Protocol};
 pub use key::{Key, Partition, Protocols, Scheme, SourceClass};
 pub use observe::{Distribution, Histogram};

@@ -14,7 +14,7 @@ use super::metered::{Meter, Metered};
 use super::{h1, h2};
 use crate::error::{Error, ErrorKind};
 use crate::info::{ConnFacts, Protocol};
-use crate::manager::lease::CloseReason;
+use crate::manager::CloseReason;
 
 /// What a connection tells its owner.
 ///

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind};
-use crate::manager::lease::CloseReason;
+use crate::manager::CloseReason;
 
 /// Wishes for the driver, and what became of it.
 #[derive(Default)]

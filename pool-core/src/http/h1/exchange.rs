@@ -21,7 +21,7 @@ use crate::http::retry::Evidence;
 use crate::http::{ExchangeError, ExchangeTimeouts, copy_head, head};
 use crate::info::ConnInfo;
 use crate::manager::Lease;
-use crate::manager::lease::CloseReason;
+use crate::manager::CloseReason;
 
 /// Sends one request and waits for the head of its response.
 pub(in crate::http) async fn exchange(

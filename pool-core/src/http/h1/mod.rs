@@ -20,7 +20,7 @@ use super::control::{Control, Wish};
 use super::metered::{Meter, Metered};
 use super::request_body::Upload;
 use crate::manager::Lease;
-use crate::manager::lease::CloseReason;
+use crate::manager::CloseReason;
 
 pub(super) async fn handshake(
     io: Metered,

@@ -20,7 +20,7 @@ use super::conn::{ConnEvents, GOODBYE, HttpSettings};
 use super::control::{Control, Wish};
 use super::metered::{Meter, Metered};
 use super::ping::Pinger;
-use crate::manager::lease::CloseReason;
+use crate::manager::CloseReason;
 
 pub(super) async fn handshake(
     io: Metered,

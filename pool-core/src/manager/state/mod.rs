@@ -4,6 +4,7 @@
 //! wake each other. Nothing here reads a clock, locks, wakes, logs or waits; whoever owns a [`HostState`] carries
 //! the [`Action`]s out after it has let go of the lock.
 
+mod checks;
 mod conn;
 mod dials;
 mod endpoint;
@@ -309,6 +310,8 @@ impl HostState {
                 self.close_if_unused(slot, out);
             }
             (ConnState::Ready, Returned::Discard(reason)) => self.retire(slot, reason, out),
+            // A lease within the check has ended; the check goes on.
+            (ConnState::Probing, _) if conn.in_flight > 0 => {}
             (ConnState::Probing, _) => {
                 conn.state = ConnState::Ready;
                 self.offer(slot, now, out);

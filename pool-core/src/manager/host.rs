@@ -196,13 +196,19 @@ impl<C: Send + Sync + 'static> Host<C> {
     }
 
     /// The socket of this connection is gone.
-    pub(crate) fn closed(host: &Arc<Self>, conn: ConnRef, reason: CloseReason) {
-        let entry = Self::step(host, |core| {
+    pub(crate) fn closed(
+        host: &Arc<Self>,
+        conn: ConnRef,
+        reason: CloseReason,
+    ) -> Option<CloseReason> {
+        let (entry, reason) = Self::step(host, |core| {
             let entry = core.take_entry(conn);
-            core.state.closed(conn, reason, now(), &mut core.actions);
-            entry
+            let reason = core.state.closed(conn, reason, now(), &mut core.actions);
+            (entry, reason)
         });
+        // Outside the lock: the value's own drop may do anything.
         drop(entry);
+        reason
     }
 
     /// An event that changes the state and may ask for something.

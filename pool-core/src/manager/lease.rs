@@ -4,9 +4,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use pool_health::ConnStats;
+
 use super::host::{Granted, Host};
 use super::reason::CloseReason;
-use super::state::{Claim, Returned};
+use super::state::{Claim, ConnRef, Returned, seed};
 use super::sync::Arc;
 use super::{Entry, HostHandle};
 use crate::info::ConnId;
@@ -66,6 +68,25 @@ impl<C: Send + Sync + 'static> Lease<C> {
     /// When the connection was last used before this lease.
     pub fn last_used_before(&self) -> Instant {
         self.claim.last_used
+    }
+
+    /// The connection's statistics as they were before this lease, for eviction policies.
+    pub fn stats_before(&self) -> ConnStats {
+        let claim = &self.claim;
+        let mut stats = ConnStats::new(self.entry.created);
+        stats.last_used = claim.last_used;
+        stats.idle_since = (claim.in_flight == 0).then_some(claim.last_used);
+        stats.uses = claim.uses;
+        stats.in_flight = u32::try_from(claim.in_flight).unwrap_or(u32::MAX);
+        stats.errors = claim.errors;
+        stats.consecutive_errors = claim.consecutive_errors;
+        stats.multiplexed = claim.multiplexed;
+        stats.seed = seed(self.entry.id);
+        stats
+    }
+
+    pub(crate) fn conn_ref(&self) -> ConnRef {
+        self.claim.conn
     }
 
     /// What the connection is for.

@@ -7,6 +7,7 @@
 
 mod acquire;
 mod budget;
+mod events;
 mod host;
 mod lease;
 mod list;
@@ -32,11 +33,13 @@ use std::time::{Duration, Instant};
 pub use self::acquire::Acquire;
 pub use self::budget::ConnPermit;
 use self::budget::{Budget, TotalLimits};
+pub(crate) use self::events::ConnView;
 use self::host::Host;
 pub use self::lease::Lease;
 pub use self::reason::CloseReason;
 pub use self::snapshot::{EndpointSnapshot, HostSnapshot, Snapshot, Totals};
-use self::state::{ConnRef, HostLimits, HostState};
+pub(crate) use self::state::{ConnRef, Standing};
+use self::state::{HostLimits, HostState};
 use self::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, RwLock, lock, now};
 pub use self::ticket::{Registered, Ticket};
 use crate::config::{Config, Limits};
@@ -425,10 +428,6 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Starts a dial that nobody waits for. `None`: a limit forbids it now, or the address is unknown.
     pub fn dial(&self, target: SocketAddr, source: Option<IpAddr>) -> Option<Ticket<C>> {
         Host::dial_for_upkeep(&self.0, target, source)
-    }
-
-    pub(crate) fn closed(&self, conn: ConnRef, reason: CloseReason) {
-        Host::closed(&self.0, conn, reason);
     }
 
     /// The same key's host of today, if this one was forgotten.

@@ -20,8 +20,8 @@ use crate::http::request_body::{Body, Progress, Upload};
 use crate::http::retry::Evidence;
 use crate::http::{ExchangeError, ExchangeTimeouts, copy_head, head};
 use crate::info::ConnInfo;
-use crate::manager::Lease;
 use crate::manager::CloseReason;
+use crate::manager::Lease;
 
 /// Sends one request and waits for the head of its response.
 pub(in crate::http) async fn exchange(

@@ -19,8 +19,8 @@ use super::conn::{GOODBYE, HttpConn, HttpSettings};
 use super::control::{Control, Wish};
 use super::metered::{Meter, Metered};
 use super::request_body::Upload;
-use crate::manager::Lease;
 use crate::manager::CloseReason;
+use crate::manager::Lease;
 
 pub(super) async fn handshake(
     io: Metered,

@@ -14,12 +14,7 @@ impl HostState {
         if checked.state != ConnState::Probing {
             return None;
         }
-        let claim = Claim {
-            conn,
-            uses: checked.uses,
-            in_flight: checked.in_flight,
-            last_used: checked.last_used,
-        };
+        let claim = checked.claim(slot);
         checked.in_flight += 1;
         self.counters.acquired += 1;
         Some(claim)

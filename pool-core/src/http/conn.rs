@@ -1,6 +1,7 @@
 //! A connection after its handshake: the handle the manager holds and the task that drives the bytes.
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -290,3 +291,13 @@ enum Machine {
 
 /// How long a connection that has nothing left to do may take to say goodbye to a peer that does not read.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Whether an I/O error only says that the other side has closed.
+pub(super) fn is_peer_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+    )
+}

@@ -2,6 +2,7 @@
 
 mod exchange;
 
+use std::error::Error as StdError;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
@@ -15,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 pub(super) use self::exchange::{Receiving, exchange};
-use super::conn::{GOODBYE, HttpConn, HttpSettings};
+use super::conn::{GOODBYE, HttpConn, HttpSettings, is_peer_gone};
 use super::control::{Control, Wish};
 use super::metered::{Meter, Metered};
 use super::request_body::Upload;
@@ -182,7 +183,7 @@ impl Machine {
         }
         match Pin::new(&mut self.conn).poll(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(CloseReason::PeerClosed),
-            Poll::Ready(Err(_)) => Poll::Ready(CloseReason::Error),
+            Poll::Ready(Err(error)) => Poll::Ready(why(&error)),
             Poll::Pending => {
                 self.shared.settle();
                 if let (Wish::Close(reason), true) = (wish, self.shared.is_idle()) {
@@ -204,4 +205,13 @@ impl Machine {
         shared.close_sender();
         shared.settle();
     }
+}
+
+/// Why the connection ended; to hyper the end of one that has never been used is an incomplete message.
+fn why(error: &hyper::Error) -> CloseReason {
+    let io = StdError::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    if error.is_incomplete_message() || io.is_some_and(is_peer_gone) {
+        return CloseReason::PeerClosed;
+    }
+    CloseReason::Error
 }

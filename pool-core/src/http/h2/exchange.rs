@@ -58,13 +58,14 @@ pub(in crate::http) async fn exchange(
     let (mut response, stream) = opened;
     let mut pump = (!no_body).then(|| Pump::new(body, stream));
 
-    let started = now();
+    let mut moved = now();
     let mut deadline = Deadline::new(timeouts.response_head, shared.runtime.clone());
     let answer = poll_fn(|cx| {
         if let Some(uploading) = &mut pump
             && let Poll::Ready(pumped) = uploading.poll(cx)
         {
             pump = None;
+            moved = now();
             if let Pumped::Failed(error) = pumped {
                 return Poll::Ready(Answer::UploadFailed(error));
             }
@@ -75,10 +76,8 @@ pub(in crate::http) async fn exchange(
                 Err(error) => Answer::Broken(error),
             });
         }
-        let quiet_since = pump.as_ref().map_or(started, Pump::quiet_since);
-        deadline
-            .poll(cx, quiet_since.max(started))
-            .map(|()| Answer::TooLate)
+        let quiet_since = pump.as_ref().map_or(moved, Pump::quiet_since);
+        deadline.poll(cx, quiet_since).map(|()| Answer::TooLate)
     })
     .await;
 

@@ -16,7 +16,7 @@ use ::h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use ::h2::{Error as H2Error, SendStream};
 
 pub(super) use self::exchange::{Receiving, exchange};
-use super::conn::{ConnEvents, GOODBYE, HttpSettings};
+use super::conn::{ConnEvents, GOODBYE, HttpSettings, is_peer_gone};
 use super::control::{Control, Wish};
 use super::metered::{Meter, Metered};
 use super::ping::Pinger;
@@ -162,19 +162,13 @@ impl Machine {
     }
 
     fn why(&self, result: Result<(), H2Error>) -> CloseReason {
-        use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-
         if self.gone_away {
             return CloseReason::GoAway;
         }
         match result {
             Ok(()) => CloseReason::PeerClosed,
-            Err(error) => match error.get_io().map(std::io::Error::kind) {
-                Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof) => {
-                    CloseReason::PeerClosed
-                }
-                _ => CloseReason::Error,
-            },
+            Err(error) if error.get_io().is_some_and(is_peer_gone) => CloseReason::PeerClosed,
+            Err(_) => CloseReason::Error,
         }
     }
 }

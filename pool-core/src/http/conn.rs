@@ -289,7 +289,8 @@ enum Machine {
     H2(Box<h2::Machine>),
 }
 
-/// How long a connection that has nothing left to do may take to say goodbye to a peer that does not read.
+/// How long bytes that nobody waits for any more may take to reach a peer that does not read: a goodbye, or the rest of
+/// a request that was answered before it had been written.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Whether an I/O error only says that the other side has closed.

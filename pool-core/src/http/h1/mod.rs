@@ -70,6 +70,15 @@ struct State {
     used: bool,
 }
 
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    Exchanging,
+    /// The response has been read; hyper has yet to agree that the connection is idle.
+    Returning,
+}
+
 type Sent = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
 
 impl Shared {
@@ -98,6 +107,10 @@ impl Shared {
     fn post(&self, lease: Lease<HttpConn>) {
         self.lock().returning = Some(lease);
         self.settle();
+        if self.stage() == Stage::Returning {
+            // hyper may be stuck with unsent bytes, so the driver sets itself a deadline.
+            self.control.wake();
+        }
     }
 
     /// Gives a parked lease back if it is clear how.
@@ -158,8 +171,13 @@ impl Shared {
         })
     }
 
-    fn is_idle(&self) -> bool {
-        !self.lock().in_flight
+    fn stage(&self) -> Stage {
+        let state = self.lock();
+        match (&state.returning, state.in_flight) {
+            (Some(_), _) => Stage::Returning,
+            (None, true) => Stage::Exchanging,
+            (None, false) => Stage::Idle,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -186,14 +204,20 @@ impl Machine {
             Poll::Ready(Err(error)) => Poll::Ready(why(&error)),
             Poll::Pending => {
                 self.shared.settle();
-                if let (Wish::Close(reason), true) = (wish, self.shared.is_idle()) {
-                    let goodbye = self
-                        .goodbye
-                        .get_or_insert_with(|| Box::pin(tokio::time::sleep(GOODBYE)));
-                    ready!(goodbye.as_mut().poll(cx));
-                    return Poll::Ready(reason);
-                }
-                Poll::Pending
+                let reason = match (wish, self.shared.stage()) {
+                    (Wish::Close(reason), Stage::Idle) => reason,
+                    // The peer has answered and yet does not take the rest of the request.
+                    (_, Stage::Returning) => CloseReason::Unfinished,
+                    _ => {
+                        self.goodbye = None;
+                        return Poll::Pending;
+                    }
+                };
+                let goodbye = self
+                    .goodbye
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(GOODBYE)));
+                ready!(goodbye.as_mut().poll(cx));
+                Poll::Ready(reason)
             }
         }
     }

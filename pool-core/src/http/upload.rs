@@ -46,10 +46,6 @@ impl Pump {
     /// Moves what can be moved. Not to be polled again once ready.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Pumped> {
         loop {
-            // Asked first in every round: the peer may stop an upload while the caller's stream is slow.
-            if self.stream.poll_reset(cx).is_ready() {
-                return Poll::Ready(Pumped::Stopped);
-            }
             if !self.chunk.is_empty() {
                 if ready!(self.poll_chunk(cx)).is_none() {
                     return Poll::Ready(Pumped::Stopped);

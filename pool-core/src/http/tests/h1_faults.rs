@@ -172,10 +172,12 @@ async fn an_early_response_is_delivered_and_the_connection_closed() {
     let (mut rig, response, _peer) = meet(post(body), "abc\r\n", answer, false).await;
     let response = response.unwrap();
     assert_eq!(response.status(), 413);
+    let answered = tokio::time::Instant::now();
     assert_eq!(text(response).await, "big");
     let unfinished = CloseReason::Unfinished;
     assert_eq!(rig.next().await, Event::Returned(Some(unfinished)));
     assert_eq!(rig.next().await, Event::Closed(unfinished));
+    assert_eq!(answered.elapsed(), Duration::ZERO, "closed at once");
     drop(feed);
 }
 

@@ -190,6 +190,26 @@ async fn timeouts_name_their_phase_and_keep_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_caller_does_not_use_up_the_peers_time() {
+    let timeouts = ExchangeTimeouts {
+        response_head: Some(Duration::from_secs(5)),
+        body_idle: None,
+    };
+    let (rig, mut peer) = pair().await;
+    let (feed, body) = fed();
+    let serve = async {
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        feed.send(piece("late")).unwrap();
+        drop(feed);
+        peer.read(DATA).await;
+        let flags = END_HEADERS | END_STREAM;
+        peer.write(HEADERS, flags, 1, STATUS_200).await;
+    };
+    let (response, ()) = tokio::join!(rig.send_within(post(body), &timeouts), serve);
+    assert_eq!(response.unwrap().status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_cannot_be_sent_costs_nothing() {
     let (mut rig, _peer) = pair().await;
     let request = Request::connect("a.test:443").body(Body::empty()).unwrap();

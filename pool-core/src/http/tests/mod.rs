@@ -16,7 +16,6 @@ use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use super::*;
 use crate::info::{ConnFacts, ConnId, Protocol};
@@ -56,7 +55,6 @@ impl ConnEvents for Owner {
 /// A connection with its driver running, and its owner's ear.
 pub(super) struct Rig {
     pub(super) conn: Arc<HttpConn>,
-    pub(super) driver: JoinHandle<()>,
     sender: mpsc::UnboundedSender<Event>,
     events: mpsc::UnboundedReceiver<Event>,
 }
@@ -81,10 +79,9 @@ impl Rig {
                 .await
                 .unwrap();
         let (sender, events) = mpsc::unbounded_channel();
-        let driver = tokio::spawn(driver.run(Arc::new(Owner(sender.clone()))));
+        tokio::spawn(driver.run(Arc::new(Owner(sender.clone()))));
         Self {
             conn: Arc::new(conn),
-            driver,
             sender,
             events,
         }
@@ -275,4 +272,20 @@ impl RawPeer {
         let payload = [&[0, 3][..], &limit.to_be_bytes()].concat();
         self.write(SETTINGS, 0, 0, &payload).await;
     }
+}
+
+#[test]
+fn what_the_pool_moves_between_threads_can_be_moved() {
+    const WITHOUT_END: &ExchangeTimeouts = &ExchangeTimeouts {
+        response_head: None,
+        body_idle: None,
+    };
+    fn sends<F: Send>(_: impl FnOnce(Lease<HttpConn>, ConnInfo) -> F) {}
+    fn is_send<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+
+    sends(|lease, info| exchange(lease, get(), WITHOUT_END, info));
+    is_send::<Response<PoolBody>>();
+    is_send::<Running>();
+    is_shared::<HttpConn>();
 }

@@ -72,6 +72,19 @@ async fn a_peer_that_talks_is_not_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_talks_may_be_late_with_its_pong() {
+    let (mut rig, mut peer) = pair().await;
+    let (_, _, payload) = peer.read(PING).await;
+    for _ in 0..5 {
+        tokio::time::sleep(TIMEOUT - Duration::from_secs(1)).await;
+        peer.write(SETTINGS, 0, 0, &[]).await;
+    }
+    peer.write(PING, ACK, 0, &payload).await;
+    assert!(rig.is_quiet().await);
+    assert!(rig.conn.is_open());
+}
+
+#[tokio::test(start_paused = true)]
 async fn several_askers_share_one_ping() {
     let (rig, mut peer) = pair().await;
     let serve = async {

@@ -4,6 +4,8 @@
 
 mod cargo;
 mod deny;
+mod features;
+mod members;
 mod test;
 mod tidy;
 
@@ -14,10 +16,11 @@ const HELP: &str = "\
 Usage: cargo xtask <task>
 
 Tasks:
-  test   run every test: unit, scenarios, loom, plugins (`cargo xtask test --help`)
-  loom   run the model-checked tests alone
-  tidy   check the house rules that a program can check (`--long` lists long files)
-  deny   check licences, banned crates and sources against deny.toml
+  test      run every test: unit, scenarios, loom, plugins (`cargo xtask test --help`)
+  loom      run the model-checked tests alone
+  tidy      check the house rules that a program can check (`--long` lists long files)
+  deny      check licences, banned crates and sources against deny.toml
+  features  check each crate with each of its features alone
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         "loom" => test::run(&[&["loom".to_owned()], rest].concat()),
         "tidy" => tidy::run(rest),
         "deny" => deny::run(rest),
+        "features" => features::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

@@ -1,6 +1,7 @@
 //! Which crate may depend on which, and how much the plugin crates may pull in.
 
 use super::Violation;
+use crate::members::members;
 use crate::{Failure, cargo, root};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -131,22 +132,6 @@ fn arrows(metadata: &Value) -> Vec<(String, String)> {
         }
     }
     found
-}
-
-/// The packages of the workspace's members.
-pub(super) fn members(metadata: &Value) -> Vec<&Value> {
-    let ids: BTreeSet<&str> = metadata["workspace_members"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    metadata["packages"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|package| package["id"].as_str().is_some_and(|id| ids.contains(id)))
-        .collect()
 }
 
 /// The names in a `cargo tree --prefix none`, the first line's own not among them.

@@ -1,6 +1,7 @@
 //! Rules over manifests and the files that belong to a crate.
 
-use super::{Violation, arrows};
+use super::Violation;
+use crate::members::members;
 use serde_json::Value;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ pub(super) fn check(metadata: &Value, files: &[(String, String)]) -> Vec<Violati
     if text_of(files, "Cargo.lock").is_none() {
         found.push(violation("Cargo.lock", "lock", "commit the lock file"));
     }
-    for package in arrows::members(metadata) {
+    for package in members(metadata) {
         let name = package["name"].as_str().unwrap_or_default();
         let path = format!("{name}/Cargo.toml");
         let manifest = text_of(files, &path).unwrap_or_default();

@@ -11,7 +11,8 @@ pub(super) fn check(source: &Source) -> Vec<Violation> {
 
 /// A file says in its first line what it is for.
 fn purpose(source: &Source) -> Vec<Violation> {
-    if source.text.starts_with("//!") {
+    let readme = "#![doc = include_str!(";
+    if source.text.starts_with("//!") || source.text.starts_with(readme) {
         return Vec::new();
     }
     vec![source.violation(
@@ -96,6 +97,8 @@ mod tests {
             objections(purpose, HOST, "//! One host.\nfn a() {}\n"),
             NONE
         );
+        let readme = "#![doc = include_str!(\"../README.md\")]\n";
+        assert_eq!(objections(purpose, "pool-tls/src/lib.rs", readme), NONE);
         assert_eq!(objections(purpose, HOST, "use std::fmt;\n"), [1]);
     }
 

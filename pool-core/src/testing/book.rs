@@ -7,6 +7,7 @@ use std::time::Instant;
 use http::Method;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio_rustls::rustls::{HandshakeKind, ServerConnection};
 
 use crate::info::Protocol;
 
@@ -32,6 +33,8 @@ pub struct ConnRecord {
     pub server_name: Option<String>,
     /// Whether the TLS session was resumed.
     pub resumed: bool,
+    /// The certificate that the client showed, in DER.
+    pub client_certificate: Option<Vec<u8>>,
     /// Requests whose head arrived.
     pub requests: u64,
     /// Requests in progress now. A stream that the client reset counts until its task has noticed.
@@ -103,6 +106,7 @@ impl Book {
                 protocol: None,
                 server_name: None,
                 resumed: false,
+                client_certificate: None,
                 requests: 0,
                 concurrent: 0,
                 max_concurrent: 0,
@@ -115,18 +119,13 @@ impl Book {
         })
     }
 
-    pub(super) fn enter_ready(
-        &self,
-        conn: u64,
-        protocol: Protocol,
-        resumed: bool,
-        server_name: Option<String>,
-    ) {
+    pub(super) fn enter_ready(&self, conn: u64, handshake: Handshake) {
         self.enter(|pages, mark| {
             let conn = pages.conn_mut(conn);
-            conn.protocol = Some(protocol);
-            conn.resumed = resumed;
-            conn.server_name = server_name;
+            conn.protocol = Some(handshake.protocol);
+            conn.resumed = handshake.resumed;
+            conn.server_name = handshake.server_name;
+            conn.client_certificate = handshake.client_certificate;
             conn.ready = Some(mark);
         });
     }
@@ -184,6 +183,41 @@ impl Book {
         drop(pages);
         self.changed.notify_waiters();
         result
+    }
+}
+
+/// What a handshake settled.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    pub(super) protocol: Protocol,
+    pub(super) resumed: bool,
+    pub(super) server_name: Option<String>,
+    pub(super) client_certificate: Option<Vec<u8>>,
+}
+
+impl Handshake {
+    pub(super) fn plain(protocol: Protocol) -> Self {
+        Self {
+            protocol,
+            resumed: false,
+            server_name: None,
+            client_certificate: None,
+        }
+    }
+
+    pub(super) fn tls(session: &ServerConnection) -> Self {
+        let is_h2 = session.alpn_protocol() == Some(b"h2");
+        let chain = session.peer_certificates();
+        Self {
+            protocol: if is_h2 {
+                Protocol::Http2
+            } else {
+                Protocol::Http1
+            },
+            resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+            server_name: session.server_name().map(str::to_owned),
+            client_certificate: chain.and_then(|chain| Some(chain.first()?.to_vec())),
+        }
     }
 }
 

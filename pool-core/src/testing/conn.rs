@@ -10,8 +10,8 @@ use h2::Reason;
 use http::request::Parts;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::sleep;
-use tokio_rustls::rustls::HandshakeKind;
 
+use super::book::Handshake;
 use super::cert::Alpn;
 use super::origin::Core;
 use super::script::{Close, OnLimit, Script};
@@ -85,20 +85,22 @@ impl Conn {
                     Err(_) => return,
                 },
             };
-            let protocol = protocol(is_h2);
-            self.core.book.enter_ready(self.id, protocol, false, None);
+            let protocol = if is_h2 {
+                Protocol::Http2
+            } else {
+                Protocol::Http1
+            };
+            let handshake = Handshake::plain(protocol);
+            self.core.book.enter_ready(self.id, handshake);
             return self.serve(wire, protocol, commands).await;
         };
         // A failed handshake leaves a record that never became ready.
         let Ok(tls) = acceptor.accept(wire).await else {
             return;
         };
-        let session = tls.get_ref().1;
-        let protocol = protocol(session.alpn_protocol() == Some(b"h2"));
-        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
-        let server_name = session.server_name().map(str::to_owned);
-        let book = &self.core.book;
-        book.enter_ready(self.id, protocol, resumed, server_name);
+        let handshake = Handshake::tls(tls.get_ref().1);
+        let protocol = handshake.protocol;
+        self.core.book.enter_ready(self.id, handshake);
         self.serve(tls, protocol, commands).await;
     }
 
@@ -222,13 +224,5 @@ impl Drop for Closing {
         // A stalled connection never had a reader that closes it.
         self.0.socket.close();
         self.0.core.forget(self.0.id);
-    }
-}
-
-fn protocol(is_h2: bool) -> Protocol {
-    if is_h2 {
-        Protocol::Http2
-    } else {
-        Protocol::Http1
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::book::Book;
-use super::cert::{Alpn, Authority, Certificate, Names};
+use super::cert::{Alpn, Authority, Certificate, ClientCertificate, Identity};
 use super::door::Door;
 use super::ledger::Ledger;
 use super::origin::{Core, Origin, State, Timing};
@@ -39,6 +39,7 @@ impl Fleet {
             tls: true,
             alpn: Alpn::Both,
             certificate: Certificate::Valid,
+            asks_clients: false,
             handshake_delay: Duration::ZERO,
             rtt: Duration::ZERO,
             max_streams: None,
@@ -75,6 +76,15 @@ impl Fleet {
     /// As [`ca_pem`](Self::ca_pem), in DER.
     pub fn ca_der(&self) -> &[u8] {
         self.authority.der()
+    }
+
+    /// A new certificate for a client of this common name, signed by the fleet's authority.
+    ///
+    /// # Errors
+    ///
+    /// The system's random source fails.
+    pub fn client_certificate(&self, name: &str) -> io::Result<ClientCertificate> {
+        self.authority.client(name)
     }
 
     /// An origin by its place in the builder's order.
@@ -130,6 +140,7 @@ pub struct FleetBuilder {
     tls: bool,
     alpn: Alpn,
     certificate: Certificate,
+    asks_clients: bool,
     handshake_delay: Duration,
     rtt: Duration,
     max_streams: Option<u32>,
@@ -194,6 +205,13 @@ impl FleetBuilder {
         self
     }
 
+    /// Whether clients must show a certificate that the fleet's own authority signed; not by default.
+    #[must_use]
+    pub fn require_client_certificate(mut self, required: bool) -> Self {
+        self.asks_clients = required;
+        self
+    }
+
     /// How long a new connection waits before its first byte is read; for the client, its TLS handshake takes so much
     /// longer. Zero by default.
     #[must_use]
@@ -236,8 +254,14 @@ impl FleetBuilder {
             let mut names = self.extra_names;
             names.insert(0, self.name.clone());
             let ips = doors.iter().map(|door| door.addr().ip()).collect();
-            let names = Names { names, ips };
-            Some(authority.acceptor(&names, self.certificate, self.alpn)?)
+            let identity = Identity {
+                names,
+                ips,
+                certificate: self.certificate,
+                alpn: self.alpn,
+                asks_clients: self.asks_clients,
+            };
+            Some(authority.acceptor(&identity)?)
         } else {
             None
         };

@@ -81,7 +81,7 @@ async fn exchange(
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
-            return Ok(response);
+            return Ok(*response);
         }
         Reply::End(how, exchange) => {
             conn.end(how);

@@ -115,7 +115,7 @@ async fn exchange(
     };
     match reply {
         Reply::Answer(response) => {
-            let _ = send(response, &mut respond).await;
+            let _ = send(*response, &mut respond).await;
         }
         Reply::End(how, exchange) => {
             conn.end(how);

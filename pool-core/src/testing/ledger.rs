@@ -28,6 +28,7 @@ impl Ledger {
 
     /// The same view without what was entered before `mark`: connections accepted, handshakes ended and requests
     /// arrived since.
+    #[must_use]
     pub fn since(&self, mark: &Mark) -> Ledger {
         Self {
             since: self.since.max(*mark),

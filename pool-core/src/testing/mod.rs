@@ -41,7 +41,7 @@ mod wire;
 mod tests;
 
 pub use book::{ConnRecord, Mark, RequestRecord};
-pub use cert::{Alpn, Certificate};
+pub use cert::{Alpn, Certificate, ClientCertificate};
 pub use fleet::{Fleet, FleetBuilder};
 pub use front::TlsFront;
 pub use ledger::Ledger;

@@ -15,7 +15,7 @@ use super::script::{Body, Close};
 /// What happens to a request that was read.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Answer(Response<Payload>),
+    Answer(Box<Response<Payload>>),
     /// The connection ends; the exchange is over when its driver is.
     End(Close, Exchange),
     /// The stream ends.
@@ -89,7 +89,7 @@ impl Exchange {
         headers.insert(X_ORIGIN_ADDR, ascii(&self.conn.core.addr().to_string()));
         headers.insert(X_PEER_ADDR, ascii(&self.conn.peer.to_string()));
         headers.insert(X_CONN, self.conn.id.into());
-        Reply::Answer(response.map(|payload| payload.ending(self)))
+        Reply::Answer(Box::new(response.map(|payload| payload.ending(self))))
     }
 
     fn facts(&self) -> String {

@@ -11,13 +11,16 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::testing::ClientCertificate;
 
 /// Where and how to connect.
 #[derive(Clone, Debug)]
@@ -30,13 +33,30 @@ pub(super) struct Client {
 impl Client {
     /// Trusts `ca`, offers `alpn`, keeps its TLS sessions.
     pub(super) fn new(ca: &[u8], name: &str, alpn: &[&str]) -> Self {
+        Self::showing(None, ca, name, alpn)
+    }
+
+    /// As `new`, with a certificate of its own.
+    pub(super) fn showing(
+        shown: Option<&ClientCertificate>,
+        ca: &[u8],
+        name: &str,
+        alpn: &[&str],
+    ) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from(ca.to_vec())).unwrap();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match shown {
+            Some(shown) => {
+                let chain = vec![CertificateDer::from(shown.der.clone())];
+                let key = PrivateKeyDer::from_pem_slice(shown.key_pem.as_bytes()).unwrap();
+                config.with_client_auth_cert(chain, key).unwrap()
+            }
+            None => config.with_no_client_auth(),
+        };
         config.alpn_protocols = alpn.iter().map(|id| id.as_bytes().to_vec()).collect();
         Self {
             name: name.to_owned(),

@@ -7,7 +7,7 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::client::request;
+use super::client::{Client, request};
 use super::{header, ip, one, over_h1, over_h2};
 use crate::info::Protocol;
 use crate::testing::{Body, Certificate, Fleet, body_fnv};
@@ -228,4 +228,23 @@ async fn the_round_trip_time_delays_the_handshake_twice_and_each_answer_once() {
     conn.send(request(&fleet.url("/"), "a", b"")).await.unwrap();
     // Lower bounds hold on any machine.
     assert!(connected >= 2 * rtt && start.elapsed() >= 3 * rtt);
+}
+
+#[tokio::test]
+async fn the_ledger_tells_clients_by_their_certificates() {
+    let builder = Fleet::builder().require_client_certificate(true);
+    let fleet = builder.start().await.unwrap();
+    let (addr, url) = (fleet.addrs()[0], fleet.url("/"));
+    for (conn, name) in [(0, "alice"), (1, "bob")] {
+        let shown = fleet.client_certificate(name).unwrap();
+        let client = Client::showing(Some(&shown), fleet.ca_der(), fleet.name(), &["h2"]);
+        let answer = client.h2(addr).await.send(request(&url, name, b"")).await;
+        answer.unwrap();
+        let seen = fleet.ledger().conn(conn).unwrap().client_certificate;
+        assert_eq!(seen, Some(shown.der));
+    }
+    // With TLS 1.3 the client learns of its rejection only when it reads.
+    let mut anonymous = over_h2(&fleet).connect(addr).await.unwrap();
+    assert!(anonymous.read_u8().await.is_err());
+    assert_eq!(fleet.ledger().handshakes(), 2);
 }

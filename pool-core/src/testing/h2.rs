@@ -38,6 +38,8 @@ pub(super) async fn serve(io: impl Io, conn: Arc<Conn>, mut commands: Commands) 
     // Streams that are never answered: dropping them would reset them.
     let mut unanswered = Vec::new();
     let mut idle = Idle::default();
+    // GOAWAY was said and all streams died: only writing it is left.
+    let mut is_ending = false;
     loop {
         let step = poll_fn(|cx| {
             if let Poll::Ready(Some(command)) = commands.poll_recv(cx) {
@@ -57,6 +59,9 @@ pub(super) async fn serve(io: impl Io, conn: Arc<Conn>, mut commands: Commands) 
             // Only now: this poll has written what the last exchange left.
             if let Some(command) = conn.due(sent) {
                 return Poll::Ready(Step::Command(command));
+            }
+            if is_ending {
+                return Poll::Pending;
             }
             let idle_close = conn.core.script().idle_close;
             idle.poll(cx, exchanges.is_empty(), idle_close)
@@ -82,7 +87,8 @@ pub(super) async fn serve(io: impl Io, conn: Arc<Conn>, mut commands: Commands) 
             }
             Step::Command(Command::Goaway) => server.graceful_shutdown(),
             Step::Command(Command::AbruptGoaway(reason) | Command::End(Close::Goaway(reason))) => {
-                server.abrupt_shutdown(reason)
+                server.abrupt_shutdown(reason);
+                is_ending = true;
             }
             Step::Command(Command::CloseIfIdle) if exchanges.is_empty() => return,
             Step::Command(Command::CloseIfIdle | Command::Look) => {}

@@ -299,10 +299,11 @@ fn admit(core: &Arc<Core>, tasks: &mut JoinSet<()>, accepted: Accepted) {
     core.conns().insert(id, entry);
     let conn = Arc::new(Conn::new(id, peer, Arc::clone(core), socket, commands));
     let task = tasks.spawn(conn.run(inbox));
-    match core.conns().get_mut(&id) {
-        Some(entry) => entry.task = Some(task),
+    let entry = |entry: &mut Entry| entry.task = Some(task.clone());
+    let is_entered = core.conns().get_mut(&id).map(entry).is_some();
+    if !is_entered {
         // Cut in between, or over already.
-        None => task.abort(),
+        task.abort();
     }
     if core.door.was_killed_since(kills) {
         // Accepted just before, entered just after the others were cut.

@@ -1,9 +1,10 @@
 //! What a fleet answers, and what its ledger says of it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -216,6 +217,57 @@ async fn a_plain_fleet_serves_http1_and_h2c() {
     let (response, _) = send.send_request(get, true).unwrap();
     assert_eq!(response.await.unwrap().status(), StatusCode::OK);
     assert_eq!(fleet.ledger().handshakes(), 2);
+}
+
+#[tokio::test]
+async fn trailers_follow_a_body_without_length() {
+    let fleet = Fleet::builder().tls(false).start().await.unwrap();
+    fleet.origin(0).script(|script| {
+        let done = HeaderValue::from_static("yes");
+        script.trailers.insert("x-done", done);
+        let names = HeaderValue::from_static("x-done");
+        script.headers.insert("trailer", names);
+        let every = Duration::from_millis(1);
+        script.body = Body::Drip { bytes: 2, every };
+    });
+    let mut io = TcpStream::connect(fleet.addrs()[0]).await.unwrap();
+    let get = b"GET / HTTP/1.1\r\nhost: a\r\nte: trailers\r\nconnection: close\r\n\r\n";
+    io.write_all(get).await.unwrap();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await.unwrap();
+    let end = "\r\n\r\n1\r\nx\r\n1\r\nx\r\n0\r\nx-done: yes\r\n\r\n";
+    assert!(answer.ends_with(end), "{answer}");
+
+    let io = TcpStream::connect(fleet.addrs()[0]).await.unwrap();
+    let (mut send, driver) = h2::client::handshake(io).await.unwrap();
+    tokio::spawn(driver);
+    let get = request(&fleet.url("/"), "a", b"").map(drop);
+    let (response, _) = send.send_request(get, true).unwrap();
+    let (head, mut body) = response.await.unwrap().into_parts();
+    assert!(!head.headers.contains_key("content-length"));
+    for _ in 0..2 {
+        assert_eq!(body.data().await.unwrap().unwrap(), "x");
+    }
+    let trailers = body.trailers().await.unwrap().unwrap();
+    assert_eq!(trailers["x-done"], "yes");
+    assert_eq!(fleet.ledger().conn(1).unwrap().concurrent, 0);
+}
+
+#[tokio::test]
+async fn statuses_are_the_scripts_and_counted() {
+    let fleet = one().await;
+    let conn = over_h2(&fleet).h2(fleet.addrs()[0]).await;
+    let mut expected = BTreeMap::new();
+    for (status, times) in [(204, 1), (403, 2)] {
+        fleet.origin(0).script(|script| script.status = status);
+        for _ in 0..times {
+            let answer = conn.send(request(&fleet.url("/"), "a", b"")).await.unwrap();
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.body().is_empty(), status == 204);
+        }
+        expected.insert(status, times);
+    }
+    assert_eq!(fleet.ledger().statuses(), expected);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A connection after its handshake: the handle the manager holds and the task that drives the bytes.
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -288,5 +289,16 @@ enum Machine {
     H2(Box<h2::Machine>),
 }
 
-/// How long a connection that has nothing left to do may take to say goodbye to a peer that does not read.
+/// How long bytes that nobody waits for any more may take to reach a peer that does not read: a goodbye, or the rest of
+/// a request that was answered before it had been written.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Whether an I/O error only says that the other side has closed.
+pub(super) fn is_peer_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+    )
+}

@@ -20,7 +20,6 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::time::Duration;
 
 use ::http::{Request, Response};
@@ -100,12 +99,6 @@ pub(crate) struct ExchangeError {
     pub(crate) request: Option<Request<Body>>,
     /// What went wrong.
     pub(crate) error: Error,
-}
-
-impl fmt::Display for ExchangeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.error, f)
-    }
 }
 
 /// A copy of a request's head; extensions included.

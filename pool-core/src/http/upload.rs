@@ -46,12 +46,8 @@ impl Pump {
     /// Moves what can be moved. Not to be polled again once ready.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Pumped> {
         loop {
-            // Asked first in every round: the peer may stop an upload while the caller's stream is slow.
-            if self.stream.poll_reset(cx).is_ready() {
-                return Poll::Ready(Pumped::Stopped);
-            }
             if !self.chunk.is_empty() {
-                if ready!(self.poll_chunk(cx)).is_err() {
+                if ready!(self.poll_chunk(cx)).is_none() {
                     return Poll::Ready(Pumped::Stopped);
                 }
                 if self.chunk.is_empty() && self.body.is_end_stream() {
@@ -88,12 +84,12 @@ impl Pump {
         }
     }
 
-    /// Moves one piece of the chunk; an error says that the stream takes no more.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
+    /// Moves one piece of the chunk; `None` says that the stream takes no more.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         self.stream.reserve_capacity(self.chunk.len());
         while self.stream.capacity() == 0 {
             let Some(Ok(_)) = ready!(self.stream.poll_capacity(cx)) else {
-                return Poll::Ready(Err(()));
+                return Poll::Ready(None);
             };
         }
         let piece = self
@@ -101,7 +97,7 @@ impl Pump {
             .split_to(self.stream.capacity().min(self.chunk.len()));
         let last = self.chunk.is_empty() && self.body.is_end_stream();
         self.moved_at = now();
-        Poll::Ready(self.stream.send_data(piece, last).map_err(|_| ()))
+        Poll::Ready(self.stream.send_data(piece, last).ok())
     }
 
     /// Since when the peer has been the one to move: the present while the caller's stream is.

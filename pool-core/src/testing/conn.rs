@@ -10,11 +10,11 @@ use h2::Reason;
 use http::request::Parts;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::sleep;
-use tokio_rustls::rustls::HandshakeKind;
 
+use super::book::Handshake;
 use super::cert::Alpn;
 use super::origin::Core;
-use super::script::{Close, Script};
+use super::script::{Close, OnLimit, Script};
 use super::wire::{Io, Socket};
 use super::{h1, h2 as http2};
 use crate::info::Protocol;
@@ -85,20 +85,22 @@ impl Conn {
                     Err(_) => return,
                 },
             };
-            let protocol = protocol(is_h2);
-            self.core.ledger.enter_ready(self.id, protocol, false, None);
+            let protocol = if is_h2 {
+                Protocol::Http2
+            } else {
+                Protocol::Http1
+            };
+            let handshake = Handshake::plain(protocol);
+            self.core.book.enter_ready(self.id, handshake);
             return self.serve(wire, protocol, commands).await;
         };
         // A failed handshake leaves a record that never became ready.
         let Ok(tls) = acceptor.accept(wire).await else {
             return;
         };
-        let session = tls.get_ref().1;
-        let protocol = protocol(session.alpn_protocol() == Some(b"h2"));
-        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
-        let server_name = session.server_name().map(str::to_owned);
-        let ledger = &self.core.ledger;
-        ledger.enter_ready(self.id, protocol, resumed, server_name);
+        let handshake = Handshake::tls(tls.get_ref().1);
+        let protocol = handshake.protocol;
+        self.core.book.enter_ready(self.id, handshake);
         self.serve(tls, protocol, commands).await;
     }
 
@@ -113,7 +115,7 @@ impl Conn {
     /// Enters a request whose head arrived.
     pub(super) fn begin(self: &Arc<Self>, head: &Parts) -> Exchange {
         let id = head.headers.get("x-request-id");
-        let request = self.core.ledger.enter_arrived(
+        let request = self.core.book.enter_arrived(
             self.id,
             id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned()),
             head.method.clone(),
@@ -137,6 +139,17 @@ impl Conn {
     /// Requests that are over.
     pub(super) fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    /// What the script wants of a connection that has ended so many requests and written all they had to say.
+    pub(super) fn due(&self, ended: u64) -> Option<Command> {
+        let script = self.core.script();
+        if script.silent_after.is_some_and(|after| ended >= after) {
+            return Some(Command::Silence);
+        }
+        let limit = script.max_requests_per_connection?;
+        let is_over = script.on_limit == OnLimit::Close && ended >= limit.max(1);
+        is_over.then_some(Command::End(Close::Fin))
     }
 
     /// Tells the driver to end the connection.
@@ -185,8 +198,8 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Enters the answer; before its head is sent.
     pub(super) fn answered(&self, status: u16) {
-        let ledger = &self.conn.core.ledger;
-        ledger.enter_answered(self.request, status);
+        let book = &self.conn.core.book;
+        book.enter_answered(self.request, status);
     }
 
     /// Whether it is the last request that the script lets its connection serve.
@@ -198,7 +211,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.conn.core.ledger.enter_ended(self.conn.id);
+        self.conn.core.book.enter_ended(self.conn.id);
         self.conn.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -211,13 +224,5 @@ impl Drop for Closing {
         // A stalled connection never had a reader that closes it.
         self.0.socket.close();
         self.0.core.forget(self.0.id);
-    }
-}
-
-fn protocol(is_h2: bool) -> Protocol {
-    if is_h2 {
-        Protocol::Http2
-    } else {
-        Protocol::Http1
     }
 }

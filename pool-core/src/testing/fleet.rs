@@ -2,9 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::cert::{Alpn, Authority, Certificate, Names};
+use tokio::sync::mpsc;
+
+use super::book::Book;
+use super::cert::{Alpn, Authority, Certificate, ClientCertificate, Identity};
 use super::door::Door;
 use super::ledger::Ledger;
 use super::origin::{Core, Origin, State, Timing};
@@ -19,6 +23,8 @@ pub struct Fleet {
     authority: Authority,
     origins: Vec<Origin>,
     ledger: Ledger,
+    // Closed once no task holds an origin any more.
+    gone: mpsc::Receiver<()>,
     ports_stand_in: bool,
 }
 
@@ -33,6 +39,7 @@ impl Fleet {
             tls: true,
             alpn: Alpn::Both,
             certificate: Certificate::Valid,
+            asks_clients: false,
             handshake_delay: Duration::ZERO,
             rtt: Duration::ZERO,
             max_streams: None,
@@ -71,6 +78,15 @@ impl Fleet {
         self.authority.der()
     }
 
+    /// A new certificate for a client of this common name, signed by the fleet's authority.
+    ///
+    /// # Errors
+    ///
+    /// The system's random source fails.
+    pub fn client_certificate(&self, name: &str) -> io::Result<ClientCertificate> {
+        self.authority.client(name)
+    }
+
     /// An origin by its place in the builder's order.
     ///
     /// # Panics
@@ -98,12 +114,19 @@ impl Fleet {
 
     /// Cuts everything and waits until no task and no socket is left.
     pub async fn shutdown(self) {
-        for origin in &self.origins {
+        let Self {
+            origins, mut gone, ..
+        } = self;
+        for origin in &origins {
             origin.remove();
         }
-        for origin in &self.origins {
+        for origin in &origins {
             origin.ended().await;
         }
+        // Requests in progress are tasks of their own, aborted with their connection: each holds its origin.
+        drop(origins);
+        let none = gone.recv().await;
+        debug_assert!(none.is_none(), "nobody sends");
     }
 }
 
@@ -117,6 +140,7 @@ pub struct FleetBuilder {
     tls: bool,
     alpn: Alpn,
     certificate: Certificate,
+    asks_clients: bool,
     handshake_delay: Duration,
     rtt: Duration,
     max_streams: Option<u32>,
@@ -181,6 +205,13 @@ impl FleetBuilder {
         self
     }
 
+    /// Whether clients must show a certificate that the fleet's own authority signed; not by default.
+    #[must_use]
+    pub fn require_client_certificate(mut self, required: bool) -> Self {
+        self.asks_clients = required;
+        self
+    }
+
     /// How long a new connection waits before its first byte is read; for the client, its TLS handshake takes so much
     /// longer. Zero by default.
     #[must_use]
@@ -223,12 +254,19 @@ impl FleetBuilder {
             let mut names = self.extra_names;
             names.insert(0, self.name.clone());
             let ips = doors.iter().map(|door| door.addr().ip()).collect();
-            let names = Names { names, ips };
-            Some(authority.acceptor(&names, self.certificate, self.alpn)?)
+            let identity = Identity {
+                names,
+                ips,
+                certificate: self.certificate,
+                alpn: self.alpn,
+                asks_clients: self.asks_clients,
+            };
+            Some(authority.acceptor(&identity)?)
         } else {
             None
         };
-        let ledger = Ledger::new();
+        let book = Arc::<Book>::default();
+        let (held, gone) = mpsc::channel(1);
         let hops = if self.tls { 2 } else { 1 };
         let timing = Timing {
             handshake: self.handshake_delay + self.rtt * hops,
@@ -238,12 +276,13 @@ impl FleetBuilder {
             Origin::start(Core {
                 index,
                 door,
-                ledger: ledger.clone(),
+                book: Arc::clone(&book),
                 tls: tls.clone(),
                 alpn: self.alpn,
                 timing,
                 max_streams: self.max_streams,
                 state: State::default(),
+                _held: held.clone(),
             })
         });
         Ok(Fleet {
@@ -251,7 +290,8 @@ impl FleetBuilder {
             tls: tls.is_some(),
             authority,
             origins: origins.collect(),
-            ledger,
+            ledger: Ledger::new(book, None),
+            gone,
             ports_stand_in,
         })
     }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use super::cert::{Alpn, Authority, Certificate, Names};
+use super::cert::{Alpn, Authority, Identity};
 
 /// A TLS listener on loopback that hands the bytes it decrypts to a plain-text server, and back.
 ///
@@ -39,11 +39,8 @@ impl TlsFront {
     /// No port can be bound.
     pub async fn to(upstream: SocketAddr) -> io::Result<Self> {
         let authority = Authority::new()?;
-        let names = Names {
-            names: vec![NAME.to_owned()],
-            ips: vec![IpAddr::from(Ipv4Addr::LOCALHOST)],
-        };
-        let acceptor = authority.acceptor(&names, Certificate::Valid, Alpn::Both)?;
+        let ip = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let acceptor = authority.acceptor(&Identity::simple(NAME, ip, Alpn::Both))?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
         let task = tokio::spawn(accept(listener, acceptor, upstream));

@@ -35,20 +35,12 @@ pub(super) async fn serve(io: impl Io, conn: Arc<Conn>, mut commands: Commands) 
                 return Poll::Ready(Step::Ended);
             }
             // Only now: this poll has written what the last exchange left.
-            let script = conn.core.script();
-            if script
-                .silent_after
-                .is_some_and(|after| conn.ended() >= after)
-            {
-                return Poll::Ready(Step::Command(Command::Silence));
+            if let Some(command) = conn.due(conn.ended()) {
+                return Poll::Ready(Step::Command(command));
             }
-            let limit = script.max_requests_per_connection.map(|limit| limit.max(1));
-            if script.on_limit == OnLimit::Close && limit.is_some_and(|l| conn.ended() >= l) {
-                return Poll::Ready(Step::Ended);
-            }
+            let idle_close = conn.core.script().idle_close;
             let is_idle = conn.begun() == conn.ended();
-            idle.poll(cx, is_idle, script.idle_close)
-                .map(|()| Step::Ended)
+            idle.poll(cx, is_idle, idle_close).map(|()| Step::Ended)
         })
         .await;
         match step {
@@ -89,7 +81,7 @@ async fn exchange(
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
-            return Ok(response);
+            return Ok(*response);
         }
         Reply::End(how, exchange) => {
             conn.end(how);

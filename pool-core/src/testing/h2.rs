@@ -38,6 +38,8 @@ pub(super) async fn serve(io: impl Io, conn: Arc<Conn>, mut commands: Commands) 
     // Streams that are never answered: dropping them would reset them.
     let mut unanswered = Vec::new();
     let mut idle = Idle::default();
+    // GOAWAY was said and all streams died: only writing it is left.
+    let mut is_ending = false;
     loop {
         let step = poll_fn(|cx| {
             if let Poll::Ready(Some(command)) = commands.poll_recv(cx) {
@@ -55,15 +57,14 @@ pub(super) async fn serve(io: impl Io, conn: Arc<Conn>, mut commands: Commands) 
                 Poll::Pending => {}
             }
             // Only now: this poll has written what the last exchange left.
-            let script = conn.core.script();
-            if script.silent_after.is_some_and(|after| sent >= after) {
-                return Poll::Ready(Step::Command(Command::Silence));
+            if let Some(command) = conn.due(sent) {
+                return Poll::Ready(Step::Command(command));
             }
-            let limit = script.max_requests_per_connection.map(|limit| limit.max(1));
-            if script.on_limit == OnLimit::Close && limit.is_some_and(|limit| sent >= limit) {
-                return Poll::Ready(Step::Ended);
+            if is_ending {
+                return Poll::Pending;
             }
-            idle.poll(cx, exchanges.is_empty(), script.idle_close)
+            let idle_close = conn.core.script().idle_close;
+            idle.poll(cx, exchanges.is_empty(), idle_close)
                 .map(|()| Step::Command(Command::AbruptGoaway(Reason::NO_ERROR)))
         })
         .await;
@@ -86,7 +87,8 @@ pub(super) async fn serve(io: impl Io, conn: Arc<Conn>, mut commands: Commands) 
             }
             Step::Command(Command::Goaway) => server.graceful_shutdown(),
             Step::Command(Command::AbruptGoaway(reason) | Command::End(Close::Goaway(reason))) => {
-                server.abrupt_shutdown(reason)
+                server.abrupt_shutdown(reason);
+                is_ending = true;
             }
             Step::Command(Command::CloseIfIdle) if exchanges.is_empty() => return,
             Step::Command(Command::CloseIfIdle | Command::Look) => {}
@@ -119,7 +121,7 @@ async fn exchange(
     };
     match reply {
         Reply::Answer(response) => {
-            let _ = send(response, &mut respond).await;
+            let _ = send(*response, &mut respond).await;
         }
         Reply::End(how, exchange) => {
             conn.end(how);

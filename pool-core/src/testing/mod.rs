@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+mod book;
 mod cert;
 mod conn;
 mod door;
@@ -37,14 +38,13 @@ mod script;
 mod wire;
 
 #[cfg(test)]
-mod client;
-#[cfg(test)]
 mod tests;
 
-pub use cert::{Alpn, Certificate};
+pub use book::{ConnRecord, Mark, RequestRecord};
+pub use cert::{Alpn, Certificate, ClientCertificate};
 pub use fleet::{Fleet, FleetBuilder};
 pub use front::TlsFront;
-pub use ledger::{ConnRecord, Ledger, Mark, RequestRecord};
+pub use ledger::Ledger;
 pub use origin::Origin;
 pub use peer::{Frame, Peer, PeerConn};
 pub use reply::body_fnv;

@@ -10,11 +10,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use h2::Reason;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{self, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet, yield_now};
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
+use super::book::Book;
 use super::cert::Alpn;
 use super::conn::{Command, Conn};
 use super::door::{Accepted, Door};
@@ -40,7 +41,7 @@ impl Origin {
 
     /// What it saw; the same book as the fleet's.
     pub fn ledger(&self) -> Ledger {
-        self.core.ledger.of_origin(self.core.index)
+        Ledger::new(Arc::clone(&self.core.book), Some(self.core.index))
     }
 
     /// Changes how it behaves from the next connection and the next request on.
@@ -177,12 +178,14 @@ impl fmt::Debug for Origin {
 pub(super) struct Core {
     pub(super) index: usize,
     pub(super) door: Door,
-    pub(super) ledger: Ledger,
+    pub(super) book: Arc<Book>,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) alpn: Alpn,
     pub(super) timing: Timing,
     pub(super) max_streams: Option<u32>,
     pub(super) state: State,
+    /// Tells the fleet, by being dropped, that the last task is gone.
+    pub(super) _held: mpsc::Sender<()>,
 }
 
 /// What takes the place of distance.
@@ -221,7 +224,7 @@ impl Core {
     /// A connection has ended.
     pub(super) fn forget(&self, conn: u64) {
         self.conns().remove(&conn);
-        self.ledger.enter_closed(conn);
+        self.book.enter_closed(conn);
     }
 
     fn cut_all(&self) {
@@ -239,7 +242,7 @@ impl Core {
         if let Some(task) = entry.task {
             task.abort();
         }
-        self.ledger.enter_closed(id);
+        self.book.enter_closed(id);
     }
 
     fn lock_script(&self) -> MutexGuard<'_, Arc<Script>> {
@@ -286,7 +289,7 @@ fn admit(core: &Arc<Core>, tasks: &mut JoinSet<()>, accepted: Accepted) {
     // Without it an answer may wait for the acknowledgement of the one before; if it fails, it only is slower.
     let _ = stream.set_nodelay(true);
     let socket = Socket::new(stream);
-    let id = core.ledger.enter_accepted(core.index, core.addr(), peer);
+    let id = core.book.enter_accepted(core.index, core.addr(), peer);
     let (commands, inbox) = unbounded_channel();
     let entry = Entry {
         socket: socket.clone(),
@@ -296,10 +299,11 @@ fn admit(core: &Arc<Core>, tasks: &mut JoinSet<()>, accepted: Accepted) {
     core.conns().insert(id, entry);
     let conn = Arc::new(Conn::new(id, peer, Arc::clone(core), socket, commands));
     let task = tasks.spawn(conn.run(inbox));
-    match core.conns().get_mut(&id) {
-        Some(entry) => entry.task = Some(task),
+    let entry = |entry: &mut Entry| entry.task = Some(task.clone());
+    let is_entered = core.conns().get_mut(&id).map(entry).is_some();
+    if !is_entered {
         // Cut in between, or over already.
-        None => task.abort(),
+        task.abort();
     }
     if core.door.was_killed_since(kills) {
         // Accepted just before, entered just after the others were cut.

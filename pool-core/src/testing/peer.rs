@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::cert::{Alpn, Authority, Certificate, Names};
+use super::cert::{Alpn, Authority, Identity};
 use super::wire::{Io, Socket};
 
 /// A listener that does nothing by itself: the test accepts, reads and writes.
@@ -63,11 +63,8 @@ impl Peer {
     pub async fn listen_tls(addr: SocketAddr, name: &str, alpn: Alpn) -> io::Result<Self> {
         let plain = Self::listen(addr).await?;
         let authority = Authority::new()?;
-        let names = Names {
-            names: vec![name.to_owned()],
-            ips: vec![addr.ip()],
-        };
-        let acceptor = authority.acceptor(&names, Certificate::Valid, alpn)?;
+        let identity = Identity::simple(name, addr.ip(), alpn);
+        let acceptor = authority.acceptor(&identity)?;
         Ok(Self {
             tls: Some((authority, acceptor)),
             ..plain

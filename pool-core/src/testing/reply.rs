@@ -15,7 +15,7 @@ use super::script::{Body, Close};
 /// What happens to a request that was read.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Answer(Response<Payload>),
+    Answer(Box<Response<Payload>>),
     /// The connection ends; the exchange is over when its driver is.
     End(Close, Exchange),
     /// The stream ends.
@@ -46,10 +46,17 @@ impl Exchange {
         }
         let fnv = body_fnv(&body);
         let mut length = None;
+        let mut kind = None;
         let payload = match (path, &script.body) {
-            ("/echo", _) | (_, Body::Echo) => Payload::whole(body),
+            ("/echo", _) | (_, Body::Echo) => {
+                kind = head.headers.get(header::CONTENT_TYPE).cloned();
+                Payload::whole(body)
+            }
             ("/bytes", _) => Payload::filler(number(&head, "n").unwrap_or(0)),
-            (_, Body::Json) => Payload::whole(self.facts().into()),
+            (_, Body::Json) => {
+                kind = Some(HeaderValue::from_static("application/json"));
+                Payload::whole(self.facts().into())
+            }
             (_, Body::Exactly(bytes)) => Payload::whole(bytes.clone()),
             (_, Body::Bytes(bytes)) => Payload::filler(*bytes),
             (_, Body::Drip { bytes, every }) => Payload::drip(*bytes, *every),
@@ -80,16 +87,17 @@ impl Exchange {
         if !chunked && status != StatusCode::NO_CONTENT {
             headers.insert(header::CONTENT_LENGTH, length.into());
         }
-        for name in [X_REQUEST_ID, header::CONTENT_TYPE] {
-            if let Some(value) = head.headers.get(&name) {
-                headers.entry(name).or_insert_with(|| value.clone());
-            }
+        if let Some(kind) = kind {
+            headers.entry(header::CONTENT_TYPE).or_insert(kind);
+        }
+        if let Some(id) = head.headers.get(&X_REQUEST_ID) {
+            headers.insert(X_REQUEST_ID, id.clone());
         }
         headers.insert(X_BODY_FNV, ascii(&fnv));
         headers.insert(X_ORIGIN_ADDR, ascii(&self.conn.core.addr().to_string()));
         headers.insert(X_PEER_ADDR, ascii(&self.conn.peer.to_string()));
         headers.insert(X_CONN, self.conn.id.into());
-        Reply::Answer(response.map(|payload| payload.ending(self)))
+        Reply::Answer(Box::new(response.map(|payload| payload.ending(self))))
     }
 
     fn facts(&self) -> String {

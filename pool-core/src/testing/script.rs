@@ -32,7 +32,7 @@ pub struct Script {
     /// says `te: trailers` and the answer's `headers` name them in `trailer`.
     pub trailers: HeaderMap,
     /// `SETTINGS_MAX_CONCURRENT_STREAMS` of new HTTP/2 connections; `None` sends the fleet's
-    /// [`max_streams`](super::FleetBuilder::max_streams).
+    /// [`max_streams`](super::FleetBuilder::max_streams). An open connection keeps what it was told.
     pub max_streams: Option<u32>,
     /// How many requests a connection serves; then `on_limit` happens. `None` for no limit, zero counts as one.
     pub max_requests_per_connection: Option<u64>,
@@ -107,7 +107,7 @@ pub enum Body {
 pub enum OnLimit {
     /// Says so: GOAWAY before the last answer, `connection: close` in it. The connection then ends cleanly.
     Goaway,
-    /// Closes without a word once the last answer was written.
+    /// Closes without a word once the last answer was written, so far as the socket's buffers took it.
     Close,
 }
 
@@ -115,7 +115,8 @@ pub enum OnLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Close {
-    /// A TCP FIN, and nothing at the levels above: no close_notify, no GOAWAY.
+    /// A TCP FIN, and nothing at the levels above: no close_notify, no GOAWAY. Systems send RST instead if the client
+    /// sent more than was read.
     Fin,
     /// A TCP RST.
     Reset,

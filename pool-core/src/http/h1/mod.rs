@@ -2,6 +2,7 @@
 
 mod exchange;
 
+use std::error::Error as StdError;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
@@ -15,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 pub(super) use self::exchange::{Receiving, exchange};
-use super::conn::{GOODBYE, HttpConn, HttpSettings};
+use super::conn::{GOODBYE, HttpConn, HttpSettings, is_peer_gone};
 use super::control::{Control, Wish};
 use super::metered::{Meter, Metered};
 use super::request_body::Upload;
@@ -69,6 +70,15 @@ struct State {
     used: bool,
 }
 
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    Exchanging,
+    /// The response has been read; hyper has yet to agree that the connection is idle.
+    Returning,
+}
+
 type Sent = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
 
 impl Shared {
@@ -97,6 +107,10 @@ impl Shared {
     fn post(&self, lease: Lease<HttpConn>) {
         self.lock().returning = Some(lease);
         self.settle();
+        if self.stage() == Stage::Returning {
+            // hyper may be stuck with unsent bytes, so the driver sets itself a deadline.
+            self.control.wake();
+        }
     }
 
     /// Gives a parked lease back if it is clear how.
@@ -157,8 +171,13 @@ impl Shared {
         })
     }
 
-    fn is_idle(&self) -> bool {
-        !self.lock().in_flight
+    fn stage(&self) -> Stage {
+        let state = self.lock();
+        match (&state.returning, state.in_flight) {
+            (Some(_), _) => Stage::Returning,
+            (None, true) => Stage::Exchanging,
+            (None, false) => Stage::Idle,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -182,17 +201,23 @@ impl Machine {
         }
         match Pin::new(&mut self.conn).poll(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(CloseReason::PeerClosed),
-            Poll::Ready(Err(_)) => Poll::Ready(CloseReason::Error),
+            Poll::Ready(Err(error)) => Poll::Ready(why(&error)),
             Poll::Pending => {
                 self.shared.settle();
-                if let (Wish::Close(reason), true) = (wish, self.shared.is_idle()) {
-                    let goodbye = self
-                        .goodbye
-                        .get_or_insert_with(|| Box::pin(tokio::time::sleep(GOODBYE)));
-                    ready!(goodbye.as_mut().poll(cx));
-                    return Poll::Ready(reason);
-                }
-                Poll::Pending
+                let reason = match (wish, self.shared.stage()) {
+                    (Wish::Close(reason), Stage::Idle) => reason,
+                    // The peer has answered and yet does not take the rest of the request.
+                    (_, Stage::Returning) => CloseReason::Unfinished,
+                    _ => {
+                        self.goodbye = None;
+                        return Poll::Pending;
+                    }
+                };
+                let goodbye = self
+                    .goodbye
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(GOODBYE)));
+                ready!(goodbye.as_mut().poll(cx));
+                Poll::Ready(reason)
             }
         }
     }
@@ -204,4 +229,13 @@ impl Machine {
         shared.close_sender();
         shared.settle();
     }
+}
+
+/// Why the connection ended; to hyper the end of one that has never been used is an incomplete message.
+fn why(error: &hyper::Error) -> CloseReason {
+    let io = StdError::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    if error.is_incomplete_message() || io.is_some_and(is_peer_gone) {
+        return CloseReason::PeerClosed;
+    }
+    CloseReason::Error
 }

@@ -12,7 +12,7 @@ use http::header::CONTENT_LENGTH;
 use http::{Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::Shared;
+use super::{NotOpened, Shared};
 use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::http::body::{PoolBody, Source};
 use crate::http::conn::HttpConn;
@@ -49,8 +49,8 @@ pub(in crate::http) async fn exchange(
     let no_body = body.is_end_stream();
     let opened = match shared.open(head, no_body).await {
         Ok(opened) => opened,
-        Err(error) => {
-            let (evidence, error) = why_not_opened(&shared, error);
+        Err(not_opened) => {
+            let (evidence, error) = why_not_opened(&shared, not_opened);
             return Err(failed(evidence, Some(unsent.map(|()| body)), error));
         }
     };
@@ -58,13 +58,14 @@ pub(in crate::http) async fn exchange(
     let (mut response, stream) = opened;
     let mut pump = (!no_body).then(|| Pump::new(body, stream));
 
-    let started = now();
+    let mut moved = now();
     let mut deadline = Deadline::new(timeouts.response_head, shared.runtime.clone());
     let answer = poll_fn(|cx| {
         if let Some(uploading) = &mut pump
             && let Poll::Ready(pumped) = uploading.poll(cx)
         {
             pump = None;
+            moved = now();
             if let Pumped::Failed(error) = pumped {
                 return Poll::Ready(Answer::UploadFailed(error));
             }
@@ -75,10 +76,8 @@ pub(in crate::http) async fn exchange(
                 Err(error) => Answer::Broken(error),
             });
         }
-        let quiet_since = pump.as_ref().map_or(started, Pump::quiet_since);
-        deadline
-            .poll(cx, quiet_since.max(started))
-            .map(|()| Answer::TooLate)
+        let quiet_since = pump.as_ref().map_or(moved, Pump::quiet_since);
+        deadline.poll(cx, quiet_since).map(|()| Answer::TooLate)
     })
     .await;
 
@@ -143,16 +142,17 @@ fn error_of(shared: &Shared, error: h2::Error) -> Error {
     shared.control.error().with_source(error)
 }
 
-fn why_not_opened(shared: &Shared, error: Option<h2::Error>) -> (Evidence, Error) {
-    match error {
-        None => (Evidence::NotSent, shared.control.error()),
-        Some(error) if error.is_go_away() && error.is_remote() => {
-            (evidence_of(&error), error_of(shared, error))
+fn why_not_opened(shared: &Shared, not_opened: NotOpened) -> (Evidence, Error) {
+    match not_opened {
+        NotOpened::Closing => (Evidence::NotSent, shared.control.error()),
+        NotOpened::Connection(error) => {
+            let evidence = match evidence_of(&error) {
+                away @ Evidence::GoAwayUnprocessed { .. } => away,
+                _ => Evidence::NotSent,
+            };
+            (evidence, error_of(shared, error))
         }
-        Some(error) if error.is_go_away() || error.is_io() => {
-            (Evidence::NotSent, error_of(shared, error))
-        }
-        Some(error) => {
+        NotOpened::Request(error) => {
             let error = Error::new(ErrorKind::Request).with_source(error);
             (Evidence::RequestFailed, error)
         }

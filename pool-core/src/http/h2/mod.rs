@@ -16,7 +16,7 @@ use ::h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use ::h2::{Error as H2Error, SendStream};
 
 pub(super) use self::exchange::{Receiving, exchange};
-use super::conn::{ConnEvents, GOODBYE, HttpSettings};
+use super::conn::{ConnEvents, GOODBYE, HttpSettings, is_peer_gone};
 use super::control::{Control, Wish};
 use super::metered::{Meter, Metered};
 use super::ping::Pinger;
@@ -33,8 +33,8 @@ pub(super) async fn handshake(
         .enable_push(false)
         .max_frame_size(16 * 1024)
         .max_header_list_size(settings.max_head_size)
-        .initial_window_size(settings.stream_window)
-        .initial_connection_window_size(settings.connection_window)
+        .initial_window_size(settings.stream_window.min(MAX_WINDOW))
+        .initial_connection_window_size(settings.connection_window.min(MAX_WINDOW))
         .initial_max_send_streams(settings.assumed_streams)
         // Cancelled streams are remembered for a moment, so that what was on its way to them is no protocol error.
         .max_concurrent_reset_streams(1024)
@@ -73,12 +73,29 @@ pub(super) struct Shared {
 
 type Opened = (ResponseFuture, SendStream<Bytes>);
 
+/// Why a stream could not be opened.
+enum NotOpened {
+    /// This side is closing the connection.
+    Closing,
+    /// The connection takes no more streams: it ended, the peer went away, or the stream ids are used up.
+    Connection(H2Error),
+    /// The head breaks the rules of HTTP/2.
+    Request(H2Error),
+}
+
 impl Shared {
-    /// Opens a stream. An error says that nothing was sent; `None` that the connection is closing by our wish.
-    async fn open(&self, head: Request<()>, no_body: bool) -> Result<Opened, Option<H2Error>> {
-        let sender = self.lock().clone().ok_or(None)?;
-        let mut sender = sender.ready().await.map_err(Some)?;
-        sender.send_request(head, no_body).map_err(Some)
+    /// Opens a stream; an error says that nothing was sent.
+    async fn open(&self, head: Request<()>, no_body: bool) -> Result<Opened, NotOpened> {
+        let sender = self.lock().clone().ok_or(NotOpened::Closing)?;
+        let mut sender = sender.ready().await.map_err(NotOpened::Connection)?;
+        sender.send_request(head, no_body).map_err(|error| {
+            // The connection may have ended since it was asked; anything else is about the request.
+            if error.is_io() || error.is_go_away() {
+                NotOpened::Connection(error)
+            } else {
+                NotOpened::Request(error)
+            }
+        })
     }
 
     /// No further streams; the connection closes when the last one has ended.
@@ -157,24 +174,24 @@ impl Machine {
             if error.is_go_away() && error.is_remote() {
                 self.gone_away = true;
                 events.draining(CloseReason::GoAway);
+            } else if !error.is_go_away() && !error.is_io() {
+                // The stream ids are used up; every other error is the end of the connection, which follows.
+                events.draining(CloseReason::Uses);
             }
         }
     }
 
     fn why(&self, result: Result<(), H2Error>) -> CloseReason {
-        use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-
         if self.gone_away {
             return CloseReason::GoAway;
         }
         match result {
             Ok(()) => CloseReason::PeerClosed,
-            Err(error) => match error.get_io().map(std::io::Error::kind) {
-                Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof) => {
-                    CloseReason::PeerClosed
-                }
-                _ => CloseReason::Error,
-            },
+            Err(error) if error.get_io().is_some_and(is_peer_gone) => CloseReason::PeerClosed,
+            Err(_) => CloseReason::Error,
         }
     }
 }
+
+/// The largest flow-control window (RFC 9113 §6.9.1).
+const MAX_WINDOW: u32 = (1 << 31) - 1;

@@ -5,18 +5,22 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use h2::RecvStream;
+use h2::client::ResponseFuture;
+use h2::{RecvStream, SendStream};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::testing::ClientCertificate;
 
 /// Where and how to connect.
 #[derive(Clone, Debug)]
@@ -29,13 +33,30 @@ pub(super) struct Client {
 impl Client {
     /// Trusts `ca`, offers `alpn`, keeps its TLS sessions.
     pub(super) fn new(ca: &[u8], name: &str, alpn: &[&str]) -> Self {
+        Self::showing(None, ca, name, alpn)
+    }
+
+    /// As `new`, with a certificate of its own.
+    pub(super) fn showing(
+        shown: Option<&ClientCertificate>,
+        ca: &[u8],
+        name: &str,
+        alpn: &[&str],
+    ) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from(ca.to_vec())).unwrap();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match shown {
+            Some(shown) => {
+                let chain = vec![CertificateDer::from(shown.der.clone())];
+                let key = PrivateKeyDer::from_pem_slice(shown.key_pem.as_bytes()).unwrap();
+                config.with_client_auth_cert(chain, key).unwrap()
+            }
+            None => config.with_no_client_auth(),
+        };
         config.alpn_protocols = alpn.iter().map(|id| id.as_bytes().to_vec()).collect();
         Self {
             name: name.to_owned(),
@@ -102,9 +123,25 @@ pub(super) struct H2 {
 impl H2 {
     pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, h2::Error> {
         let (head, body) = request.into_parts();
-        let mut send = self.send.clone().ready().await?;
-        let (response, mut stream) = send.send_request(Request::from_parts(head, ()), false)?;
-        stream.send_data(body, true)?;
+        let empty = Request::from_parts(head, Bytes::new());
+        self.begin(empty).await.finish(&body).await
+    }
+
+    /// Sends the head alone.
+    pub(super) async fn begin(&self, request: Request<Bytes>) -> Upload {
+        let send = self.send.clone().ready().await;
+        let sent = send.and_then(|mut send| send.send_request(request.map(drop), false));
+        Upload(sent)
+    }
+}
+
+/// A request whose body is still to come.
+pub(super) struct Upload(Result<(ResponseFuture, SendStream<Bytes>), h2::Error>);
+
+impl Upload {
+    pub(super) async fn finish(self, body: &[u8]) -> Result<Response<Bytes>, h2::Error> {
+        let (response, mut stream) = self.0?;
+        stream.send_data(Bytes::copy_from_slice(body), true)?;
         let (head, body) = response.await?.into_parts();
         Ok(Response::from_parts(head, read(body).await?))
     }

@@ -33,7 +33,6 @@ use std::time::{Duration, Instant};
 pub use self::acquire::Acquire;
 pub use self::budget::ConnPermit;
 use self::budget::{Budget, TotalLimits};
-pub(crate) use self::events::ConnView;
 use self::host::Host;
 pub use self::lease::Lease;
 pub use self::reason::CloseReason;
@@ -304,7 +303,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
     }
 
     /// New limits. Raising serves waiters; lowering closes idle connections and lets busy ones finish.
-    pub(crate) fn set_limits(&self, config: &Config) {
+    pub fn set_limits(&self, config: &Config) {
         *lock(&self.shared.limits) = config.limits.clone();
         let limits = host_limits(config);
         *lock(&self.shared.host_limits) = limits;

@@ -74,7 +74,7 @@ impl Dialler {
             began: false,
         };
         let task = async move {
-            running.began = true;
+            running.begin();
             task.await;
         };
         if let Some(runtime) = self.env.runtime() {
@@ -87,6 +87,12 @@ impl Dialler {
 struct Running {
     env: Arc<Env>,
     began: bool,
+}
+
+impl Running {
+    fn begin(&mut self) {
+        self.began = true;
+    }
 }
 
 impl Drop for Running {

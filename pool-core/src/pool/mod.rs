@@ -16,9 +16,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::uri::InvalidUri;
 use tokio::runtime::Handle;
 
-use self::builder::PoolBuilder as Builder;
 pub use self::builder::{BuildError, PoolBuilder};
 pub use self::close::Closed;
 pub use self::connector::{ConnectorIo, PoolConnector};
@@ -64,6 +64,12 @@ pub(crate) struct Inner {
     pub(crate) env: Arc<Env>,
 }
 
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("manager", &self.manager).finish_non_exhaustive()
+    }
+}
+
 impl Inner {
     /// Refuses what is new and ends the upkeep; what is in flight goes on.
     fn close(&self) {
@@ -88,7 +94,7 @@ impl Inner {
 impl Pool {
     /// Chooses how the pool works.
     pub fn builder() -> PoolBuilder {
-        Builder::default()
+        PoolBuilder::default()
     }
 
     fn inner(&self) -> &Arc<Inner> {
@@ -116,9 +122,7 @@ impl Pool {
     /// # }
     /// ```
     pub async fn get(&self, url: &str) -> Result<http::Response<PoolBody>, Error> {
-        let uri: http::Uri = url
-            .parse()
-            .map_err(|error: http::uri::InvalidUri| request::bad(url, error))?;
+        let uri: http::Uri = url.parse().map_err(|error: InvalidUri| request::bad(url, error))?;
         let mut get = http::Request::new(Body::empty());
         *get.uri_mut() = uri;
         self.request(get).await

@@ -13,6 +13,6 @@ mod ticket_scope;
 
 pub use connect::{Connect, ConnectContext, ConnectError, Connected, TcpConnector};
 pub(crate) use open::{DialRequest, DialTimes, blames_target, open};
-pub use resolve::{LiteralResolver, Resolver, SystemResolver};
 pub(crate) use resolve::resolve;
+pub use resolve::{LiteralResolver, Resolver, SystemResolver};
 pub use static_resolver::{ParseResolveError, ResolveEntry, StaticResolver};

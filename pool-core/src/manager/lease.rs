@@ -23,7 +23,13 @@ pub struct Lease<C: Send + Sync + 'static> {
     entry: Arc<Entry<C>>,
     claim: Claim,
     how: Returned,
+    #[cfg(test)]
+    witness: Option<Witness>,
 }
+
+/// Is told how a lease ended, just before it does.
+#[cfg(test)]
+type Witness = Box<dyn FnOnce(Option<CloseReason>) + Send + Sync>;
 
 impl<C: Send + Sync + 'static> Lease<C> {
     pub(crate) fn new(host: Arc<Host<C>>, granted: Granted<C>) -> Self {
@@ -32,7 +38,19 @@ impl<C: Send + Sync + 'static> Lease<C> {
             entry: granted.entry,
             claim: granted.claim,
             how: Returned::Clean,
+            #[cfg(test)]
+            witness: None,
         }
+    }
+
+    /// Tells `witness` when the lease ends, with the reason if the connection was discarded.
+    #[cfg(test)]
+    pub(crate) fn with_witness(
+        mut self,
+        witness: impl FnOnce(Option<CloseReason>) + Send + Sync + 'static,
+    ) -> Self {
+        self.witness = Some(Box::new(witness));
+        self
     }
 
     /// The connection.
@@ -117,6 +135,13 @@ impl<C: Send + Sync + 'static> Lease<C> {
 
 impl<C: Send + Sync + 'static> Drop for Lease<C> {
     fn drop(&mut self) {
+        #[cfg(test)]
+        if let Some(witness) = self.witness.take() {
+            witness(match self.how {
+                Returned::Discard(reason) => Some(reason),
+                Returned::Clean | Returned::Failed => None,
+            });
+        }
         Host::release(&self.host, self.claim.conn, self.how);
     }
 }

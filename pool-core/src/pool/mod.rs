@@ -66,7 +66,9 @@ pub(crate) struct Inner {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("manager", &self.manager).finish_non_exhaustive()
+        f.debug_struct("Inner")
+            .field("manager", &self.manager)
+            .finish_non_exhaustive()
     }
 }
 
@@ -122,7 +124,7 @@ impl Pool {
     /// # }
     /// ```
     pub async fn get(&self, url: &str) -> Result<http::Response<PoolBody>, Error> {
-        let uri: http::Uri = url.parse().map_err(|error: InvalidUri| request::bad(url, error))?;
+        let uri: http::Uri = url.parse().map_err(|error: InvalidUri| bad(url, error))?;
         let mut get = http::Request::new(Body::empty());
         *get.uri_mut() = uri;
         self.request(get).await

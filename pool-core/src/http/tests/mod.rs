@@ -19,7 +19,12 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::info::{ConnFacts, ConnId, Protocol};
-use crate::manager::lease::CloseReason;
+use crate::key::{Key, Scheme};
+use crate::manager::{CloseReason, ConnectionManager, Entry};
+
+fn key() -> Key {
+    Key::new(Scheme::Https, "a.test", 443)
+}
 
 /// What the owner of a connection hears, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,9 +57,20 @@ impl ConnEvents for Owner {
     }
 }
 
+/// A connection that stays although its manager lets go of it.
+pub(super) struct Held(Arc<Entry<HttpConn>>);
+
+impl std::ops::Deref for Held {
+    type Target = HttpConn;
+    fn deref(&self) -> &HttpConn {
+        self.0.value()
+    }
+}
+
 /// A connection with its driver running, and its owner's ear.
 pub(super) struct Rig {
-    pub(super) conn: Arc<HttpConn>,
+    pub(super) conn: Held,
+    manager: ConnectionManager<HttpConn>,
     sender: mpsc::UnboundedSender<Event>,
     events: mpsc::UnboundedReceiver<Event>,
 }
@@ -80,8 +96,14 @@ impl Rig {
                 .unwrap();
         let (sender, events) = mpsc::unbounded_channel();
         tokio::spawn(driver.run(Arc::new(Owner(sender.clone()))));
+        let manager = ConnectionManager::new(&crate::config::Limits::default());
+        let target = conn.facts().target;
+        // Shared by as many leases as a test wants, whatever the protocol: who may have one is not the subject here.
+        manager.add(&key(), target, conn, usize::MAX, true).unwrap();
+        let held = manager.host(&key()).entries().remove(0);
         Self {
-            conn: Arc::new(conn),
+            conn: Held(held),
+            manager,
             sender,
             events,
         }
@@ -89,9 +111,11 @@ impl Rig {
 
     pub(super) fn lease(&self) -> Lease<HttpConn> {
         let owner = Owner(self.sender.clone());
-        Lease::stand_in(self.conn.clone(), move |discarded| {
-            owner.hear(Event::Returned(discarded));
-        })
+        let lease = self
+            .manager
+            .try_acquire(&key())
+            .expect("a connection that was not discarded");
+        lease.with_witness(move |discarded| owner.hear(Event::Returned(discarded)))
     }
 
     pub(super) async fn send(
@@ -286,6 +310,6 @@ fn what_the_pool_moves_between_threads_can_be_moved() {
 
     sends(|lease, info| exchange(lease, get(), WITHOUT_END, info));
     is_send::<Response<PoolBody>>();
-    is_send::<Running>();
+    is_send::<super::conn::Running>();
     is_shared::<HttpConn>();
 }

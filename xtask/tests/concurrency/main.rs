@@ -3,5 +3,6 @@
 #![forbid(unsafe_code)]
 
 mod dice;
+mod rig;
 
 mod tls_identities_are_never_shared;

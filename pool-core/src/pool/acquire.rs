@@ -90,7 +90,8 @@ fn unfit(inner: &Inner, lease: &Lease<HttpConn>, now: Instant) -> Option<CloseRe
     if plugins.eviction.is_empty() {
         return None;
     }
-    let stats = lease.stats_before();
+    let mut stats = lease.stats_before();
+    stats.bytes = lease.conn().bytes();
     plugins.evicts(&EvictionContext::new(&stats, now))
 }
 

@@ -310,6 +310,6 @@ fn what_the_pool_moves_between_threads_can_be_moved() {
 
     sends(|lease, info| exchange(lease, get(), WITHOUT_END, info));
     is_send::<Response<PoolBody>>();
-    is_send::<super::conn::Running>();
+    is_send::<conn::Running>();
     is_shared::<HttpConn>();
 }

@@ -225,15 +225,17 @@ impl<C: Send + Sync + 'static> Host<C> {
         let (used, more) = {
             let mut core = lock_timed(&host.core, &host.shared.lock_waits);
             let core = &mut *core;
-            let used = core.state.granted(&mut core.actions);
+            let used = core.state.granted(now(), &mut core.actions);
             core.settle(&host.key, &mut chores);
             (used, core.state.asked() > 0)
         };
-        if !used {
-            return Err(permits);
-        }
-        Self::run(host, chores, Some(permits));
-        Ok(more)
+        let (permits, unused) = if used {
+            (Some(permits), None)
+        } else {
+            (None, Some(permits))
+        };
+        Self::run(host, chores, permits);
+        unused.map_or(Ok(more), Err)
     }
 
     /// A time asked for has come.

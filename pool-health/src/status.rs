@@ -154,8 +154,10 @@ mod tests {
 
     #[test]
     fn equal_sets_compare_equal_however_they_were_written() {
-        let one: StatusSet = "200-204,205,203-299".parse().unwrap();
-        assert_eq!(one, StatusSet::range(200, 299));
+        for text in ["200-204,205-299", "200-250,240-299", "299,200-298,204"] {
+            let set: StatusSet = text.parse().unwrap();
+            assert_eq!(set, StatusSet::range(200, 299), "{text:?}");
+        }
     }
 
     #[test]

@@ -109,7 +109,9 @@ fn values_without_sense_are_refused_by_name() {
         "for",
     );
     let http = HttpCheck::from_options;
-    starts(refused(http, &[("path", "healthz")]), "path");
+    for path in ["healthz", "", "/a b", "/a#b", "/\u{e9}", "/\r\n"] {
+        starts(refused(http, &[("path", path)]), "path");
+    }
     starts(refused(http, &[("method", "GET /")]), "method");
     starts(refused(http, &[("accept", "ok")]), "accept");
     starts(refused(http, &[("max_body", "64k")]), "max_body");

@@ -1,85 +1,157 @@
 //! A claim on a connection: the right to use it, given back on drop.
 
 use std::fmt;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::time::Instant;
 
-/// STAND-IN until the manager lands: same methods, trivial inside.
-pub struct Lease<C> {
-    value: Arc<C>,
-    on_drop: Option<Box<dyn FnOnce(Option<CloseReason>) + Send + Sync>>,
-    discard: Option<CloseReason>,
+use pool_health::ConnStats;
+
+use super::host::{Granted, Host};
+use super::reason::CloseReason;
+use super::state::{Claim, ConnRef, Returned, seed};
+use super::sync::Arc;
+use super::{Entry, HostHandle};
+use crate::info::ConnId;
+use crate::key::Key;
+
+/// The right to use a connection: all of an HTTP/1.1 connection, one stream of an HTTP/2 connection.
+///
+/// Dropping it gives the right back, on any thread, inside a runtime or not; it goes to the waiter that has waited
+/// longest. It cannot be given back twice, and one that outlives its connection changes nothing when it ends.
+pub struct Lease<C: Send + Sync + 'static> {
+    host: Arc<Host<C>>,
+    entry: Arc<Entry<C>>,
+    claim: Claim,
+    how: Returned,
+    #[cfg(test)]
+    witness: Option<Witness>,
 }
 
-impl<C> Lease<C> {
-    #[cfg(test)]
-    pub(crate) fn stand_in(
-        value: Arc<C>,
-        on_drop: impl FnOnce(Option<CloseReason>) + Send + Sync + 'static,
-    ) -> Self {
+/// Is told how a lease ended, just before it does.
+#[cfg(test)]
+type Witness = Box<dyn FnOnce(Option<CloseReason>) + Send + Sync>;
+
+impl<C: Send + Sync + 'static> Lease<C> {
+    pub(crate) fn new(host: Arc<Host<C>>, granted: Granted<C>) -> Self {
         Self {
-            value,
-            on_drop: Some(Box::new(on_drop)),
-            discard: None,
+            host,
+            entry: granted.entry,
+            claim: granted.claim,
+            how: Returned::Clean,
+            #[cfg(test)]
+            witness: None,
         }
     }
+
+    /// Tells `witness` when the lease ends, with the reason if the connection was discarded.
+    #[cfg(test)]
+    pub(crate) fn with_witness(
+        mut self,
+        witness: impl FnOnce(Option<CloseReason>) + Send + Sync + 'static,
+    ) -> Self {
+        self.witness = Some(Box::new(witness));
+        self
+    }
+
     /// The connection.
     pub fn conn(&self) -> &C {
-        &self.value
+        &self.entry.value
     }
-    /// Marks the connection as not reusable: when the lease drops it is closed (HTTP/2: drained) instead of returned.
-    pub fn discard(&mut self, reason: CloseReason) {
-        self.discard = Some(reason);
-    }
-}
 
-impl<C> Drop for Lease<C> {
-    fn drop(&mut self) {
-        if let Some(f) = self.on_drop.take() {
-            f(self.discard);
+    /// The connection's id.
+    pub fn id(&self) -> ConnId {
+        self.entry.id
+    }
+
+    /// The connection's remote address.
+    pub fn target(&self) -> SocketAddr {
+        self.entry.target
+    }
+
+    /// When the connection was opened.
+    pub fn created(&self) -> Instant {
+        self.entry.created
+    }
+
+    /// Leases on this connection before this one.
+    pub fn uses_before(&self) -> u64 {
+        self.claim.uses
+    }
+
+    /// Leases in flight on this connection when this one was granted, without it.
+    pub fn in_flight_before(&self) -> usize {
+        self.claim.in_flight
+    }
+
+    /// When the connection was last used before this lease.
+    pub fn last_used_before(&self) -> Instant {
+        self.claim.last_used
+    }
+
+    /// The connection's statistics as they were before this lease, for eviction policies.
+    pub fn stats_before(&self) -> ConnStats {
+        let claim = &self.claim;
+        let mut stats = ConnStats::new(self.entry.created);
+        stats.last_used = claim.last_used;
+        stats.idle_since = (claim.in_flight == 0).then_some(claim.last_used);
+        stats.uses = claim.uses;
+        stats.in_flight = u32::try_from(claim.in_flight).unwrap_or(u32::MAX);
+        stats.errors = claim.errors;
+        stats.consecutive_errors = claim.consecutive_errors;
+        stats.multiplexed = claim.multiplexed;
+        stats.seed = seed(self.entry.id);
+        stats
+    }
+
+    pub(crate) fn conn_ref(&self) -> ConnRef {
+        self.claim.conn
+    }
+
+    /// What the connection is for.
+    pub fn key(&self) -> &Key {
+        &self.host.key
+    }
+
+    /// The host it belongs to.
+    pub fn host(&self) -> HostHandle<C> {
+        HostHandle(self.host.clone())
+    }
+
+    /// Says that the exchange failed but the connection may be used again.
+    pub fn mark_failed(&mut self) {
+        if self.how == Returned::Clean {
+            self.how = Returned::Failed;
+        }
+    }
+
+    /// Says that the connection must not be used again: it closes when this lease drops, or, if it carries other
+    /// streams, with the last of them. The first reason counts.
+    pub fn discard(&mut self, reason: CloseReason) {
+        if !matches!(self.how, Returned::Discard(_)) {
+            self.how = Returned::Discard(reason);
         }
     }
 }
 
-impl<C> fmt::Debug for Lease<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").finish_non_exhaustive()
+impl<C: Send + Sync + 'static> Drop for Lease<C> {
+    fn drop(&mut self) {
+        #[cfg(test)]
+        if let Some(witness) = self.witness.take() {
+            witness(match self.how {
+                Returned::Discard(reason) => Some(reason),
+                Returned::Clean | Returned::Failed => None,
+            });
+        }
+        Host::release(&self.host, self.claim.conn, self.how);
     }
 }
 
-/// Why a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// The peer closed it.
-    PeerClosed,
-    /// The peer sent GOAWAY.
-    GoAway,
-    /// An I/O or protocol error.
-    Error,
-    /// The peer did not answer a PING in time.
-    PingTimeout,
-    /// The exchange was not finished cleanly: a body dropped half-way, bytes left over, a request cancelled.
-    Unfinished,
-    /// A health check failed.
-    Unhealthy,
-    /// Idle for too long.
-    Idle,
-    /// Too old.
-    Lifetime,
-    /// Used often enough.
-    Uses,
-    /// More idle connections than allowed.
-    Surplus,
-    /// Closed to make room for another host.
-    Reclaimed,
-    /// Its address left the host's address list, or was taken out of rotation.
-    EndpointGone,
-    /// A policy said so, by its name.
-    Policy(&'static str),
-    /// Removed by hand.
-    Removed,
-    /// The pool was closed.
-    PoolClosed,
-    /// The runtime that drove it is gone.
-    RuntimeGone,
+impl<C: Send + Sync + 'static> fmt::Debug for Lease<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("id", &self.entry.id)
+            .field("key", &self.host.key)
+            .field("target", &self.entry.target)
+            .finish_non_exhaustive()
+    }
 }

@@ -1,3 +1,611 @@
-//! Placeholder.
-pub mod lease;
-pub use lease::Lease;
+//! The concurrent connection manager: who may use which connection, who waits, who dials.
+//!
+//! It is generic over what it holds and needs no network. A [`ConnectionManager`] maps each [`Key`] to a host; a host
+//! is one short mutex around a pure state that owns the host's idle connections, permits, waiters and dials together.
+//! What a step asks for (wake, dial, close) is done after the lock is released. Locks are never nested: a shard's, a
+//! host's and the budget's are each taken alone.
+
+mod acquire;
+mod budget;
+mod events;
+mod host;
+mod lease;
+mod list;
+#[cfg(all(test, pool_loom))]
+mod loom_tests;
+mod reason;
+mod snapshot;
+mod state;
+mod sync;
+#[cfg(all(test, not(pool_loom)))]
+mod tests;
+mod ticket;
+mod waiters;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc as StdArc;
+use std::sync::atomic::{AtomicU64, Ordering as StdOrdering};
+use std::time::{Duration, Instant};
+
+pub use self::acquire::Acquire;
+pub use self::budget::ConnPermit;
+use self::budget::{Budget, TotalLimits};
+use self::host::Host;
+pub use self::lease::Lease;
+pub use self::reason::CloseReason;
+pub use self::snapshot::{EndpointSnapshot, HostSnapshot, Snapshot, Totals};
+pub(crate) use self::state::{ConnRef, Standing};
+use self::state::{HostLimits, HostState};
+use self::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, RwLock, lock, now};
+pub use self::ticket::{Registered, Ticket};
+use crate::config::{Config, Limits};
+use crate::error::Error;
+use crate::info::ConnId;
+use crate::key::{Key, Protocols, Scheme};
+use crate::observe::Histogram;
+
+/// What the manager asks of the world. Called without any lock held, on whatever thread took the step, possibly from
+/// a `Drop` outside any runtime: it must not block, and must not panic.
+pub trait Driver<C: Send + Sync + 'static>: Send + Sync + 'static {
+    /// Look up the host's addresses, then call [`HostHandle::set_addresses`] or [`HostHandle::lookup_failed`].
+    fn resolve(&self, host: HostHandle<C>);
+
+    /// Open a connection; the ticket says where and takes the result.
+    fn dial(&self, ticket: Ticket<C>);
+
+    /// Close this connection: it was taken out of the books and carries no lease. Its place still counts until
+    /// [`Closing::Done`] is returned or [`HostHandle::closed`] is called.
+    fn close(&self, entry: &Entry<C>, reason: CloseReason) -> Closing;
+
+    /// Call [`HostHandle::tick`] at this time.
+    fn wake_at(&self, host: HostHandle<C>, at: Instant);
+
+    /// A connection's permit came back: its socket is gone.
+    fn permit_returned(&self) {}
+}
+
+/// Whether a connection is closed already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// It is, as soon as the manager lets go of its value.
+    Done,
+    /// [`HostHandle::closed`] will be called when it is.
+    Later,
+}
+
+/// The driver of a manager without a network: connections are added by hand, and nothing is dialled.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoDriver;
+
+impl<C: Send + Sync + 'static> Driver<C> for NoDriver {
+    fn resolve(&self, _: HostHandle<C>) {}
+    fn dial(&self, ticket: Ticket<C>) {
+        ticket.abandon();
+    }
+    fn close(&self, _: &Entry<C>, _: CloseReason) -> Closing {
+        Closing::Done
+    }
+    fn wake_at(&self, _: HostHandle<C>, _: Instant) {}
+}
+
+/// A connection in the books.
+pub struct Entry<C: Send + Sync + 'static> {
+    pub(crate) id: ConnId,
+    pub(crate) target: SocketAddr,
+    pub(crate) created: Instant,
+    pub(crate) value: C,
+    /// Returned when the last holder lets go of `value`, unless the socket carries it.
+    _permit: Option<ConnPermit<C>>,
+}
+
+impl<C: Send + Sync + 'static> Entry<C> {
+    /// The connection's id.
+    pub fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// The connection's remote address.
+    pub fn target(&self) -> SocketAddr {
+        self.target
+    }
+
+    /// What the manager holds for it.
+    pub fn value(&self) -> &C {
+        &self.value
+    }
+}
+
+impl<C: Send + Sync + 'static> fmt::Debug for Entry<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("id", &self.id)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What all hosts share.
+pub(crate) struct Shared<C: Send + Sync + 'static> {
+    shards: Box<[RwLock<Shard<C>>]>,
+    hasher: Hasher,
+    budget: Budget<C>,
+    driver: StdArc<dyn Driver<C>>,
+    limits: Mutex<Limits>,
+    host_limits: Mutex<HostLimits>,
+    resolves: bool,
+    ids: AtomicU64,
+    closed: AtomicBool,
+    handles: AtomicUsize,
+    /// What hosts that were forgotten had counted.
+    forgotten: Mutex<state::Counters>,
+    /// Where the next scan for an idle connection to reclaim begins.
+    scan_from: AtomicUsize,
+    pub(crate) lock_waits: Histogram,
+}
+
+type Shard<C> = HashMap<Key, Arc<Host<C>>, Hasher>;
+
+#[cfg(not(pool_loom))]
+type Hasher = std::hash::RandomState;
+/// A model must take the same path each time.
+#[cfg(pool_loom)]
+type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+
+#[cfg(not(pool_loom))]
+const SHARDS: usize = 32;
+#[cfg(pool_loom)]
+const SHARDS: usize = 1;
+
+/// Hosts looked at in one scan for an idle connection to reclaim.
+const SCAN: usize = 32;
+
+/// A concurrent map from keys to connections, with admission: limits, queues, hand-off.
+///
+/// Cloning gives another handle. When the last handle is dropped the manager closes: waiters get
+/// [`ErrorKind::Closed`](crate::ErrorKind::Closed), idle connections close, leased ones close when they come back.
+#[doc(alias = "PoolManager")]
+pub struct ConnectionManager<C: Send + Sync + 'static> {
+    shared: Arc<Shared<C>>,
+}
+
+impl<C: Send + Sync + 'static> ConnectionManager<C> {
+    /// A manager without a network: connections come in by [`add`](Self::add).
+    pub fn new(limits: &Limits) -> Self {
+        let config = Config {
+            limits: limits.clone(),
+            ..Config::default()
+        };
+        Self::build(&config, StdArc::new(NoDriver), false)
+    }
+
+    /// A manager that asks `driver` to look up names and to dial.
+    pub fn with_driver(config: &Config, driver: StdArc<dyn Driver<C>>) -> Self {
+        Self::build(config, driver, true)
+    }
+
+    fn build(config: &Config, driver: StdArc<dyn Driver<C>>, resolves: bool) -> Self {
+        let hasher = Hasher::default();
+        let shards = (0..SHARDS)
+            .map(|_| RwLock::new(Shard::with_hasher(hasher.clone())))
+            .collect();
+        Self {
+            shared: Arc::new(Shared {
+                shards,
+                hasher,
+                budget: Budget::new(total_limits(&config.limits)),
+                driver,
+                limits: Mutex::new(config.limits.clone()),
+                host_limits: Mutex::new(host_limits(config)),
+                resolves,
+                ids: AtomicU64::new(1),
+                closed: AtomicBool::new(false),
+                handles: AtomicUsize::new(1),
+                forgotten: Mutex::default(),
+                scan_from: AtomicUsize::new(0),
+                lock_waits: Histogram::default(),
+            }),
+        }
+    }
+
+    /// The host of this key, made if it is new. Keep the handle to skip the lookup.
+    pub fn host(&self, key: &Key) -> HostHandle<C> {
+        HostHandle(Shared::host(&self.shared, key))
+    }
+
+    /// Waits for a lease on a connection for `key`; see [`HostHandle::acquire`].
+    #[doc(alias = "WaitForAvailable")]
+    pub fn acquire(&self, key: &Key) -> Acquire<C> {
+        self.host(key).acquire()
+    }
+
+    /// Claims a connection if one has room now and nobody queues for it.
+    #[doc(alias = "getExistingConnection")]
+    pub fn try_acquire(&self, key: &Key) -> Option<Lease<C>> {
+        let host = self.shared.find(key)?;
+        HostHandle(host).try_acquire()
+    }
+
+    /// Adds a connection opened elsewhere: it serves `limit` leases at a time if `multiplexed`, else one.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] with `value` if a limit forbids it or the manager is closed.
+    #[doc(alias = "AddConnection")]
+    pub fn add(
+        &self,
+        key: &Key,
+        target: SocketAddr,
+        value: C,
+        limit: usize,
+        multiplexed: bool,
+    ) -> Result<ConnId, Rejected<C>> {
+        let Some(permit) = Budget::try_take_conn(&self.shared) else {
+            return Err(Rejected(value));
+        };
+        let id = self.shared.next_id();
+        let at = now();
+        let entry = Arc::new(Entry {
+            id,
+            target,
+            created: at,
+            value,
+            _permit: Some(permit),
+        });
+        loop {
+            let host = Shared::host(&self.shared, key);
+            let (added, retired) = Host::step(&host, |core| {
+                let (state, actions) = core.actions();
+                let retired = state.is_retired();
+                let conn = state.add(id, target, limit, multiplexed, at, actions);
+                if let Some(conn) = conn {
+                    core.put_entry(conn.slot, entry.clone());
+                }
+                (conn.is_some(), retired)
+            });
+            if added {
+                return Ok(id);
+            }
+            if !retired {
+                break;
+            }
+        }
+        let entry = Arc::try_unwrap(entry).map_err(drop);
+        let entry = entry.expect("a connection that was not taken in has one owner");
+        Err(Rejected(entry.value))
+    }
+
+    /// The hosts there are.
+    #[doc(alias = "hostMapping")]
+    pub fn hosts(&self) -> Vec<HostHandle<C>> {
+        self.shared.hosts().into_iter().map(HostHandle).collect()
+    }
+
+    /// Every connection to this remote address, over all hosts.
+    #[doc(alias = "GetConnection")]
+    pub fn by_target(&self, target: SocketAddr) -> Vec<(Key, ConnId)> {
+        let hosts = self.shared.hosts();
+        let of = |host: &Arc<Host<C>>| {
+            host.look(|core| {
+                let at = core.entries().filter(|entry| entry.target == target);
+                at.map(|entry| (host.key.clone(), entry.id))
+                    .collect::<Vec<_>>()
+            })
+        };
+        hosts.iter().flat_map(of).collect()
+    }
+
+    /// Forgets hosts that hold nothing, until at most `keep` hosts are left. Returns how many were forgotten.
+    pub fn forget_empty_hosts(&self, keep: usize) -> usize {
+        self.shared.forget_empty(keep)
+    }
+
+    /// New limits. Raising serves waiters; lowering closes idle connections and lets busy ones finish.
+    pub fn set_limits(&self, config: &Config) {
+        *lock(&self.shared.limits) = config.limits.clone();
+        let limits = host_limits(config);
+        *lock(&self.shared.host_limits) = limits;
+        Budget::set_limits(&self.shared, total_limits(&config.limits));
+        for host in self.shared.hosts() {
+            Host::event(&host, |state, at, out| state.set_limits(limits, at, out));
+        }
+    }
+
+    /// Refuses new leases and those who wait, closes idle connections, lets leased ones finish. Idempotent.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::SeqCst)
+    }
+
+    /// Connections and dials that hold a permit: what is left to wait for after a close.
+    pub fn permits_in_use(&self) -> (usize, usize) {
+        self.shared.budget.in_use()
+    }
+
+    /// What there is now, and what has happened so far.
+    #[doc(alias = "GetStats")]
+    pub fn snapshot(&self) -> Snapshot {
+        snapshot::take(&self.shared)
+    }
+}
+
+impl<C: Send + Sync + 'static> Clone for ConnectionManager<C> {
+    fn clone(&self) -> Self {
+        self.shared.handles.fetch_add(1, Ordering::SeqCst);
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<C: Send + Sync + 'static> Drop for ConnectionManager<C> {
+    fn drop(&mut self) {
+        if self.shared.handles.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.shared.close();
+            // Hosts hold what all hosts share, and the map holds the hosts: emptied, so that both go.
+            for shard in &self.shared.shards {
+                let emptied = std::mem::take(&mut *write(shard));
+                drop(emptied);
+            }
+        }
+    }
+}
+
+impl<C: Send + Sync + 'static> fmt::Debug for ConnectionManager<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionManager")
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A connection that was not taken in, given back so that its owner closes it.
+#[derive(Debug)]
+pub struct Rejected<C>(pub C);
+
+/// One host: the connections of one key. Cloning is one atomic increment.
+#[doc(alias = "GetConnectionsForHost")]
+pub struct HostHandle<C: Send + Sync + 'static>(pub(crate) Arc<Host<C>>);
+
+impl<C: Send + Sync + 'static> HostHandle<C> {
+    /// What the connections are for.
+    pub fn key(&self) -> &Key {
+        &self.0.key
+    }
+
+    /// Waits for a lease, without limit of its own: put a timeout around it, or use
+    /// [`acquire_until`](Self::acquire_until).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Saturated`](crate::ErrorKind::Saturated) if the queue is full, `Closed`, `Unavailable`, or the
+    /// error of the dials that were to serve it.
+    #[doc(alias = "WaitForAvailable")]
+    pub fn acquire(&self) -> Acquire<C> {
+        Acquire::new(self.clone(), None)
+    }
+
+    /// As [`acquire`](Self::acquire), and nothing is granted after `deadline`. It still needs a timer to be woken
+    /// then.
+    pub fn acquire_until(&self, deadline: Instant) -> Acquire<C> {
+        Acquire::new(self.clone(), Some(deadline))
+    }
+
+    /// Claims a connection if one has room now and nobody queues for it.
+    #[doc(alias = "getExistingConnection")]
+    pub fn try_acquire(&self) -> Option<Lease<C>> {
+        Host::try_claim(&self.0).map(|granted| Lease::new(self.0.clone(), granted))
+    }
+
+    /// The answer to [`Driver::resolve`]: new addresses join, missing ones drain.
+    pub fn set_addresses(&self, addrs: &[SocketAddr]) {
+        Host::event(&self.0, |state, at, out| {
+            state.set_addresses(addrs, at, out)
+        });
+    }
+
+    /// The lookup failed. Those who wait for it get `error`.
+    pub fn lookup_failed(&self, error: Error) {
+        Host::step(&self.0, |core| {
+            core.failure = Some(error);
+            let (state, actions) = core.actions();
+            state.lookup_failed(now(), actions);
+        });
+    }
+
+    /// The time asked for by [`Driver::wake_at`] has come.
+    pub fn tick(&self) {
+        Host::tick(&self.0);
+    }
+
+    /// Starts a dial that nobody waits for. `None`: a limit forbids it now, or the address is unknown.
+    pub fn dial(&self, target: SocketAddr, source: Option<IpAddr>) -> Option<Ticket<C>> {
+        Host::dial_for_upkeep(&self.0, target, source)
+    }
+
+    /// The same key's host of today, if this one was forgotten.
+    fn again(&self) -> Self {
+        Self(Shared::host(&self.0.shared, &self.0.key))
+    }
+}
+
+impl<C: Send + Sync + 'static> Clone for HostHandle<C> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<C: Send + Sync + 'static> fmt::Debug for HostHandle<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HostHandle").field(&self.0.key).finish()
+    }
+}
+
+impl<C: Send + Sync + 'static> Shared<C> {
+    fn shard(&self, key: &Key) -> &RwLock<Shard<C>> {
+        let hash = self.hasher.hash_one(key);
+        &self.shards[hash as usize % self.shards.len()]
+    }
+
+    fn find(&self, key: &Key) -> Option<Arc<Host<C>>> {
+        read(self.shard(key)).get(key).cloned()
+    }
+
+    /// The host of this key. A forgotten host may still be in the map for a moment: it is replaced.
+    fn host(shared: &Arc<Self>, key: &Key) -> Arc<Host<C>> {
+        if let Some(host) = shared.find(key)
+            && !host.is_retired()
+        {
+            return host;
+        }
+        let fresh = Arc::new(Host::new(
+            shared.clone(),
+            key.clone(),
+            shared.new_state(key),
+        ));
+        let host = {
+            let mut shard = write(shared.shard(key));
+            match shard.get(key) {
+                Some(host) if !host.is_retired() => host.clone(),
+                _ => {
+                    shard.insert(key.clone(), fresh.clone());
+                    fresh
+                }
+            }
+        };
+        // After the insertion, so that a close either finds the host in the map or is seen here.
+        if shared.closed.load(Ordering::SeqCst) {
+            Host::event(&host, |state, _, out| state.close(out));
+        }
+        host
+    }
+
+    fn new_state(&self, key: &Key) -> HostState {
+        let limits = *lock(&self.host_limits);
+        let multiplexes = match (key.allowed_protocols(), key.scheme()) {
+            (Protocols::Http1, _) | (Protocols::Auto, Scheme::Http) => false,
+            (Protocols::Http2, _) | (Protocols::Auto, Scheme::Https) => true,
+        };
+        HostState::new(
+            limits,
+            self.resolves,
+            if multiplexes { limits.streams } else { 1 },
+        )
+    }
+
+    pub(crate) fn next_id(&self) -> ConnId {
+        ConnId(self.ids.fetch_add(1, StdOrdering::Relaxed))
+    }
+
+    fn hosts(&self) -> Vec<Arc<Host<C>>> {
+        let mut hosts = Vec::new();
+        for shard in &self.shards {
+            hosts.extend(read(shard).values().cloned());
+        }
+        hosts
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        for host in self.hosts() {
+            Host::event(&host, |state, _, out| state.close(out));
+        }
+    }
+
+    fn forget_empty(&self, keep: usize) -> usize {
+        let hosts = self.hosts();
+        let excess = hosts.len().saturating_sub(keep);
+        let mut forgotten = 0;
+        for host in hosts {
+            if forgotten == excess {
+                break;
+            }
+            // Marked under its own lock, then unmapped: whoever holds it sees the mark and looks again.
+            let Some(counters) = Host::step(&host, |core| {
+                core.state
+                    .retire_host()
+                    .then(|| core.state.counters().clone())
+            }) else {
+                continue;
+            };
+            host.mark_retired();
+            lock(&self.forgotten).absorb(&counters);
+            let mut shard = write(self.shard(&host.key));
+            if shard
+                .get(&host.key)
+                .is_some_and(|found| Arc::ptr_eq(found, &host))
+            {
+                shard.remove(&host.key);
+            }
+            forgotten += 1;
+        }
+        forgotten
+    }
+
+    /// `host` starves for a connection permit: closes another host's old idle connection, the oldest of a sample.
+    fn reclaim_for(&self, host: &Arc<Host<C>>) {
+        let min_idle = lock(&self.limits).min_reclaim_idle;
+        let mut sample: Vec<Arc<Host<C>>> = Vec::new();
+        let from = self.scan_from.fetch_add(1, Ordering::Relaxed);
+        for at in 0..self.shards.len() {
+            let shard = read(&self.shards[(from + at) % self.shards.len()]);
+            let others = shard.values().filter(|other| !Arc::ptr_eq(other, host));
+            sample.extend(others.take(SCAN - sample.len()).cloned());
+            if sample.len() == SCAN {
+                break;
+            }
+        }
+        let oldest = sample
+            .iter()
+            .filter_map(|other| Some((other.look(|core| core.state.oldest_idle())?, other)))
+            .min_by_key(|(since, _)| *since);
+        let reclaimed = oldest.is_some_and(|(_, victim)| {
+            Host::event(victim, |state, at, out| state.reclaim(min_idle, at, out))
+        });
+        if !reclaimed
+            && host.claim_scan()
+            && let Some(at) = now().checked_add(min_idle.max(Duration::from_millis(1)))
+        {
+            self.driver.wake_at(HostHandle(host.clone()), at);
+        }
+    }
+}
+
+fn read<T>(lock: &RwLock<T>) -> impl std::ops::Deref<Target = T> + '_ {
+    lock.read()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
+    lock.write()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn total_limits(limits: &Limits) -> TotalLimits {
+    TotalLimits {
+        conns: limits.total,
+        dials: limits.dials_total,
+        waiters: limits.waiters_total,
+    }
+}
+
+fn host_limits(config: &Config) -> HostLimits {
+    let limits = &config.limits;
+    HostLimits {
+        conns: limits.per_host,
+        per_endpoint: limits.per_endpoint,
+        dials: limits.dials_per_host,
+        waiters: limits.waiters_per_host,
+        idle: limits.idle_per_host,
+        streams: limits.streams_per_conn,
+        fair_turn: limits.fair_turn,
+        backoff_base: config.dial.backoff_base,
+        backoff_max: config.dial.backoff_max,
+    }
+}

@@ -1,0 +1,271 @@
+//! The limits that span hosts, and the ring of hosts that starve for them.
+//!
+//! One mutex owns them all. It is never held together with a shard's or a host's lock: a host says what it needs
+//! after it has unlocked, and the answer comes back to it as an event.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use super::Shared;
+use super::host::Host;
+use super::sync::{Arc, AtomicUsize, Mutex, Ordering, fence, lock};
+
+/// The limits over all hosts together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TotalLimits {
+    pub(crate) conns: usize,
+    pub(crate) dials: usize,
+    pub(crate) waiters: usize,
+}
+
+pub(crate) struct Budget<C: Send + Sync + 'static> {
+    books: Mutex<Books<C>>,
+    /// Length of the ring, for the fast path.
+    starving: AtomicUsize,
+    waiters: AtomicUsize,
+    max_waiters: AtomicUsize,
+}
+
+struct Books<C: Send + Sync + 'static> {
+    limits: TotalLimits,
+    conns: usize,
+    dials: usize,
+    /// Hosts that wait for a permit, longest first; each at most once.
+    ring: VecDeque<Arc<Host<C>>>,
+}
+
+impl<C: Send + Sync + 'static> Books<C> {
+    fn has_room(&self) -> bool {
+        self.conns < self.limits.conns && self.dials < self.limits.dials
+    }
+
+    fn take(&mut self) {
+        self.conns += 1;
+        self.dials += 1;
+    }
+}
+
+impl<C: Send + Sync + 'static> Budget<C> {
+    pub(crate) fn new(limits: TotalLimits) -> Self {
+        Self {
+            books: Mutex::new(Books {
+                limits,
+                conns: 0,
+                dials: 0,
+                ring: VecDeque::new(),
+            }),
+            starving: AtomicUsize::new(0),
+            waiters: AtomicUsize::new(0),
+            max_waiters: AtomicUsize::new(limits.waiters),
+        }
+    }
+
+    /// Whether some host waits for the shared limits.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.starving.load(Ordering::Relaxed) > 0
+    }
+
+    /// Connections and dials that hold a permit.
+    pub(crate) fn in_use(&self) -> (usize, usize) {
+        let books = lock(&self.books);
+        (books.conns, books.dials)
+    }
+
+    pub(crate) fn set_limits(shared: &Arc<Shared<C>>, limits: TotalLimits) {
+        lock(&shared.budget.books).limits = limits;
+        shared
+            .budget
+            .max_waiters
+            .store(limits.waiters, Ordering::Relaxed);
+        Self::serve_ring(shared);
+    }
+
+    /// Counts one waiter; `None` if there are as many as allowed.
+    pub(crate) fn enter_queue(shared: &Arc<Shared<C>>) -> Option<QueueSlot<C>> {
+        let limit = shared.budget.max_waiters.load(Ordering::Relaxed);
+        let before = shared.budget.waiters.fetch_add(1, Ordering::Relaxed);
+        let slot = QueueSlot {
+            shared: shared.clone(),
+        };
+        (before < limit).then_some(slot)
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiters.load(Ordering::Relaxed)
+    }
+
+    /// Takes permits at once or not at all; never joins the ring.
+    pub(crate) fn try_take(shared: &Arc<Shared<C>>) -> Option<Permits<C>> {
+        let mut books = lock(&shared.budget.books);
+        if !books.ring.is_empty() || !books.has_room() {
+            return None;
+        }
+        books.take();
+        drop(books);
+        Some(Permits::new(shared))
+    }
+
+    /// A connection that needs no dial: takes a connection permit if there is room.
+    pub(crate) fn try_take_conn(shared: &Arc<Shared<C>>) -> Option<ConnPermit<C>> {
+        let mut books = lock(&shared.budget.books);
+        if books.conns >= books.limits.conns {
+            return None;
+        }
+        books.conns += 1;
+        drop(books);
+        Some(ConnPermit {
+            shared: Some(shared.clone()),
+        })
+    }
+
+    /// The host wants to dial once: it gets its permits now, or a place at the end of the ring.
+    pub(crate) fn request(shared: &Arc<Shared<C>>, host: &Arc<Host<C>>) {
+        let out_of_conns = {
+            let mut books = lock(&shared.budget.books);
+            if books.ring.is_empty() && books.has_room() {
+                books.take();
+                drop(books);
+                if let Err(permits) = Host::accept(host, Permits::new(shared)) {
+                    permits.put_back();
+                }
+                return;
+            }
+            Self::enrol(shared, &mut books, host);
+            books.conns >= books.limits.conns
+        };
+        // Enrol, then scan; a host that gives a connection back parks it, then looks at the ring. One of the two
+        // sees the other.
+        fence(Ordering::SeqCst);
+        if out_of_conns {
+            shared.reclaim_for(host);
+        }
+        Self::serve_ring(shared);
+    }
+
+    fn enrol(shared: &Shared<C>, books: &mut Books<C>, host: &Arc<Host<C>>) {
+        if !books
+            .ring
+            .iter()
+            .any(|enrolled| Arc::ptr_eq(enrolled, host))
+        {
+            books.ring.push_back(host.clone());
+            shared
+                .budget
+                .starving
+                .store(books.ring.len(), Ordering::SeqCst);
+        }
+    }
+
+    /// Gives free permits to the ring, head first.
+    fn serve_ring(shared: &Arc<Shared<C>>) {
+        loop {
+            let host = {
+                let mut books = lock(&shared.budget.books);
+                if !books.has_room() {
+                    return;
+                }
+                let Some(host) = books.ring.pop_front() else {
+                    return;
+                };
+                shared
+                    .budget
+                    .starving
+                    .store(books.ring.len(), Ordering::SeqCst);
+                books.take();
+                host
+            };
+            match Host::accept(&host, Permits::new(shared)) {
+                Ok(wants_more) => {
+                    if wants_more {
+                        let mut books = lock(&shared.budget.books);
+                        Self::enrol(shared, &mut books, &host);
+                    }
+                }
+                Err(permits) => permits.put_back(),
+            }
+        }
+    }
+
+    fn conn_freed(shared: &Arc<Shared<C>>) {
+        lock(&shared.budget.books).conns -= 1;
+        Self::serve_ring(shared);
+        shared.driver.permit_returned();
+    }
+
+    fn dial_freed(shared: &Arc<Shared<C>>) {
+        lock(&shared.budget.books).dials -= 1;
+        Self::serve_ring(shared);
+    }
+}
+
+/// The right to dial once: one dial and one connection.
+pub(crate) struct Permits<C: Send + Sync + 'static> {
+    pub(crate) dial: DialPermit<C>,
+    pub(crate) conn: ConnPermit<C>,
+}
+
+impl<C: Send + Sync + 'static> Permits<C> {
+    /// For permits that have been counted already.
+    fn new(shared: &Arc<Shared<C>>) -> Self {
+        Self {
+            dial: DialPermit {
+                shared: Some(shared.clone()),
+            },
+            conn: ConnPermit {
+                shared: Some(shared.clone()),
+            },
+        }
+    }
+
+    /// Returns the permits without serving the ring: the caller is doing that.
+    fn put_back(mut self) {
+        if let (Some(shared), Some(_)) = (self.dial.shared.take(), self.conn.shared.take()) {
+            let mut books = lock(&shared.budget.books);
+            books.dials -= 1;
+            books.conns -= 1;
+        }
+    }
+}
+
+/// The right to have one connection open. It rides with the socket and is returned on drop, after the socket closed.
+pub struct ConnPermit<C: Send + Sync + 'static> {
+    shared: Option<Arc<Shared<C>>>,
+}
+
+impl<C: Send + Sync + 'static> Drop for ConnPermit<C> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            Budget::conn_freed(&shared);
+        }
+    }
+}
+
+impl<C: Send + Sync + 'static> fmt::Debug for ConnPermit<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConnPermit")
+    }
+}
+
+/// The right to have one dial in flight.
+pub(crate) struct DialPermit<C: Send + Sync + 'static> {
+    shared: Option<Arc<Shared<C>>>,
+}
+
+impl<C: Send + Sync + 'static> Drop for DialPermit<C> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            Budget::dial_freed(&shared);
+        }
+    }
+}
+
+/// One waiter in the count over all hosts.
+pub(crate) struct QueueSlot<C: Send + Sync + 'static> {
+    shared: Arc<Shared<C>>,
+}
+
+impl<C: Send + Sync + 'static> Drop for QueueSlot<C> {
+    fn drop(&mut self) {
+        self.shared.budget.waiters.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,398 @@
+//! One host under its lock: the pure state, what it holds, and the wakers of those who wait.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::task::Waker;
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use super::budget::{Budget, Permits};
+use super::lease::Lease;
+use super::reason::CloseReason;
+use super::state::{Action, Actions, Claim, ConnRef, DialRef, HostState, Refusal, Returned};
+use super::sync::{Arc, AtomicBool, Mutex, Ordering, lock_timed, now};
+use super::ticket::Ticket;
+use super::waiters::{Place, WaiterRef};
+use super::{Closing, Entry, HostHandle, Shared};
+use crate::error::{Error, ErrorKind, Phase};
+use crate::key::Key;
+
+pub(crate) struct Host<C: Send + Sync + 'static> {
+    pub(crate) shared: Arc<Shared<C>>,
+    pub(crate) key: Key,
+    core: Mutex<Core<C>>,
+    /// Whether a scan for another host's idle connection is due at a time already asked for.
+    scan_due: AtomicBool,
+    /// Set after the state was retired, for those who look without its lock.
+    retired: AtomicBool,
+}
+
+/// What the lock protects.
+pub(crate) struct Core<C: Send + Sync + 'static> {
+    pub(crate) state: HostState,
+    /// What each connection holds, by its slot in the state.
+    entries: Vec<Option<Arc<Entry<C>>>>,
+    /// Those who wait, by their slot in the state.
+    cells: Vec<Cell<C>>,
+    /// The error of the last failed dial or lookup, for those it was to serve.
+    pub(crate) failure: Option<Error>,
+    actions: Actions,
+}
+
+struct Cell<C: Send + Sync + 'static> {
+    waker: Option<Waker>,
+    outcome: Option<Result<Granted<C>, Error>>,
+}
+
+/// A claim with what it is a claim on.
+pub(crate) struct Granted<C: Send + Sync + 'static> {
+    pub(crate) claim: Claim,
+    pub(crate) entry: Arc<Entry<C>>,
+}
+
+impl<C: Send + Sync + 'static> Default for Cell<C> {
+    fn default() -> Self {
+        Self {
+            waker: None,
+            outcome: None,
+        }
+    }
+}
+
+/// What is left to do after unlocking.
+enum Chore<C: Send + Sync + 'static> {
+    Wake(Waker),
+    Reserve,
+    Resolve,
+    Dial(DialRef, SocketAddr),
+    Close(ConnRef, Arc<Entry<C>>, CloseReason),
+    WakeAt(Instant),
+}
+
+type Chores<C> = SmallVec<[Chore<C>; 2]>;
+
+impl<C: Send + Sync + 'static> Host<C> {
+    pub(crate) fn new(shared: Arc<Shared<C>>, key: Key, state: HostState) -> Self {
+        Self {
+            shared,
+            key,
+            core: Mutex::new(Core {
+                state,
+                entries: Vec::new(),
+                cells: Vec::new(),
+                failure: None,
+                actions: Actions::new(),
+            }),
+            scan_due: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn mark_retired(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+    }
+
+    /// One step: `f` under the lock, then what it asks for, unlocked.
+    pub(crate) fn step<R>(host: &Arc<Self>, f: impl FnOnce(&mut Core<C>) -> R) -> R {
+        let mut chores = Chores::new();
+        let result = {
+            let mut core = lock_timed(&host.core, &host.shared.lock_waits);
+            let result = f(&mut core);
+            if !core.actions.is_empty() {
+                core.settle(&host.key, &mut chores);
+            }
+            result
+        };
+        Self::run(host, chores, None);
+        result
+    }
+
+    /// Looks, changes nothing.
+    pub(crate) fn look<R>(&self, f: impl FnOnce(&Core<C>) -> R) -> R {
+        f(&lock_timed(&self.core, &self.shared.lock_waits))
+    }
+
+    pub(crate) fn try_claim(host: &Arc<Self>) -> Option<Granted<C>> {
+        let starving = host.shared.budget.is_starved();
+        Self::step(host, |core| {
+            let claim = core.state.claim(now(), starving, &mut core.actions)?;
+            Some(core.granted(claim))
+        })
+    }
+
+    /// Claims, or joins the queue; a closed or forgotten host says so.
+    pub(crate) fn claim_or_join(
+        host: &Arc<Self>,
+        place: Place,
+        deadline: Option<Instant>,
+        waker: &Waker,
+    ) -> Result<Joined<C>, super::state::Turned> {
+        let starving = host.shared.budget.is_starved();
+        Self::step(host, |core| {
+            let at = now();
+            if let Some(claim) = core.state.claim(at, starving, &mut core.actions) {
+                return Ok(Joined::Granted(core.granted(claim)));
+            }
+            let waiter = core.state.join(place, deadline, at, &mut core.actions)?;
+            if core.cells.len() <= waiter.slot {
+                core.cells.resize_with(waiter.slot + 1, Cell::default);
+            }
+            core.cells[waiter.slot] = Cell {
+                waker: Some(waker.clone()),
+                outcome: None,
+            };
+            Ok(Joined::Queued(waiter))
+        })
+    }
+
+    /// Collects a waiter's outcome, or leaves its waker.
+    pub(crate) fn poll_waiter(
+        host: &Arc<Self>,
+        waiter: WaiterRef,
+        waker: &Waker,
+    ) -> Option<Result<Granted<C>, Error>> {
+        Self::step(host, |core| {
+            let cell = &mut core.cells[waiter.slot];
+            match cell.outcome.take() {
+                Some(outcome) => {
+                    cell.waker = None;
+                    core.state.leave(waiter);
+                    Some(outcome)
+                }
+                None => {
+                    match &mut cell.waker {
+                        Some(known) if known.will_wake(waker) => {}
+                        slot => *slot = Some(waker.clone()),
+                    }
+                    None
+                }
+            }
+        })
+    }
+
+    /// A waiter gives up. What it had been granted meanwhile goes the way of every returned lease: to the next.
+    pub(crate) fn cancel(host: &Arc<Self>, waiter: WaiterRef) {
+        let outcome = Self::step(host, |core| {
+            let cell = std::mem::take(&mut core.cells[waiter.slot]);
+            core.state.leave(waiter);
+            cell.outcome
+        });
+        if let Some(Ok(granted)) = outcome {
+            drop(Lease::new(host.clone(), granted));
+        }
+    }
+
+    pub(crate) fn release(host: &Arc<Self>, conn: ConnRef, how: Returned) {
+        let starving = host.shared.budget.is_starved();
+        Self::step(host, |core| {
+            core.state
+                .release(conn, how, now(), starving, &mut core.actions)
+        });
+    }
+
+    /// The socket of this connection is gone.
+    pub(crate) fn closed(
+        host: &Arc<Self>,
+        conn: ConnRef,
+        reason: CloseReason,
+    ) -> Option<CloseReason> {
+        let (entry, reason) = Self::step(host, |core| {
+            let entry = core.take_entry(conn);
+            let reason = core.state.closed(conn, reason, now(), &mut core.actions);
+            (entry, reason)
+        });
+        // Outside the lock: the value's own drop may do anything.
+        drop(entry);
+        reason
+    }
+
+    /// An event that changes the state and may ask for something.
+    pub(crate) fn event<R>(
+        host: &Arc<Self>,
+        f: impl FnOnce(&mut HostState, Instant, &mut Actions) -> R,
+    ) -> R {
+        Self::step(host, |core| f(&mut core.state, now(), &mut core.actions))
+    }
+
+    /// The budget's permits for one dial. `Ok(more)`: used, and whether another is wanted; `Err`: not needed.
+    pub(crate) fn accept(host: &Arc<Self>, permits: Permits<C>) -> Result<bool, Permits<C>> {
+        let mut chores = Chores::new();
+        let (used, more) = {
+            let mut core = lock_timed(&host.core, &host.shared.lock_waits);
+            let core = &mut *core;
+            let used = core.state.granted(&mut core.actions);
+            core.settle(&host.key, &mut chores);
+            (used, core.state.asked() > 0)
+        };
+        if !used {
+            return Err(permits);
+        }
+        Self::run(host, chores, Some(permits));
+        Ok(more)
+    }
+
+    /// A time asked for has come.
+    pub(crate) fn tick(host: &Arc<Self>) {
+        host.scan_due.store(false, Ordering::SeqCst);
+        let asked = Self::step(host, |core| {
+            core.state.tick(now(), &mut core.actions);
+            core.state.asked()
+        });
+        if asked > 0 {
+            Budget::request(&host.shared, host);
+        }
+    }
+
+    /// Whether the caller is to ask for a tick by which another host's idle connection is old enough to reclaim.
+    pub(crate) fn claim_scan(&self) -> bool {
+        !self.scan_due.swap(true, Ordering::SeqCst)
+    }
+
+    fn run(host: &Arc<Self>, chores: Chores<C>, mut permits: Option<Permits<C>>) {
+        for chore in chores {
+            match chore {
+                Chore::Wake(waker) => waker.wake(),
+                Chore::Reserve => Budget::request(&host.shared, host),
+                Chore::Resolve => host.shared.driver.resolve(HostHandle(host.clone())),
+                Chore::Dial(dial, addr) => {
+                    let permits = permits
+                        .take()
+                        .expect("a dial starts only in the step that brought its permits");
+                    host.shared
+                        .driver
+                        .dial(Ticket::new(host.clone(), dial, addr, None, permits));
+                }
+                Chore::Close(conn, entry, reason) => {
+                    let closing = host.shared.driver.close(&entry, reason);
+                    drop(entry);
+                    if closing == Closing::Done {
+                        Self::closed(host, conn, reason);
+                    }
+                }
+                Chore::WakeAt(at) => host.shared.driver.wake_at(HostHandle(host.clone()), at),
+            }
+        }
+    }
+
+    /// Starts a dial that nobody waits for, with its permits.
+    pub(crate) fn dial_for_upkeep(
+        host: &Arc<Self>,
+        addr: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> Option<Ticket<C>> {
+        let permits = Budget::try_take(&host.shared)?;
+        let dial = Self::step(host, |core| core.state.dial_for_upkeep(addr))?;
+        Some(Ticket::new(host.clone(), dial, addr, source, permits))
+    }
+}
+
+/// How an acquire began.
+pub(crate) enum Joined<C: Send + Sync + 'static> {
+    Granted(Granted<C>),
+    Queued(WaiterRef),
+}
+
+impl<C: Send + Sync + 'static> Core<C> {
+    pub(crate) fn actions(&mut self) -> (&mut HostState, &mut Actions) {
+        (&mut self.state, &mut self.actions)
+    }
+
+    pub(crate) fn put_entry(&mut self, slot: usize, entry: Arc<Entry<C>>) {
+        if self.entries.len() <= slot {
+            self.entries.resize_with(slot + 1, || None);
+        }
+        self.entries[slot] = Some(entry);
+    }
+
+    pub(crate) fn entry(&self, conn: ConnRef) -> Option<&Arc<Entry<C>>> {
+        let entry = self.entries.get(conn.slot)?.as_ref()?;
+        (entry.id == conn.id).then_some(entry)
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry<C>>> {
+        self.entries.iter().flatten()
+    }
+
+    fn take_entry(&mut self, conn: ConnRef) -> Option<Arc<Entry<C>>> {
+        self.entry(conn)?;
+        self.entries[conn.slot].take()
+    }
+
+    pub(crate) fn granted(&self, claim: Claim) -> Granted<C> {
+        let entry = self
+            .entry(claim.conn)
+            .expect("a connection that can be claimed is in the books");
+        Granted {
+            claim,
+            entry: entry.clone(),
+        }
+    }
+
+    /// Turns actions into outcomes and chores.
+    fn settle(&mut self, key: &Key, chores: &mut Chores<C>) {
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Grant(waiter, claim) => {
+                    let outcome = Ok(self.granted(claim));
+                    self.tell(waiter, outcome, chores);
+                }
+                Action::Fail(waiter, refusal) => {
+                    let outcome = Err(self.refuse(refusal, key));
+                    self.tell(waiter, outcome, chores);
+                }
+                Action::Reserve => chores.push(Chore::Reserve),
+                Action::Resolve => chores.push(Chore::Resolve),
+                Action::Dial(dial, addr) => chores.push(Chore::Dial(dial, addr)),
+                Action::Close(conn, reason) => {
+                    if let Some(entry) = self.take_entry(conn) {
+                        chores.push(Chore::Close(conn, entry, reason));
+                    }
+                }
+                Action::WakeAt(at) => chores.push(Chore::WakeAt(at)),
+            }
+        }
+    }
+
+    fn tell(
+        &mut self,
+        waiter: WaiterRef,
+        outcome: Result<Granted<C>, Error>,
+        chores: &mut Chores<C>,
+    ) {
+        let cell = &mut self.cells[waiter.slot];
+        cell.outcome = Some(outcome);
+        // Woken outside the lock: the waker may run the task inline.
+        if let Some(waker) = cell.waker.take() {
+            chores.push(Chore::Wake(waker));
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal, key: &Key) -> Error {
+        let kind = match refusal {
+            Refusal::Dial | Refusal::Resolve => {
+                if let Some(error) = &self.failure {
+                    return error.clone();
+                }
+                ErrorKind::Connect
+            }
+            Refusal::Unavailable => ErrorKind::Unavailable,
+            Refusal::Late => ErrorKind::Timeout(Phase::Acquire),
+            Refusal::Closed => ErrorKind::Closed,
+        };
+        Error::new(kind).with_host(key.to_string())
+    }
+}
+
+impl<C: Send + Sync + 'static> fmt::Debug for Host<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}

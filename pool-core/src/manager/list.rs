@@ -1,0 +1,186 @@
+//! Intrusive lists over a slab: every operation is O(1) and allocates nothing.
+
+use slab::Slab;
+
+/// No slot.
+pub(super) const NIL: usize = usize::MAX;
+
+/// A node's place in one list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Links {
+    prev: usize,
+    next: usize,
+    linked: bool,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        Self {
+            prev: NIL,
+            next: NIL,
+            linked: false,
+        }
+    }
+}
+
+impl Links {
+    pub(super) fn is_linked(self) -> bool {
+        self.linked
+    }
+
+    /// The slot behind this one.
+    pub(super) fn next(self) -> Option<usize> {
+        (self.next != NIL).then_some(self.next)
+    }
+}
+
+/// A node type's field for one kind of list, named by the marker `L`: a node can be in several kinds at once.
+pub(crate) trait Linked<L> {
+    fn links(&self) -> Links;
+    fn links_mut(&mut self) -> &mut Links;
+}
+
+/// A doubly linked list of slab slots.
+#[derive(Clone, Debug)]
+pub(crate) struct List<L> {
+    head: usize,
+    tail: usize,
+    len: usize,
+    kind: std::marker::PhantomData<L>,
+}
+
+impl<L> Default for List<L> {
+    fn default() -> Self {
+        Self {
+            head: NIL,
+            tail: NIL,
+            len: 0,
+            kind: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<L> List<L> {
+    pub(super) fn push_back<T: Linked<L>>(&mut self, nodes: &mut Slab<T>, slot: usize) {
+        let tail = self.tail;
+        *node(nodes, slot) = Links {
+            prev: tail,
+            next: NIL,
+            linked: true,
+        };
+        if tail == NIL {
+            self.head = slot;
+        } else {
+            node(nodes, tail).next = slot;
+        }
+        self.tail = slot;
+        self.len += 1;
+    }
+
+    pub(super) fn push_front<T: Linked<L>>(&mut self, nodes: &mut Slab<T>, slot: usize) {
+        let head = self.head;
+        *node(nodes, slot) = Links {
+            prev: NIL,
+            next: head,
+            linked: true,
+        };
+        if head == NIL {
+            self.tail = slot;
+        } else {
+            node(nodes, head).prev = slot;
+        }
+        self.head = slot;
+        self.len += 1;
+    }
+
+    /// Takes `slot` out; it must be in this list.
+    pub(super) fn remove<T: Linked<L>>(&mut self, nodes: &mut Slab<T>, slot: usize) {
+        let links = std::mem::take(node(nodes, slot));
+        debug_assert!(links.linked, "slot {slot} is not in the list");
+        if links.prev == NIL {
+            self.head = links.next;
+        } else {
+            node(nodes, links.prev).next = links.next;
+        }
+        if links.next == NIL {
+            self.tail = links.prev;
+        } else {
+            node(nodes, links.next).prev = links.prev;
+        }
+        self.len -= 1;
+    }
+
+    pub(super) fn front(&self) -> Option<usize> {
+        (self.head != NIL).then_some(self.head)
+    }
+
+    pub(super) fn back(&self) -> Option<usize> {
+        (self.tail != NIL).then_some(self.tail)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The slots from front to back.
+    pub(super) fn iter<'a, T: Linked<L>>(
+        &self,
+        nodes: &'a Slab<T>,
+    ) -> impl Iterator<Item = usize> + 'a {
+        let mut at = self.head;
+        std::iter::from_fn(move || {
+            let slot = (at != NIL).then_some(at)?;
+            at = nodes[slot].links().next;
+            Some(slot)
+        })
+    }
+}
+
+fn node<L, T: Linked<L>>(nodes: &mut Slab<T>, slot: usize) -> &mut Links {
+    nodes[slot].links_mut()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Node(Links);
+    struct Only;
+
+    impl Linked<Only> for Node {
+        fn links(&self) -> Links {
+            self.0
+        }
+        fn links_mut(&mut self) -> &mut Links {
+            &mut self.0
+        }
+    }
+
+    #[test]
+    fn nodes_leave_from_both_ends_and_the_middle() {
+        let mut nodes = Slab::new();
+        let mut list = List::<Only>::default();
+        let slots: Vec<usize> = (0..4).map(|_| nodes.insert(Node::default())).collect();
+        for &slot in &slots[1..] {
+            list.push_back(&mut nodes, slot);
+        }
+        list.push_front(&mut nodes, slots[0]);
+        assert_eq!(list.iter(&nodes).collect::<Vec<_>>(), slots);
+
+        list.remove(&mut nodes, slots[1]);
+        assert_eq!(list.iter(&nodes).collect::<Vec<_>>(), [0, 2, 3]);
+        list.remove(&mut nodes, slots[0]);
+        list.remove(&mut nodes, slots[3]);
+        assert_eq!(
+            (list.front(), list.back(), list.len()),
+            (Some(2), Some(2), 1)
+        );
+        list.remove(&mut nodes, slots[2]);
+        assert!(list.is_empty() && !nodes[2].0.is_linked());
+    }
+}

@@ -1,0 +1,81 @@
+//! Why a connection ended.
+
+/// Why a connection ended; the keys of the close counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer closed it.
+    PeerClosed,
+    /// The peer sent GOAWAY.
+    GoAway,
+    /// An I/O or protocol error.
+    Error,
+    /// The peer did not answer a PING in time.
+    PingTimeout,
+    /// The exchange was not finished cleanly: a body dropped half-way, bytes left over, a request cancelled.
+    Unfinished,
+    /// A health check failed.
+    Unhealthy,
+    /// Idle for too long.
+    Idle,
+    /// Too old.
+    Lifetime,
+    /// Used often enough.
+    Uses,
+    /// Too many errors.
+    Errors,
+    /// More connections than allowed.
+    Surplus,
+    /// Closed to make room for another host.
+    Reclaimed,
+    /// Its address left the host's address list.
+    EndpointGone,
+    /// A policy said so, by its name.
+    Policy(&'static str),
+    /// Removed by hand.
+    Removed,
+    /// The pool was closed.
+    PoolClosed,
+    /// The runtime that drove it is gone.
+    RuntimeGone,
+}
+
+impl CloseReason {
+    /// A stable word in snake case; a policy's own name for [`Policy`](Self::Policy).
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer_closed",
+            Self::GoAway => "goaway",
+            Self::Error => "error",
+            Self::PingTimeout => "ping_timeout",
+            Self::Unfinished => "unfinished",
+            Self::Unhealthy => "unhealthy",
+            Self::Idle => "idle",
+            Self::Lifetime => "lifetime",
+            Self::Uses => "uses",
+            Self::Errors => "errors",
+            Self::Surplus => "surplus",
+            Self::Reclaimed => "reclaimed",
+            Self::EndpointGone => "endpoint_gone",
+            Self::Policy(name) => name,
+            Self::Removed => "removed",
+            Self::PoolClosed => "pool_closed",
+            Self::RuntimeGone => "runtime_gone",
+        }
+    }
+}
+
+impl From<pool_health::EvictReason> for CloseReason {
+    fn from(reason: pool_health::EvictReason) -> Self {
+        use pool_health::EvictReason as R;
+        match reason {
+            R::Idle => Self::Idle,
+            R::Lifetime => Self::Lifetime,
+            R::Uses => Self::Uses,
+            R::Errors => Self::Errors,
+            R::Surplus => Self::Surplus,
+            R::Policy(name) => Self::Policy(name),
+            _ => Self::Policy("unknown"),
+        }
+    }
+}

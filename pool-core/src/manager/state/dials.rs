@@ -1,0 +1,295 @@
+//! When a host dials, and what a dial's end means for those who wait.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::conn::Conn;
+use super::{Action, Actions, Addresses, ConnRef, ConnState, HostState, Phase, Refusal, Standing};
+use crate::info::ConnId;
+use crate::manager::reason::CloseReason;
+
+/// Names one dial; a serial number tells it from later dials in the same slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DialRef {
+    pub(crate) slot: usize,
+    pub(crate) serial: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Dial {
+    serial: u64,
+    endpoint: usize,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Waits for the budget's permits.
+    Asked,
+    Running,
+}
+
+/// Whose fault a failed dial was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DialFailure {
+    /// The remote address: back off from it and try another.
+    Endpoint,
+    /// This machine (no source address, no file descriptor): another remote address would not help.
+    Local,
+    /// Nobody drives dials any more: tell everybody, plan nothing.
+    RuntimeGone,
+    /// Given up because nobody needs it.
+    Abandoned,
+}
+
+/// A waiter fails after this many failed dials, or one for each address if those are fewer.
+const MAX_CHARGES: usize = 8;
+
+impl HostState {
+    /// Asks for the dials that those who wait need and that dials in flight will not serve.
+    pub(super) fn plan(&mut self, now: Instant, out: &mut Actions) {
+        if self.phase != Phase::Open || self.waiters.is_empty() {
+            return;
+        }
+        match self.addresses {
+            Addresses::Manual | Addresses::Resolving => return,
+            Addresses::Unknown => {
+                self.addresses = Addresses::Resolving;
+                out.push(Action::Resolve);
+                return;
+            }
+            Addresses::Known => {}
+        }
+        while self.waiters.len() > self.dials.len().saturating_mul(self.expected) {
+            if self.dials.len() >= self.limits.dials || !self.has_space(out) {
+                return;
+            }
+            let Some(endpoint) = self.endpoint_to_dial(now) else {
+                return self.wait_or_refuse(now, out);
+            };
+            self.insert_dial(endpoint, Stage::Asked);
+            out.push(Action::Reserve);
+        }
+    }
+
+    /// The budget's answer to [`Action::Reserve`]: the permits for one dial. `false`: nobody needs it any more, the
+    /// permits go back.
+    pub(crate) fn granted(&mut self, out: &mut Actions) -> bool {
+        let asked = self
+            .dials
+            .iter()
+            .find(|(_, dial)| dial.stage == Stage::Asked);
+        let Some((slot, _)) = asked else { return false };
+        let served = self.running().saturating_mul(self.expected);
+        if self.waiters.len() <= served || self.phase != Phase::Open {
+            let endpoint = self.dials.remove(slot).endpoint;
+            self.endpoints[endpoint].dials -= 1;
+            self.forget_if_gone(endpoint);
+            return false;
+        }
+        self.start(slot, out);
+        true
+    }
+
+    /// Starts a dial nobody waits for (warm-up, a probe of an address out of rotation), if limits allow.
+    pub(crate) fn dial_for_upkeep(&mut self, addr: SocketAddr) -> Option<DialRef> {
+        if self.phase != Phase::Open || self.conns.len() + self.dials.len() >= self.limits.conns {
+            return None;
+        }
+        let endpoint = self.endpoint_at(addr)?;
+        if self.endpoints[endpoint].standing == Standing::Gone
+            || self.endpoints[endpoint].load() >= self.limits.per_endpoint
+        {
+            return None;
+        }
+        let slot = self.insert_dial(endpoint, Stage::Running);
+        self.counters.dials += 1;
+        Some(DialRef {
+            slot,
+            serial: self.dials[slot].serial,
+        })
+    }
+
+    /// Dials that wait for the budget.
+    pub(crate) fn asked(&self) -> usize {
+        self.dials.len() - self.running()
+    }
+
+    /// A dial has brought a connection.
+    ///
+    /// With `checked` it comes claimed, for a check by whoever dialled, and is handed out only when that lease ends
+    /// well. `None`: this dial is not known any more, and the connection must be closed.
+    pub(crate) fn dialled(
+        &mut self,
+        dial: DialRef,
+        id: ConnId,
+        limit: usize,
+        multiplexed: bool,
+        checked: bool,
+        now: Instant,
+        out: &mut Actions,
+    ) -> Option<ConnRef> {
+        let endpoint = self.end_dial(dial)?;
+        self.counters.dialled += 1;
+        self.endpoints[endpoint].failed_dials = 0;
+        self.endpoints[endpoint].backoff_until = None;
+        let conn = self.insert(id, endpoint, limit, multiplexed, now);
+        self.expected = self.conns[conn.slot].limit.max(1);
+        if checked {
+            self.counters.acquired += 1;
+            self.conns[conn.slot].in_flight = 1;
+            self.conns[conn.slot].state = match self.phase {
+                Phase::Open => ConnState::Probing,
+                Phase::Closed | Phase::Retired => ConnState::Draining(CloseReason::PoolClosed),
+            };
+        } else {
+            self.offer(conn.slot, now, out);
+        }
+        self.plan(now, out);
+        Some(conn)
+    }
+
+    /// A dial has failed. Those it was to serve are charged; they are refused once no address is left to try and
+    /// nothing else can serve them.
+    pub(crate) fn dial_failed(
+        &mut self,
+        dial: DialRef,
+        failure: DialFailure,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let jitter = self.dial_serials.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let Some(endpoint) = self.end_dial(dial) else {
+            return;
+        };
+        self.counters.dials_failed += 1;
+        match failure {
+            DialFailure::Abandoned => {}
+            DialFailure::RuntimeGone => return self.refuse_all(Refusal::Dial, out),
+            DialFailure::Endpoint => {
+                let (base, max) = (self.limits.backoff_base, self.limits.backoff_max);
+                self.endpoints[endpoint].back_off(now, base, max, jitter);
+                self.waiters.charge(self.expected);
+            }
+            DialFailure::Local => self.waiters.charge(self.expected),
+        }
+        self.forget_if_gone(endpoint);
+        let serves = |conn: &Conn| {
+            conn.state == ConnState::Ready && self.endpoints[conn.endpoint].is_active()
+        };
+        let hope = !self.dials.is_empty() || self.conns.iter().any(|(_, conn)| serves(conn));
+        if !hope {
+            let tries = match failure {
+                DialFailure::Local => 1,
+                _ => self
+                    .endpoints()
+                    .filter(|e| e.is_active())
+                    .count()
+                    .clamp(1, MAX_CHARGES),
+            };
+            for waiter in self.waiters.exhausted(tries as u32) {
+                self.waiters.settle(waiter);
+                out.push(Action::Fail(waiter, Refusal::Dial));
+            }
+        }
+        self.plan(now, out);
+    }
+
+    /// Forgets the dials that still wait for the budget.
+    pub(super) fn abandon_asked(&mut self) {
+        let asked: Vec<usize> = self
+            .dials
+            .iter()
+            .filter(|(_, dial)| dial.stage == Stage::Asked)
+            .map(|(slot, _)| slot)
+            .collect();
+        for slot in asked {
+            let endpoint = self.dials.remove(slot).endpoint;
+            self.endpoints[endpoint].dials -= 1;
+        }
+    }
+
+    fn running(&self) -> usize {
+        self.dials
+            .iter()
+            .filter(|(_, dial)| dial.stage == Stage::Running)
+            .count()
+    }
+
+    fn insert_dial(&mut self, endpoint: usize, stage: Stage) -> usize {
+        self.dial_serials += 1;
+        let serial = self.dial_serials;
+        self.endpoints[endpoint].dials += 1;
+        self.endpoints[endpoint].last_dial = serial;
+        self.dials.insert(Dial {
+            serial,
+            endpoint,
+            stage,
+        })
+    }
+
+    fn start(&mut self, slot: usize, out: &mut Actions) {
+        let dial = &mut self.dials[slot];
+        dial.stage = Stage::Running;
+        self.counters.dials += 1;
+        let name = DialRef {
+            slot,
+            serial: dial.serial,
+        };
+        out.push(Action::Dial(name, self.endpoints[dial.endpoint].addr));
+    }
+
+    /// Takes the dial out of the books. Returns its endpoint.
+    fn end_dial(&mut self, dial: DialRef) -> Option<usize> {
+        let found = self.dials.get(dial.slot)?;
+        if found.serial != dial.serial {
+            return None;
+        }
+        let endpoint = self.dials.remove(dial.slot).endpoint;
+        self.endpoints[endpoint].dials -= 1;
+        Some(endpoint)
+    }
+
+    /// Whether one more connection fits; makes space by closing an idle one that nobody may claim.
+    fn has_space(&mut self, out: &mut Actions) -> bool {
+        if self.conns.len() + self.dials.len() < self.limits.conns {
+            return true;
+        }
+        let useless = self.idle.iter(&self.conns).find(|&slot| {
+            let endpoint = self.conns[slot].endpoint;
+            !self.endpoints[endpoint].is_active()
+        });
+        if let Some(slot) = useless {
+            // Its socket still counts; the plan is made again when it is gone.
+            self.retire(slot, CloseReason::Surplus, out);
+        }
+        false
+    }
+
+    /// The address with the fewest connections, and among equals the one dialled longest ago.
+    fn endpoint_to_dial(&self, now: Instant) -> Option<usize> {
+        let limit = self.limits.per_endpoint;
+        self.endpoints
+            .iter()
+            .filter(|(_, endpoint)| endpoint.may_dial(now) && endpoint.load() < limit)
+            .min_by_key(|(_, endpoint)| (endpoint.load(), endpoint.last_dial))
+            .map(|(slot, _)| slot)
+    }
+
+    /// No address can be dialled now: come back when one can, or say that none will.
+    fn wait_or_refuse(&mut self, now: Instant, out: &mut Actions) {
+        let again = self
+            .endpoints()
+            .filter(|e| e.is_active())
+            .filter_map(|e| e.backoff_until);
+        let again = again.chain(self.readmit_at).filter(|&at| at > now).min();
+        if let Some(at) = again {
+            out.push(Action::WakeAt(at));
+            return;
+        }
+        let usable = self.endpoints().any(|e| e.is_active());
+        if !usable && self.dials.is_empty() {
+            self.refuse_all(Refusal::Unavailable, out);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One remote address of a host: its connections with room, and whether it may be used.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use pool_health::EndpointStats;
+use slab::Slab;
+
+use super::conn::{Conn, Free};
+use crate::manager::list::{Linked, Links, List};
+
+/// Whether an address may carry requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// In rotation.
+    Active,
+    /// Out of rotation until this time; without one, until a check succeeds.
+    Ejected(Option<Instant>),
+    /// No longer an address of the host; forgotten with its last connection.
+    Gone,
+}
+
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) addr: SocketAddr,
+    pub(crate) standing: Standing,
+    /// Connections of any state.
+    pub(crate) conns: usize,
+    /// Dials asked for or running.
+    pub(crate) dials: usize,
+    pub(crate) backoff_until: Option<Instant>,
+    pub(crate) stats: EndpointStats,
+    /// When it was last dialled, as a serial number: ties go to the one dialled longest ago.
+    pub(crate) last_dial: u64,
+    /// Failed dials since the last good one.
+    pub(crate) failed_dials: u32,
+    /// Connections with room; index = leases in flight.
+    free: Vec<List<Free>>,
+    free_len: usize,
+    /// No list before this one has a connection.
+    lowest: usize,
+    pub(crate) ready: Links,
+}
+
+/// The list of endpoints that have a connection with room, in rotation order.
+#[derive(Debug)]
+pub(crate) enum Ready {}
+
+impl Linked<Ready> for Endpoint {
+    fn links(&self) -> Links {
+        self.ready
+    }
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.ready
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn new(addr: SocketAddr) -> Self {
+        Self {
+            addr,
+            standing: Standing::Active,
+            conns: 0,
+            dials: 0,
+            backoff_until: None,
+            stats: EndpointStats::default(),
+            last_dial: 0,
+            failed_dials: 0,
+            free: Vec::new(),
+            free_len: 0,
+            lowest: 0,
+            ready: Links::default(),
+        }
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.standing == Standing::Active
+    }
+
+    pub(crate) fn has_free(&self) -> bool {
+        self.free_len > 0
+    }
+
+    /// Connections and dials together: what per-endpoint limits count.
+    pub(crate) fn load(&self) -> usize {
+        self.conns + self.dials
+    }
+
+    pub(crate) fn insert_free(&mut self, conns: &mut Slab<Conn>, slot: usize) {
+        let at = conns[slot].in_flight;
+        if self.free.len() <= at {
+            self.free.resize_with(at + 1, List::default);
+        }
+        self.free[at].push_back(conns, slot);
+        self.free_len += 1;
+        self.lowest = self.lowest.min(at);
+    }
+
+    /// Takes out a connection that was inserted when it had `in_flight` leases.
+    pub(crate) fn remove_free(&mut self, conns: &mut Slab<Conn>, slot: usize, in_flight: usize) {
+        self.free[in_flight].remove(conns, slot);
+        self.free_len -= 1;
+    }
+
+    /// The connection to claim next.
+    ///
+    /// HTTP/2: the fewest streams, and among equals the one that waited longest, so that every warm connection
+    /// carries traffic. HTTP/1.1: the one used last, so that the surplus grows old and is evicted.
+    pub(crate) fn pick(&mut self, conns: &Slab<Conn>) -> Option<usize> {
+        if self.free_len == 0 {
+            return None;
+        }
+        while self.free[self.lowest].is_empty() {
+            self.lowest += 1;
+        }
+        let list = &self.free[self.lowest];
+        let last = list.back()?;
+        if conns[last].multiplexed {
+            list.front()
+        } else {
+            Some(last)
+        }
+    }
+
+    /// Notes a failed dial: no other before `base`, doubled with each failure in a row up to `max`, less up to a
+    /// quarter by `jitter` (any number).
+    pub(crate) fn back_off(&mut self, now: Instant, base: Duration, max: Duration, jitter: u64) {
+        let doublings = self.failed_dials.min(20);
+        self.failed_dials = self.failed_dials.saturating_add(1);
+        let full = base.saturating_mul(1 << doublings).min(max);
+        let cut = (full / 4096).saturating_mul((jitter % 1024) as u32);
+        self.backoff_until = now.checked_add(full - cut);
+    }
+
+    pub(crate) fn may_dial(&self, now: Instant) -> bool {
+        self.is_active() && self.backoff_until.is_none_or(|at| at <= now)
+    }
+}

@@ -1,0 +1,197 @@
+//! One dial in flight: the obligation to say how it ended.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use super::budget::{ConnPermit, DialPermit, Permits};
+use super::host::{Granted, Host};
+use super::lease::Lease;
+use super::reason::CloseReason;
+use super::state::{Claim, ConnRef, DialFailure, DialRef};
+use super::sync::{Arc, now};
+use super::{Closing, Entry, HostHandle};
+use crate::error::{Error, ErrorKind};
+use crate::info::ConnId;
+
+/// A dial that the manager wants and whose capacity is reserved.
+///
+/// Whoever holds it says how the dial ended. Dropped unsaid, the dial counts as lost with its runtime: those who wait
+/// for it are told so.
+pub struct Ticket<C: Send + Sync + 'static> {
+    host: Arc<Host<C>>,
+    dial: Option<DialRef>,
+    id: ConnId,
+    target: SocketAddr,
+    source: Option<IpAddr>,
+    conn_permit: Option<ConnPermit<C>>,
+    /// Returned last: until the host has heard of the end, the dial is in flight.
+    _dial_permit: DialPermit<C>,
+}
+
+/// A connection that the manager has taken in.
+#[derive(Debug)]
+pub struct Registered<C: Send + Sync + 'static> {
+    pub(crate) entry: Arc<Entry<C>>,
+    pub(crate) conn: ConnRef,
+    pub(crate) host: HostHandle<C>,
+}
+
+impl<C: Send + Sync + 'static> Ticket<C> {
+    pub(crate) fn new(
+        host: Arc<Host<C>>,
+        dial: DialRef,
+        target: SocketAddr,
+        source: Option<IpAddr>,
+        permits: Permits<C>,
+    ) -> Self {
+        let id = host.shared.next_id();
+        Self {
+            host,
+            dial: Some(dial),
+            id,
+            target,
+            source,
+            conn_permit: Some(permits.conn),
+            _dial_permit: permits.dial,
+        }
+    }
+
+    /// The host to dial for.
+    pub fn host(&self) -> HostHandle<C> {
+        HostHandle(self.host.clone())
+    }
+
+    /// The id the connection will have.
+    pub fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// The remote address to dial.
+    pub fn target(&self) -> SocketAddr {
+        self.target
+    }
+
+    /// The local address it must come from, if it must be a certain one.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    /// Takes the permit that the socket must carry until it has closed. `None` the second time.
+    pub fn take_permit(&mut self) -> Option<ConnPermit<C>> {
+        self.conn_permit.take()
+    }
+
+    /// The dial succeeded: `value` joins the pool and serves `limit` leases at a time, if `multiplexed`, else one.
+    ///
+    /// `None`: the host does not want it any more; `value` has been closed.
+    pub fn succeed(self, value: C, limit: usize, multiplexed: bool) -> Option<Registered<C>> {
+        self.register(value, limit, multiplexed, false)
+            .map(|(registered, _)| registered)
+    }
+
+    /// As [`succeed`](Self::succeed), but nobody else gets the connection until the lease has ended well.
+    pub fn succeed_claimed(
+        self,
+        value: C,
+        limit: usize,
+        multiplexed: bool,
+    ) -> Option<(Registered<C>, Lease<C>)> {
+        let (registered, claim) = self.register(value, limit, multiplexed, true)?;
+        let granted = Granted {
+            claim,
+            entry: registered.entry.clone(),
+        };
+        let lease = Lease::new(registered.host.0.clone(), granted);
+        Some((registered, lease))
+    }
+
+    fn register(
+        mut self,
+        value: C,
+        limit: usize,
+        multiplexed: bool,
+        checked: bool,
+    ) -> Option<(Registered<C>, Claim)> {
+        let dial = self.dial.take()?;
+        let at = now();
+        let entry = Arc::new(Entry {
+            id: self.id,
+            target: self.target,
+            created: at,
+            value,
+            _permit: self.conn_permit.take(),
+        });
+        let conn = Host::step(&self.host, |core| {
+            let (state, actions) = core.actions();
+            let conn = state.dialled(dial, self.id, limit, multiplexed, checked, at, actions)?;
+            core.put_entry(conn.slot, entry.clone());
+            Some(conn)
+        });
+        let Some(conn) = conn else {
+            let _: Closing = self.host.shared.driver.close(&entry, CloseReason::Surplus);
+            return None;
+        };
+        let host = HostHandle(self.host.clone());
+        let claim = Claim {
+            conn,
+            uses: 0,
+            in_flight: 0,
+            last_used: at,
+            errors: 0,
+            consecutive_errors: 0,
+            multiplexed,
+        };
+        Some((Registered { entry, conn, host }, claim))
+    }
+
+    /// The dial failed at the remote address: the host backs off from it and tries another.
+    pub fn fail(self, error: Error) {
+        self.end(DialFailure::Endpoint, Some(error));
+    }
+
+    /// The dial failed on this machine: trying another remote address would not help.
+    pub fn fail_locally(self, error: Error) {
+        self.end(DialFailure::Local, Some(error));
+    }
+
+    /// The dial is not needed any more.
+    pub fn abandon(self) {
+        self.end(DialFailure::Abandoned, None);
+    }
+
+    fn end(mut self, failure: DialFailure, error: Option<Error>) {
+        self.tell(failure, error);
+    }
+
+    fn tell(&mut self, failure: DialFailure, error: Option<Error>) {
+        // Back in the books before the host plans its next dial.
+        let Some(dial) = self.dial.take() else { return };
+        drop(self.conn_permit.take());
+        Host::step(&self.host, |core| {
+            if error.is_some() {
+                core.failure = error;
+            }
+            let (state, actions) = core.actions();
+            state.dial_failed(dial, failure, now(), actions);
+        });
+    }
+}
+
+impl<C: Send + Sync + 'static> Drop for Ticket<C> {
+    fn drop(&mut self) {
+        if self.dial.is_some() {
+            let error = Error::new(ErrorKind::RuntimeGone).with_host(self.host.key.to_string());
+            self.tell(DialFailure::RuntimeGone, Some(error));
+        }
+    }
+}
+
+impl<C: Send + Sync + 'static> fmt::Debug for Ticket<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("key", &self.host.key)
+            .field("target", &self.target)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,8 @@
+//! Many tasks at once, one promise per file. Run by `cargo xtask test scenarios`, or `cargo test -p xtask --test concurrency`.
+
+#![forbid(unsafe_code)]
+
+mod dice;
+mod rig;
+
+mod tls_identities_are_never_shared;

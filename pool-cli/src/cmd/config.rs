@@ -41,18 +41,11 @@ pub(crate) fn show(
 fn toml(settings: &[Setting]) -> String {
     let (top, nested): (Vec<_>, Vec<_>) = settings
         .iter()
-        .map(|setting| match setting.key.rsplit_once('.') {
-            Some((section, name)) => (section, name, setting),
-            None => ("", setting.key.as_str(), setting),
-        })
-        .partition(|(section, ..)| section.is_empty());
-    let lines = top
-        .into_iter()
-        .chain(nested)
-        .map(|(section, name, setting)| {
-            let line = format!("{} = {}", bare_or_quoted(name), setting.value);
-            (section, line, &setting.origin)
-        });
+        .partition(|setting| setting.section.is_empty());
+    let lines = top.into_iter().chain(nested).map(|setting| {
+        let line = format!("{} = {}", bare_or_quoted(&setting.name), setting.value);
+        (setting.section.as_str(), line, &setting.origin)
+    });
     let lines: Vec<_> = lines.collect();
     let width = lines.iter().map(|(_, line, _)| line.chars().count()).max();
     let width = width.unwrap_or(0).min(48);

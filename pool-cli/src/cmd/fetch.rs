@@ -23,6 +23,7 @@ use crate::config::{self, Circumstances};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Versioned, is_dash};
 use crate::signal::Interrupt;
+pub(super) use exchange::micros;
 use exchange::{Exchanger, Save};
 use files::Names;
 use input::{Item, Lines};

@@ -13,6 +13,12 @@ use super::layer::{DERIVED, FLAG};
 /// One value by its key, such as `limits.per_host` or `eviction[0].use`.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Setting {
+    /// What stands before the name in the key: `limits`, `eviction[0]`, or nothing.
+    #[serde(skip)]
+    pub(crate) section: String,
+    /// The last piece of the key, which may have dots of its own.
+    #[serde(skip)]
+    pub(crate) name: String,
     pub(crate) key: String,
     pub(crate) value: serde_json::Value,
     pub(crate) origin: Origin,
@@ -56,7 +62,7 @@ impl fmt::Display for Origin {
 /// Every value of `root`, which `figment` made, in the order of the keys.
 pub(super) fn settings(figment: &Figment, root: &Value) -> Vec<Setting> {
     let mut found = Vec::new();
-    collect(figment, String::new(), root, &mut found);
+    collect(figment, ("", ""), root, &mut found);
     found
 }
 
@@ -78,26 +84,49 @@ pub(super) fn origin(metadata: Option<&figment::Metadata>, key: &str) -> Origin 
     }
 }
 
-fn collect(figment: &Figment, key: String, value: &Value, found: &mut Vec<Setting>) {
+fn collect(
+    figment: &Figment,
+    (section, name): (&str, &str),
+    value: &Value,
+    found: &mut Vec<Setting>,
+) {
+    let dot = if section.is_empty() { "" } else { "." };
+    let key = format!("{section}{dot}{name}");
     match value {
         Value::Dict(_, dict) => {
             for (name, value) in dict {
-                let dot = if key.is_empty() { "" } else { "." };
-                collect(figment, format!("{key}{dot}{name}"), value, found);
+                collect(figment, (&key, name), value, found);
             }
         }
         Value::Array(_, items) if items.iter().any(|item| item.as_dict().is_some()) => {
             for (i, item) in items.iter().enumerate() {
-                collect(figment, format!("{key}[{i}]"), item, found);
+                collect(figment, (section, &format!("{name}[{i}]")), item, found);
             }
         }
         _ => found.push(Setting {
+            section: section.into(),
+            name: name.into(),
             origin: origin(figment.get_metadata(tag(value)), &key),
+            value: if is_secret(name) {
+                "***".into()
+            } else {
+                // Only maps can be refused, for keys that are no text.
+                serde_json::to_value(value).unwrap_or_default()
+            },
             key,
-            // Only maps can be refused, for keys that are no text.
-            value: serde_json::to_value(value).unwrap_or_default(),
         }),
     }
+}
+
+/// Headers of a health check that are nobody's business.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let secrets = [
+        "header.authorization",
+        "header.cookie",
+        "header.proxy-authorization",
+    ];
+    secrets.contains(&name.as_str())
 }
 
 /// A list has its items' tag: merging layers gives it none of its own.

@@ -153,7 +153,8 @@ enum Target {
     File(PartFile),
 }
 
-pub(super) fn micros(duration: Duration) -> u64 {
+/// Microseconds, as records have them.
+pub(in crate::cmd) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

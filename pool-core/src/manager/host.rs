@@ -117,9 +117,13 @@ impl<C: Send + Sync + 'static> Host<C> {
         f(&lock_timed(&self.core, &self.shared.lock_waits))
     }
 
-    pub(crate) fn try_claim(host: &Arc<Self>) -> Option<Granted<C>> {
+    /// Claims at once or not at all; not at the address to avoid, if another will do.
+    pub(crate) fn try_claim(host: &Arc<Self>, avoid: Option<SocketAddr>) -> Option<Granted<C>> {
         let starving = host.shared.budget.is_starved();
         Self::step(host, |core| {
+            if let Some(addr) = avoid {
+                core.state.pass_over(addr);
+            }
             let claim = core.state.claim(now(), starving, &mut core.actions)?;
             Some(core.granted(claim))
         })

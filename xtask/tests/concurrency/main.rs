@@ -3,6 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod dice;
+mod load;
 mod rig;
+mod witness;
 
+mod graceful_goaway_loses_no_request;
 mod tls_identities_are_never_shared;

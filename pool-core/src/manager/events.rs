@@ -37,7 +37,6 @@ impl<C: Send + Sync + 'static> Registered<C> {
 #[derive(Debug)]
 pub(crate) struct ConnView {
     pub(crate) conn: ConnRef,
-    pub(crate) target: SocketAddr,
     pub(crate) stats: ConnStats,
     pub(crate) endpoint: EndpointStats,
     /// 0 has been idle longest; `None` in use.
@@ -70,17 +69,6 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         self.0.look(|core| core.state.condemned())
     }
 
-    /// The host's addresses; gone ones are left out.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.look(|core| {
-            let present = core
-                .state
-                .endpoints()
-                .filter(|endpoint| endpoint.standing != Standing::Gone);
-            present.map(|endpoint| endpoint.addr).collect()
-        })
-    }
-
     /// Every connection that may be handed out, to be judged outside the lock.
     pub(crate) fn views(&self) -> (Vec<ConnView>, HostStats) {
         self.0.look(|core| {
@@ -95,11 +83,10 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
                 .filter(|(_, conn, _)| conn.is_ready())
                 .map(|(conn, found, target)| ConnView {
                     conn,
-                    target,
                     stats: found.stats(),
                     endpoint: state
                         .endpoint(target)
-                        .map(|endpoint| endpoint.stats.clone())
+                        .map(|endpoint| endpoint.stats)
                         .unwrap_or_default(),
                     idle_rank: ranks.get(&conn.slot).copied(),
                 })

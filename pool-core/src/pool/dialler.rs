@@ -162,8 +162,8 @@ pub(crate) struct Fresh {
     ticket: Ticket<HttpConn>,
     conn: HttpConn,
     driver: HttpDriver,
-    /// Exchanges at a time, as the peer said.
-    limit: usize,
+    /// Exchanges at a time; `None` while an HTTP/2 peer has not said.
+    limit: Option<usize>,
     times: dial::DialTimes,
 }
 
@@ -190,18 +190,41 @@ impl Fresh {
     /// Hands it to the manager, for whoever waits.
     pub(crate) fn serve(self, env: &Arc<Env>) {
         let multiplexed = self.conn.protocol() == Protocol::Http2;
-        let registered = self.ticket.succeed(self.conn, self.limit, multiplexed);
+        let registered = match self.limit {
+            Some(limit) => self.ticket.succeed(self.conn, limit, multiplexed),
+            None => self.ticket.succeed_untold(self.conn),
+        };
         if let Some(registered) = registered {
             drive(env, registered, self.driver, self.times);
+        }
+    }
+
+    /// Waits for an HTTP/2 peer's word on how many exchanges it takes: nobody is in a hurry for this connection.
+    pub(crate) async fn greeted(mut self, env: &Env) -> Result<Self, FailedDial> {
+        let greeting = timeout(env.config.timeouts.handshake, self.driver.greet());
+        let late = |_| Err(Error::new(ErrorKind::Timeout(Phase::Handshake)));
+        match greeting.await.unwrap_or_else(late) {
+            Ok(limit) => {
+                self.limit = Some(limit);
+                Ok(self)
+            }
+            Err(error) => {
+                let error = error
+                    .with_host(self.ticket.host().key().to_string())
+                    .with_target(self.ticket.target());
+                Err(FailedDial {
+                    ticket: self.ticket,
+                    error,
+                })
+            }
         }
     }
 
     /// Hands it to the manager, claimed for a check.
     pub(crate) fn serve_claimed(self, env: &Arc<Env>) -> Option<Lease<HttpConn>> {
         let multiplexed = self.conn.protocol() == Protocol::Http2;
-        let (registered, lease) =
-            self.ticket
-                .succeed_claimed(self.conn, self.limit, multiplexed)?;
+        let limit = self.limit.unwrap_or(1);
+        let (registered, lease) = self.ticket.succeed_claimed(self.conn, limit, multiplexed)?;
         drive(env, registered, self.driver, self.times);
         Some(lease)
     }
@@ -237,11 +260,16 @@ fn drive(
     }
 }
 
-/// Opens the connection the ticket asks for, up to its HTTP handshake.
-pub(crate) async fn open(
+/// Opens a connection that nobody waits for, up to the peer's word on how many exchanges it takes.
+pub(crate) async fn open_greeted(
     env: &Arc<Env>,
-    mut ticket: Ticket<HttpConn>,
+    ticket: Ticket<HttpConn>,
 ) -> Result<Fresh, FailedDial> {
+    open(env, ticket).await?.greeted(env).await
+}
+
+/// Opens the connection the ticket asks for, up to its HTTP handshake.
+async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, FailedDial> {
     let host = ticket.host();
     let key = host.key().clone();
     let outcome = async {
@@ -264,23 +292,20 @@ pub(crate) async fn open(
             .ok_or_else(|| Error::new(ErrorKind::RuntimeGone))?;
         let facts = Arc::new(opened.facts);
         let settings = env.http_settings();
-        let (target, leased) = (facts.target, facts.leased);
-        let begin = async {
-            let protocol = facts.protocol;
-            let began = HttpConn::handshake(opened.io, protocol, &settings, facts, &runtime);
-            let (conn, mut driver) = began.await?;
-            let limit = driver.greet().await?;
-            Ok::<_, Error>((conn, driver, limit))
+        let began = HttpConn::handshake(
+            opened.io,
+            facts.protocol,
+            &settings,
+            facts.clone(),
+            &runtime,
+        );
+        let (conn, driver) = began.await?;
+        // HTTP/1.1 takes one without a word; an HTTP/2 peer's word comes with its SETTINGS, and the first request need
+        // not wait for them.
+        let limit = match facts.protocol {
+            Protocol::Http1 => Some(1),
+            Protocol::Http2 => None,
         };
-        let begun = timeout(env.config.timeouts.handshake, begin).await;
-        let begun = begun.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout(Phase::Handshake))));
-        let (conn, driver, limit) = begun.map_err(|error| {
-            let error = error.with_host(key.to_string()).with_target(target);
-            match leased {
-                Some(leased) => error.with_local(leased),
-                None => error,
-            }
-        })?;
         Ok::<_, Error>((conn, driver, limit, opened.times))
     }
     .await;

@@ -28,7 +28,7 @@ impl HostState {
     ) -> Option<(EndpointStats, HostEndpoints)> {
         let endpoint = self.endpoint_mut(addr)?;
         endpoint.stats.observe(outcome);
-        let stats = endpoint.stats.clone();
+        let stats = endpoint.stats;
         Some((stats, self.host_endpoints()))
     }
 

@@ -25,7 +25,7 @@ use smallvec::SmallVec;
 use self::conn::{Conn, Idle};
 pub(crate) use self::conn::{ConnRef, ConnState, seed};
 use self::dials::Dial;
-pub(crate) use self::dials::{DialFailure, DialRef};
+pub(crate) use self::dials::{Arrival, DialFailure, DialRef};
 pub(crate) use self::endpoint::Standing;
 use self::endpoint::{Endpoint, Ready};
 use super::list::List;
@@ -203,7 +203,7 @@ pub(crate) struct HostState {
     /// The earliest tick asked for that is still to come.
     wake_asked: Option<Instant>,
     /// Connections under a check.
-    probing: usize,
+    coming: usize,
     /// Connections that drain or close.
     leaving: usize,
     counters: Counters,
@@ -232,7 +232,7 @@ impl HostState {
             readmit_at: None,
             pause_until: None,
             wake_asked: None,
-            probing: 0,
+            coming: 0,
             leaving: 0,
             counters: Counters::default(),
         }
@@ -365,7 +365,7 @@ impl HostState {
         if self.endpoints[endpoint].load() >= self.limits.per_endpoint {
             return None;
         }
-        let conn = self.insert(id, endpoint, limit, multiplexed, now);
+        let conn = self.insert(id, endpoint, Some(limit), multiplexed, now);
         self.offer(conn.slot, now, out);
         // Its address may be new, and can be dialled too.
         self.plan(now, out);
@@ -396,7 +396,9 @@ impl HostState {
         out: &mut Actions,
     ) {
         let Some(slot) = self.find(conn) else { return };
-        self.conns[slot].peer_limit = limit;
+        self.count_state(slot, usize::wrapping_sub);
+        self.conns[slot].peer_limit = Some(limit);
+        self.count_state(slot, usize::wrapping_add);
         self.expected = limit.min(self.limits.streams).max(1);
         self.refit(slot, now, out);
         self.plan(now, out);
@@ -700,7 +702,7 @@ impl HostState {
         &mut self,
         id: ConnId,
         endpoint: usize,
-        peer_limit: usize,
+        peer_limit: Option<usize>,
         multiplexed: bool,
         now: Instant,
     ) -> ConnRef {
@@ -710,11 +712,7 @@ impl HostState {
             id,
             endpoint,
             state: ConnState::Ready,
-            limit: if multiplexed {
-                peer_limit.min(self.limits.streams)
-            } else {
-                1
-            },
+            limit: self.limit_for(peer_limit, multiplexed),
             peer_limit,
             multiplexed,
             in_flight: 0,
@@ -726,7 +724,15 @@ impl HostState {
             free: super::list::Links::default(),
             idle: super::list::Links::default(),
         });
+        self.count_state(slot, usize::wrapping_add);
         ConnRef { slot, id }
+    }
+
+    fn limit_for(&self, peer_limit: Option<usize>, multiplexed: bool) -> usize {
+        match peer_limit {
+            Some(limit) if multiplexed => limit.min(self.limits.streams),
+            Some(_) | None => 1,
+        }
     }
 
     /// The connection to claim next, rotating over the addresses.
@@ -823,9 +829,9 @@ impl HostState {
     /// Adds the connection to the counts by state, or takes it out.
     fn count_state(&mut self, slot: usize, count: impl Fn(usize, usize) -> usize) {
         let conn = &self.conns[slot];
-        let probing = usize::from(conn.state == ConnState::Probing);
+        let coming = usize::from(conn.is_coming());
         let leaving = usize::from(conn.is_leaving());
-        self.probing = count(self.probing, probing);
+        self.coming = count(self.coming, coming);
         self.leaving = count(self.leaving, leaving);
     }
 
@@ -847,7 +853,7 @@ impl HostState {
             return;
         }
         self.unlink_free(slot);
-        self.conns[slot].limit = self.conns[slot].peer_limit.min(self.limits.streams);
+        self.conns[slot].limit = self.limit_for(self.conns[slot].peer_limit, true);
         if self.conns[slot].state == ConnState::Ready {
             self.offer(slot, now, out);
         }

@@ -549,13 +549,13 @@ impl<C: Send + Sync + 'static> Shared<C> {
             }
             // Marked under its own lock, then unmapped: whoever holds it sees the mark and looks again.
             let Some(counters) = Host::step(&host, |core| {
-                core.state
-                    .retire_host()
-                    .then(|| core.state.counters().clone())
+                core.state.retire_host().then(|| {
+                    host.mark_retired();
+                    core.state.counters().clone()
+                })
             }) else {
                 continue;
             };
-            host.mark_retired();
             lock(&self.forgotten).absorb(&counters);
             self.unmap(&host);
             forgotten += 1;

@@ -18,7 +18,8 @@ use crate::key::Key;
 /// longest. It cannot be given back twice, and one that outlives its connection changes nothing when it ends.
 pub struct Lease<C: Send + Sync + 'static> {
     host: Arc<Host<C>>,
-    entry: Arc<Entry<C>>,
+    /// `None` only while it drops.
+    entry: Option<Arc<Entry<C>>>,
     claim: Claim,
     how: Returned,
 }
@@ -27,7 +28,7 @@ impl<C: Send + Sync + 'static> Lease<C> {
     pub(crate) fn new(host: Arc<Host<C>>, granted: Granted<C>) -> Self {
         Self {
             host,
-            entry: granted.entry,
+            entry: Some(granted.entry),
             claim: granted.claim,
             how: Returned::Clean,
         }
@@ -35,22 +36,22 @@ impl<C: Send + Sync + 'static> Lease<C> {
 
     /// The connection.
     pub fn conn(&self) -> &C {
-        &self.entry.value
+        &self.entry().value
     }
 
     /// The connection's id.
     pub fn id(&self) -> ConnId {
-        self.entry.id
+        self.entry().id
     }
 
     /// The connection's remote address.
     pub fn target(&self) -> SocketAddr {
-        self.entry.target
+        self.entry().target
     }
 
     /// When the connection was opened.
     pub fn created(&self) -> Instant {
-        self.entry.created
+        self.entry().created
     }
 
     /// Leases on this connection before this one.
@@ -92,10 +93,17 @@ impl<C: Send + Sync + 'static> Lease<C> {
             self.how = Returned::Discard(reason);
         }
     }
+
+    fn entry(&self) -> &Entry<C> {
+        let entry = self.entry.as_ref();
+        entry.expect("a lease holds its connection until it drops")
+    }
 }
 
 impl<C: Send + Sync + 'static> Drop for Lease<C> {
     fn drop(&mut self) {
+        // Let go of first: if the connection closes, its permit is free before the host plans the next dial.
+        self.entry = None;
         Host::release(&self.host, self.claim.conn, self.how);
     }
 }
@@ -103,9 +111,9 @@ impl<C: Send + Sync + 'static> Drop for Lease<C> {
 impl<C: Send + Sync + 'static> fmt::Debug for Lease<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
-            .field("id", &self.entry.id)
+            .field("id", &self.entry().id)
             .field("key", &self.host.key)
-            .field("target", &self.entry.target)
+            .field("target", &self.entry().target)
             .finish_non_exhaustive()
     }
 }

@@ -440,3 +440,25 @@ fn loom_a_host_forgotten_beside_an_acquire_is_found_again() {
         assert!(asker.poll().is_ready(), "the connection is in the map");
     });
 }
+
+#[test]
+fn loom_permits_put_back_beside_an_enrolment_are_not_missed() {
+    loom::model(|| {
+        let limits = Limits {
+            total: 1,
+            ..Limits::default()
+        };
+        let (manager, fake) = driven(limits);
+        let (needless, starving) = (manager.host(&key("a")), manager.host(&key("b")));
+        needless.set_addresses(&[target()]);
+        starving.set_addresses(&[target()]);
+        let mut first = Asker::new(&needless);
+        let ask = thread::spawn(move || drop(first.poll()));
+        let refuse = thread::spawn(move || needless.set_addresses(&[]));
+        let mut asker = Asker::queued(&starving);
+        ask.join().unwrap();
+        refuse.join().unwrap();
+        fake.connect_all();
+        drop(asker.outcome().unwrap());
+    });
+}

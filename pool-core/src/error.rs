@@ -146,6 +146,13 @@ impl Error {
         }))
     }
 
+    /// The same failure under another kind: what it was is in the source chain.
+    pub(crate) fn into_kind(self, kind: ErrorKind) -> Self {
+        let mut outer = self.clone();
+        outer.inner().kind = kind;
+        outer.with_source(self)
+    }
+
     pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.inner().source = Some(Arc::from(source.into()));
         self

@@ -1,17 +1,24 @@
-//! Placeholder.
+#![cfg_attr(feature = "testing", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "testing"),
+    doc = "Hot connection pools: outbound HTTP connections that are already open when a request wants one."
+)]
+#![forbid(unsafe_code)]
+
 mod clock;
 pub mod config;
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "the pool that dials is not here yet"
-)]
 mod dial;
 mod error;
+mod http;
 mod info;
 mod key;
 pub mod manager;
 mod observe;
+mod pool;
+pub mod registry;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod upkeep;
 
 pub use config::Config;
 pub use dial::{
@@ -19,6 +26,13 @@ pub use dial::{
     ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
 };
 pub use error::{BoxError, Error, ErrorKind, Phase};
+pub use http::{Body, PoolBody};
 pub use info::{ConnFacts, ConnId, ConnInfo, Protocol};
 pub use key::{Key, Partition, Protocols, Scheme, SourceClass};
-pub use observe::{Distribution, Histogram};
+pub use observe::{Distribution, Event, Histogram, NoObserver, Observer};
+pub use pool::{
+    BuildError, Closed, ConnectorIo, Pool, PoolBuilder, PoolClient, PoolConnector, PoolSnapshot,
+    PooledLease, RequestOptions,
+};
+pub use registry::Registry;
+pub use upkeep::{Warm, WarmCell, WarmOutcome, WarmProgress, WarmReport};

@@ -16,9 +16,9 @@ use crate::{
 
 /// Checks a [`TlsConnector`].
 ///
-/// `peer` opens a new connection to a TLS server that the connector trusts as `server_name`, that agrees to the protocol
-/// `http/1.1`, and that sends back what it reads. An end of a `tokio::io::duplex` whose other end a spawned task serves will
-/// do. A connector that waits for what never comes makes this wait too: run it under a time limit.
+/// `peer` opens a new connection to a TLS server that the connector trusts as `server_name`, that agrees to the
+/// protocol `http/1.1`, and that sends back what it reads. An end of a `tokio::io::duplex` whose other end a spawned
+/// task serves will do. A connector that waits for what never comes makes this wait too: run it under a time limit.
 ///
 /// # Panics
 ///

@@ -9,9 +9,9 @@ use crate::{ProfileId, TlsConfigId, TlsError, TlsErrorKind};
 
 /// Turns a byte stream into a TLS session.
 ///
-/// One connector is one TLS configuration: roots, verifier, client certificate. A pool keeps connectors as
-/// `Arc<dyn TlsConnector>` and calls [`connect`](Self::connect) once per new connection, from the task that dials it, many
-/// at a time. [`conformance::connector`](crate::conformance::connector) checks an implementation against what is promised
+/// One connector is one TLS configuration: roots, verifier, client certificate. A pool keeps connectors as `Arc<dyn
+/// TlsConnector>` and calls [`connect`](Self::connect) once per new connection, from the task that dials it, many at a
+/// time. [`conformance::connector`](crate::conformance::connector) checks an implementation against what is promised
 /// here.
 #[async_trait]
 pub trait TlsConnector: fmt::Debug + Send + Sync {
@@ -28,9 +28,9 @@ pub trait TlsConnector: fmt::Debug + Send + Sync {
 
     /// Runs a handshake over `io`, which must be connected already.
     ///
-    /// The connector checks the peer's certificate against `cx.server_name`. It sends the hello of `cx.profile` or none at
-    /// all: to answer with another one would give away what the profile was chosen to hide. It sets no time limit; the
-    /// caller does.
+    /// The connector checks the peer's certificate against `cx.server_name`. It sends the hello of `cx.profile` or none
+    /// at all: to answer with another one would give away what the profile was chosen to hide. It sets no time limit;
+    /// the caller does.
     ///
     /// # Errors
     ///
@@ -39,8 +39,8 @@ pub trait TlsConnector: fmt::Debug + Send + Sync {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops `io`, which closes the connection. A session ticket that the handshake had taken is spent;
-    /// nothing else is lost.
+    /// Dropping the future drops `io`, which closes the connection. A session ticket that the handshake had taken is
+    /// spent; nothing else is lost.
     async fn connect(&self, cx: &TlsContext<'_>, io: BoxedIo) -> Result<TlsSession, TlsError>;
 }
 
@@ -56,8 +56,8 @@ pub struct TlsContext<'a> {
     pub profile: &'a ProfileId,
     /// Who may resume whose sessions: tickets are cached per server name, connector, `alpn`, `profile` and this.
     ///
-    /// A ticket lets the server recognise who comes back. So the caller puts in here what must not be linked, such as its
-    /// partition and its class of source addresses.
+    /// A ticket lets the server recognise who comes back. So the caller puts in here what must not be linked, such as
+    /// its partition and its class of source addresses.
     pub scope: &'a str,
 }
 

@@ -8,8 +8,8 @@ use crate::ProfileId;
 
 /// A handshake that failed.
 ///
-/// [`kind`](Self::kind) is for branching, [`source`](Error::source) has what the backend said. A clone shares the source, so
-/// that everybody who waited for one connection can be told the same.
+/// [`kind`](Self::kind) is for branching, [`source`](Error::source) has what the backend said. A clone shares the
+/// source, so that everybody who waited for one connection can be told the same.
 #[derive(Clone, Debug)]
 pub struct TlsError {
     kind: TlsErrorKind,

@@ -6,9 +6,9 @@ use crate::ProfileId;
 
 /// Chooses the fingerprint profile of a request.
 ///
-/// Called once per request, while the pool builds the request's key, on the caller's thread and on the hot path: it must be
-/// quick and must not block. It is never asked again when a connection is dialled, since a connection must carry the
-/// profile it is filed under. A profile that is chosen and that the connector cannot send fails the request.
+/// Called once per request, while the pool builds the request's key, on the caller's thread and on the hot path: it
+/// must be quick and must not block. It is never asked again when a connection is dialled, since a connection must
+/// carry the profile it is filed under. A profile that is chosen and that the connector cannot send fails the request.
 pub trait FingerprintSource: fmt::Debug + Send + Sync {
     /// The profile for this request.
     fn choose(&self, cx: &FingerprintContext<'_>) -> ProfileId;

@@ -7,10 +7,6 @@ use serde::ser::Serializer;
 
 const UNLIMITED: &str = "unlimited";
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
 pub(super) fn serialize<S: Serializer>(count: &usize, to: S) -> Result<S::Ok, S::Error> {
     // Not every format has numbers as large as this one: TOML's end at 2^63-1.
     if *count == usize::MAX {

@@ -39,6 +39,18 @@ fn a_configuration_survives_the_way_through_serde() {
 }
 
 #[test]
+fn what_is_unlimited_or_never_is_written_as_that_word() {
+    // As a number it would not fit into TOML's integers.
+    let mut config = Config::default();
+    config.timeouts.drain = Duration::MAX;
+    let figment = Figment::from(config);
+    let written = |key| figment.extract_inner::<String>(key).map_err(Box::new);
+    assert_eq!(written("limits.idle_total").as_deref(), Ok("unlimited"));
+    assert_eq!(written("timeouts.drain").as_deref(), Ok("never"));
+    assert_eq!(written("timeouts.connect").as_deref(), Ok("10s"));
+}
+
+#[test]
 fn an_empty_file_is_the_defaults() {
     assert_eq!(layered("").expect("empty"), Config::default());
     let alone: Config = Figment::from(Toml::string("")).extract().expect("empty");
@@ -172,6 +184,7 @@ fn the_environment_beats_the_file() {
             ])
             .env(CHILD, "3")
             .env("POOL_TIMEOUTS__ACQUIRE", "250ms")
+            .env("POOL_LOG", "debug")
             .env("POOL_LOCALIP__USE", "list")
             .env("POOL_LOCALIP__ADDRESSES", "[127.0.0.1,127.0.0.2]")
             .status()
@@ -181,7 +194,7 @@ fn the_environment_beats_the_file() {
     }
     let config: Config = Figment::from(Config::default())
         .merge(Toml::string("limits.per_host = 5\nlimits.total = 50\n"))
-        .merge(Env::prefixed("POOL_").split("__"))
+        .merge(Env::prefixed("POOL_").ignore(&["log"]).split("__"))
         .extract()
         .expect("a good environment");
     assert_eq!(config.limits.per_host, 3);

@@ -30,6 +30,9 @@
 //! # }
 //! ```
 //!
+//! A variable with the prefix that is not a setting is an unknown key like any other: `.ignore(&["log"])` after
+//! `Env::prefixed("POOL_")` keeps `POOL_LOG` out.
+//!
 //! Durations are written as whole numbers with units (`"250ms"`, `"1m30s"`) or `"never"`, counts as numbers or
 //! `"unlimited"`, sizes as numbers of bytes.
 
@@ -108,7 +111,7 @@ pub struct Config {
     pub outlier: Vec<PolicyConfig>,
     /// Which local addresses connections come from. Defaults to `os`: the operating system chooses.
     pub localip: PolicyConfig,
-    /// Which TLS implementation is spoken, and how. Defaults to `rustls`.
+    /// Which TLS implementation is spoken, and how. Defaults to `rustls`, or to `none` in a build without that feature.
     pub tls: PolicyConfig,
 }
 
@@ -132,7 +135,11 @@ impl Default for Config {
             health: Vec::new(),
             outlier: vec![PolicyConfig::new("consecutive-failures")],
             localip: PolicyConfig::new("os"),
-            tls: PolicyConfig::new("rustls"),
+            tls: PolicyConfig::new(if cfg!(feature = "rustls") {
+                "rustls"
+            } else {
+                "none"
+            }),
         }
     }
 }

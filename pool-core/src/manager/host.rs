@@ -120,9 +120,13 @@ impl<C: Send + Sync + 'static> Host<C> {
         f(&lock_timed(&self.core, &self.shared.lock_waits))
     }
 
-    pub(crate) fn try_claim(host: &Arc<Self>) -> Option<Granted<C>> {
+    /// Claims at once or not at all; not at the address to avoid, if another will do.
+    pub(crate) fn try_claim(host: &Arc<Self>, avoid: Option<SocketAddr>) -> Option<Granted<C>> {
         let starving = host.shared.budget.is_starved(host);
         Self::step(host, |core| {
+            if let Some(addr) = avoid {
+                core.state.pass_over(addr);
+            }
             let claim = core.state.claim(now(), starving, &mut core.actions)?;
             Some(core.granted(claim))
         })
@@ -221,19 +225,24 @@ impl<C: Send + Sync + 'static> Host<C> {
     }
 
     /// The socket of this connection is gone.
-    pub(crate) fn closed(host: &Arc<Self>, conn: ConnRef, reason: CloseReason) {
+    pub(crate) fn closed(
+        host: &Arc<Self>,
+        conn: ConnRef,
+        reason: CloseReason,
+    ) -> Option<CloseReason> {
         let mut chores = Chores::new();
-        let entry = {
+        let (entry, reason) = {
             let mut core = lock_timed(&host.core, &host.shared.lock_waits);
             let core = &mut *core;
             let entry = core.take_entry(conn);
-            core.state.closed(conn, reason, now(), &mut core.actions);
+            let reason = core.state.closed(conn, reason, now(), &mut core.actions);
             core.settle(&host.key, &mut chores);
-            entry
+            (entry, reason)
         };
         // Before the chores: its permit may be what the next dial asks for.
         drop(entry);
         Self::run(host, chores, None);
+        reason
     }
 
     /// An event that changes the state and may ask for something.

@@ -4,9 +4,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use pool_health::ConnStats;
+
 use super::host::{Granted, Host};
 use super::reason::CloseReason;
-use super::state::{Claim, Returned};
+use super::state::{Claim, ConnRef, Returned, seed};
 use super::sync::Arc;
 use super::{Entry, HostHandle};
 use crate::info::ConnId;
@@ -22,7 +24,13 @@ pub struct Lease<C: Send + Sync + 'static> {
     entry: Option<Arc<Entry<C>>>,
     claim: Claim,
     how: Returned,
+    #[cfg(test)]
+    witness: Option<Witness>,
 }
+
+/// Is told how a lease ended, just before it does.
+#[cfg(test)]
+type Witness = Box<dyn FnOnce(Option<CloseReason>) + Send + Sync>;
 
 impl<C: Send + Sync + 'static> Lease<C> {
     pub(crate) fn new(host: Arc<Host<C>>, granted: Granted<C>) -> Self {
@@ -31,7 +39,19 @@ impl<C: Send + Sync + 'static> Lease<C> {
             entry: Some(granted.entry),
             claim: granted.claim,
             how: Returned::Clean,
+            #[cfg(test)]
+            witness: None,
         }
+    }
+
+    /// Tells `witness` when the lease ends, with the reason if the connection was discarded.
+    #[cfg(test)]
+    pub(crate) fn with_witness(
+        mut self,
+        witness: impl FnOnce(Option<CloseReason>) + Send + Sync + 'static,
+    ) -> Self {
+        self.witness = Some(Box::new(witness));
+        self
     }
 
     /// The connection.
@@ -69,6 +89,25 @@ impl<C: Send + Sync + 'static> Lease<C> {
         self.claim.last_used
     }
 
+    /// The connection's statistics as they were before this lease, for eviction policies.
+    pub fn stats_before(&self) -> ConnStats {
+        let claim = &self.claim;
+        let mut stats = ConnStats::new(self.entry().created);
+        stats.last_used = claim.last_used;
+        stats.idle_since = (claim.in_flight == 0).then_some(claim.last_used);
+        stats.uses = claim.uses;
+        stats.in_flight = u32::try_from(claim.in_flight).unwrap_or(u32::MAX);
+        stats.errors = claim.errors;
+        stats.consecutive_errors = claim.consecutive_errors;
+        stats.multiplexed = claim.multiplexed;
+        stats.seed = seed(self.entry().id);
+        stats
+    }
+
+    pub(crate) fn conn_ref(&self) -> ConnRef {
+        self.claim.conn
+    }
+
     /// What the connection is for.
     pub fn key(&self) -> &Key {
         &self.host.key
@@ -102,6 +141,13 @@ impl<C: Send + Sync + 'static> Lease<C> {
 
 impl<C: Send + Sync + 'static> Drop for Lease<C> {
     fn drop(&mut self) {
+        #[cfg(test)]
+        if let Some(witness) = self.witness.take() {
+            witness(match self.how {
+                Returned::Discard(reason) => Some(reason),
+                Returned::Clean | Returned::Failed => None,
+            });
+        }
         // Let go of first: if the connection closes, its permit is free before the host plans the next dial.
         self.entry = None;
         Host::release(&self.host, self.claim.conn, self.how);

@@ -7,6 +7,7 @@
 
 mod acquire;
 mod budget;
+mod events;
 mod host;
 mod lease;
 mod list;
@@ -36,7 +37,8 @@ use self::host::Host;
 pub use self::lease::Lease;
 pub use self::reason::CloseReason;
 pub use self::snapshot::{EndpointSnapshot, HostSnapshot, Snapshot, Totals};
-use self::state::{ConnRef, HostLimits, HostState};
+pub(crate) use self::state::{ConnRef, Standing};
+use self::state::{HostLimits, HostState};
 use self::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, RwLock, lock, now};
 pub use self::ticket::{Registered, Ticket};
 use crate::config::{Config, Limits};
@@ -55,7 +57,7 @@ pub trait Driver<C: Send + Sync + 'static>: Send + Sync + 'static {
     fn dial(&self, ticket: Ticket<C>);
 
     /// Close this connection: it was taken out of the books and carries no lease. Its place still counts until
-    /// [`Closing::Done`] is returned or [`HostHandle::closed`] is called.
+    /// [`Closing::Done`] is returned or [`Registered::closed`] is called.
     fn close(&self, entry: &Entry<C>, reason: CloseReason) -> Closing;
 
     /// Call [`HostHandle::tick`] at this time.
@@ -70,7 +72,7 @@ pub trait Driver<C: Send + Sync + 'static>: Send + Sync + 'static {
 pub enum Closing {
     /// It is, as soon as the manager lets go of its value.
     Done,
-    /// [`HostHandle::closed`] will be called when it is.
+    /// [`Registered::closed`] will be called when it is.
     Later,
 }
 
@@ -307,7 +309,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
     }
 
     /// New limits. Raising serves waiters; lowering closes idle connections and lets busy ones finish.
-    pub(crate) fn set_limits(&self, config: &Config) {
+    pub fn set_limits(&self, config: &Config) {
         *lock(&self.shared.limits) = config.limits.clone();
         let limits = host_limits(config);
         *lock(&self.shared.host_limits) = limits;
@@ -404,7 +406,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Claims a connection if one has room now and nobody queues for it.
     #[doc(alias = "getExistingConnection")]
     pub fn try_acquire(&self) -> Option<Lease<C>> {
-        Host::try_claim(&self.0).map(|granted| Lease::new(self.0.clone(), granted))
+        Host::try_claim(&self.0, None).map(|granted| Lease::new(self.0.clone(), granted))
     }
 
     /// The answer to [`Driver::resolve`]: new addresses join, missing ones drain.
@@ -431,10 +433,6 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Starts a dial that nobody waits for. `None`: a limit forbids it now, or the address is unknown.
     pub fn dial(&self, target: SocketAddr, source: Option<IpAddr>) -> Option<Ticket<C>> {
         Host::dial_for_upkeep(&self.0, target, source)
-    }
-
-    pub(crate) fn closed(&self, conn: ConnRef, reason: CloseReason) {
-        Host::closed(&self.0, conn, reason);
     }
 
     /// The same key's host of today, if this one was forgotten.

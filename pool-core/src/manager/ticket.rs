@@ -137,6 +137,9 @@ impl<C: Send + Sync + 'static> Ticket<C> {
             uses: 0,
             in_flight: 0,
             last_used: at,
+            errors: 0,
+            consecutive_errors: 0,
+            multiplexed,
         };
         Some((Registered { entry, conn, host }, claim))
     }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use pool_health::ConnStats;
 
+use super::Claim;
 use crate::info::ConnId;
 use crate::manager::list::{Linked, Links};
 use crate::manager::reason::CloseReason;
@@ -85,8 +86,25 @@ impl Conn {
         self.state == ConnState::Ready && self.in_flight < self.limit
     }
 
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state == ConnState::Ready
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.state == ConnState::Ready && self.in_flight == 0
+    }
+
+    /// A claim on the connection as it is now.
+    pub(crate) fn claim(&self, slot: usize) -> Claim {
+        Claim {
+            conn: ConnRef { slot, id: self.id },
+            uses: self.uses,
+            in_flight: self.in_flight,
+            last_used: self.last_used,
+            errors: self.errors,
+            consecutive_errors: self.consecutive_errors,
+            multiplexed: self.multiplexed,
+        }
     }
 
     /// Whether it takes no new lease and only its end is to come.
@@ -110,7 +128,7 @@ impl Conn {
 }
 
 /// A number that looks random and stays the same for a connection's life (splitmix64's finaliser).
-fn seed(id: ConnId) -> u64 {
+pub(crate) fn seed(id: ConnId) -> u64 {
     let mut z = id.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod check;
+mod checks;
 mod conn;
 mod dials;
 mod endpoint;
@@ -22,7 +23,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use self::conn::{Conn, Idle};
-pub(crate) use self::conn::{ConnRef, ConnState};
+pub(crate) use self::conn::{ConnRef, ConnState, seed};
 use self::dials::Dial;
 pub(crate) use self::dials::{DialFailure, DialRef};
 pub(crate) use self::endpoint::Standing;
@@ -76,6 +77,9 @@ pub(crate) struct Claim {
     pub(crate) uses: u64,
     pub(crate) in_flight: usize,
     pub(crate) last_used: Instant,
+    pub(crate) errors: u32,
+    pub(crate) consecutive_errors: u32,
+    pub(crate) multiplexed: bool,
 }
 
 /// Why a waiter gets nothing.
@@ -325,6 +329,8 @@ impl HostState {
             (ConnState::Ready | ConnState::Probing, Returned::Discard(reason)) => {
                 self.retire(slot, reason, out);
             }
+            // A lease within the check has ended; the check goes on.
+            (ConnState::Probing, _) if conn.in_flight > 0 => {}
             (ConnState::Probing, _) => {
                 self.set_state(slot, ConnState::Ready);
                 self.offer(slot, now, out);
@@ -376,13 +382,9 @@ impl HostState {
         self.counters.acquired += 1;
         self.set_state(slot, ConnState::Probing);
         let claimed = &mut self.conns[slot];
+        let claim = claimed.claim(slot);
         claimed.in_flight = 1;
-        Some(Claim {
-            conn,
-            uses: claimed.uses,
-            in_flight: 0,
-            last_used: claimed.last_used,
-        })
+        Some(claim)
     }
 
     /// The peer allows this many streams at a time from now on.
@@ -465,15 +467,15 @@ impl HostState {
         self.longest_idle().map(|slot| self.conns[slot].last_used)
     }
 
-    /// The socket of this connection is gone.
+    /// The socket of this connection is gone. Returns why: what it was told to close for, if it was told.
     pub(crate) fn closed(
         &mut self,
         conn: ConnRef,
         reason: CloseReason,
         now: Instant,
         out: &mut Actions,
-    ) {
-        let Some(slot) = self.find(conn) else { return };
+    ) -> Option<CloseReason> {
+        let slot = self.find(conn)?;
         self.unlink_free(slot);
         self.unlink_idle(slot);
         self.count_state(slot, usize::wrapping_sub);
@@ -486,6 +488,7 @@ impl HostState {
         self.endpoints[conn.endpoint].conns -= 1;
         self.forget_if_gone(conn.endpoint);
         self.plan(now, out);
+        Some(reason)
     }
 
     /// The lookup's answer: new addresses join, missing ones drain.
@@ -604,15 +607,17 @@ impl HostState {
     ///
     /// A lease that outlived its connection keeps the host: its end is still to be counted.
     pub(crate) fn retire_host(&mut self) -> bool {
-        let empty = self.conns.is_empty()
-            && self.dials.is_empty()
-            && self.waiters.is_settled()
+        let empty = self.is_quiet()
             && self.counters.acquired == self.counters.released
             && self.phase != Phase::Retired;
         if empty {
             self.phase = Phase::Retired;
         }
         empty
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.conns.is_empty() && self.dials.is_empty() && self.waiters.is_settled()
     }
 
     pub(crate) fn is_retired(&self) -> bool {
@@ -637,6 +642,10 @@ impl HostState {
 
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
         self.endpoints.iter().map(|(_, endpoint)| endpoint)
+    }
+
+    pub(crate) fn endpoint(&self, addr: SocketAddr) -> Option<&Endpoint> {
+        self.endpoint_at(addr).map(|slot| &self.endpoints[slot])
     }
 
     pub(crate) fn endpoint_mut(&mut self, addr: SocketAddr) -> Option<&mut Endpoint> {
@@ -738,12 +747,7 @@ impl HostState {
         self.unlink_free(slot);
         self.unlink_idle(slot);
         let conn = &mut self.conns[slot];
-        let claim = Claim {
-            conn: ConnRef { slot, id: conn.id },
-            uses: conn.uses,
-            in_flight: conn.in_flight,
-            last_used: conn.last_used,
-        };
+        let claim = conn.claim(slot);
         conn.in_flight += 1;
         conn.uses += 1;
         conn.last_used = now;

@@ -1,5 +1,6 @@
 //! Limits that span hosts: who starves, who gives up, and that no permit is lost.
 
+use super::super::host::Host;
 use super::*;
 
 fn total(total: usize) -> Limits {

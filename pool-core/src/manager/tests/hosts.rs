@@ -163,9 +163,7 @@ fn a_lease_on_a_connection_that_is_gone_still_counts_back() {
     let ticket = fake.next().unwrap();
     let registered = ticket.succeed(fake.census.born(), 1, false).unwrap();
     let held = lease(&mut asker);
-    registered
-        .host
-        .closed(registered.conn, CloseReason::PeerClosed);
+    registered.closed(CloseReason::PeerClosed);
     assert_eq!(manager.forget_empty_hosts(0), 0, "a lease is out");
     assert_eq!(manager.snapshot().totals.leased, 1);
     drop(held);

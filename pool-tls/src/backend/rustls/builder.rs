@@ -68,13 +68,13 @@ impl RustlsConnectorBuilder {
 
     /// Shows this certificate to servers that ask for one.
     ///
-    /// `chain_pem` begins with our own certificate, each next one signs the one before. `key_pem` holds its private key as PKCS #8,
-    /// PKCS #1 or SEC 1. Both may be the same text.
+    /// `chain_pem` begins with our own certificate, each next one signs the one before. `key_pem` holds its private key
+    /// as PKCS #8, PKCS #1 or SEC 1. Both may be the same text.
     ///
     /// # Errors
     ///
-    /// [`TlsConfigErrorKind::ClientCertificate`] or [`TlsConfigErrorKind::ClientKey`] if there is none that can be read. Whether they
-    /// belong together is checked by [`build`](Self::build).
+    /// [`TlsConfigErrorKind::ClientCertificate`] or [`TlsConfigErrorKind::ClientKey`] if there is none that can be
+    /// read. Whether they belong together is checked by [`build`](Self::build).
     pub fn client_cert_pem(
         mut self,
         chain_pem: &[u8],
@@ -89,8 +89,8 @@ impl RustlsConnectorBuilder {
 
     /// Accepts any certificate from anybody. **WHOEVER IS ON THE PATH CAN READ AND CHANGE EVERYTHING.**
     ///
-    /// For a test bench that has no certificate to trust; [`add_ca_pem`](Self::add_ca_pem) is the way to reach a server with a
-    /// private authority.
+    /// For a test bench that has no certificate to trust; [`add_ca_pem`](Self::add_ca_pem) is the way to reach a server
+    /// with a private authority.
     #[expect(
         non_snake_case,
         reason = "nobody should write or review this call by accident"
@@ -100,17 +100,18 @@ impl RustlsConnectorBuilder {
         self
     }
 
-    /// Keeps at most `tickets` TLS 1.3 session tickets per server and scope; zero resumes no session, of TLS 1.2 neither.
+    /// Keeps at most `tickets` TLS 1.3 session tickets per server and scope; zero resumes no session, of TLS 1.2
+    /// neither.
     ///
-    /// Defaults to 8, as rustls does: as many connections to one server can then be opened at once without a certificate
-    /// exchange. Each ticket is used once.
+    /// Defaults to 8, as rustls does: as many connections to one server can then be opened at once without a
+    /// certificate exchange. Each ticket is used once.
     pub fn tickets_per_server(mut self, tickets: usize) -> Self {
         self.tickets_per_server = tickets;
         self
     }
 
-    /// Keeps tickets for at most `servers` servers, counted over all scopes; beyond that, those used longest ago are forgotten. Zero
-    /// resumes no session.
+    /// Keeps tickets for at most `servers` servers, counted over all scopes; beyond that, those used longest ago are
+    /// forgotten. Zero resumes no session.
     ///
     /// Defaults to 1024. With a certificate chain of 4 KiB and eight tickets of 1 KiB each, that is about 12 MiB.
     pub fn servers_with_tickets(mut self, servers: usize) -> Self {
@@ -118,8 +119,8 @@ impl RustlsConnectorBuilder {
         self
     }
 
-    /// Writes the secrets of every session to the file that the environment variable `SSLKEYLOGFILE` names, for a packet
-    /// analyser. **WHOEVER READS THAT FILE CAN READ EVERYTHING.**
+    /// Writes the secrets of every session to the file that the environment variable `SSLKEYLOGFILE` names, for a
+    /// packet analyser. **WHOEVER READS THAT FILE CAN READ EVERYTHING.**
     ///
     /// Off by default, and then that variable does nothing.
     pub fn key_log(mut self, enabled: bool) -> Self {
@@ -129,13 +130,13 @@ impl RustlsConnectorBuilder {
 
     /// Builds the connector. Its identity is a new one.
     ///
-    /// With [`Roots::Platform`] this reads the system's certificates, some tens of milliseconds on the calling thread: build once and
-    /// share the connector.
+    /// With the platform's [`Roots`] this reads the system's certificates, some tens of milliseconds on the calling
+    /// thread: build once and share the connector.
     ///
     /// # Errors
     ///
-    /// [`TlsConfigErrorKind::Roots`] if nobody would be trusted; [`TlsConfigErrorKind::ClientKey`] if the private key is not the
-    /// client certificate's.
+    /// [`TlsConfigErrorKind::Roots`] if nobody would be trusted; [`TlsConfigErrorKind::ClientKey`] if the private key
+    /// is not the client certificate's.
     pub fn build(self) -> Result<RustlsConnector, TlsConfigError> {
         let provider = Arc::new(ring::default_provider());
         let verifier = if self.accept_any_certificate {

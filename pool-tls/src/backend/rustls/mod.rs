@@ -25,11 +25,11 @@ pub use builder::{Roots, RustlsConnectorBuilder, TlsConfigError, TlsConfigErrorK
 
 /// A [`TlsConnector`] on rustls: TLS 1.2 and 1.3, certificates checked, session tickets kept apart by scope.
 ///
-/// It sends the hello of rustls itself, profile `native`, and imitates no browser. It never sends early data. Its provider is ring,
-/// passed explicitly, so another provider in the same process does not matter.
+/// It sends the hello of rustls itself, profile `native`, and imitates no browser. It never sends early data. Its
+/// provider is ring, passed explicitly, so another provider in the same process does not matter.
 ///
-/// In TLS 1.3 a server judges our certificate after our side of the handshake is done: its refusal is an error of the first
-/// read, not of [`connect`](TlsConnector::connect).
+/// In TLS 1.3 a server judges our certificate after our side of the handshake is done: its refusal is an error of the
+/// first read, not of [`connect`](TlsConnector::connect).
 pub struct RustlsConnector {
     id: TlsConfigId,
     checks_certificates: bool,

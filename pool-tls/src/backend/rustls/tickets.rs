@@ -11,7 +11,8 @@ use ::rustls::pki_types::ServerName;
 use super::lru::Lru;
 use crate::{ProfileId, TlsContext};
 
-/// Within what a session may be resumed: everything of a [`TlsContext`] but the server name. Cloning is one atomic increment.
+/// Within what a session may be resumed: everything of a [`TlsContext`] but the server name. Cloning is one atomic
+/// increment.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Space(Arc<SpaceParts>);
 

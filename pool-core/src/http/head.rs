@@ -1,0 +1,221 @@
+//! Turns a caller's request head into what HTTP/1.1 and HTTP/2 put on the wire.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::{Method, Request, Version};
+
+use crate::error::{Error, ErrorKind};
+
+/// Refuses what no pooled connection can carry: tunnels and protocol upgrades take the connection over.
+pub(super) fn check<B>(request: &Request<B>) -> Result<(), Error> {
+    if request.method() == Method::CONNECT {
+        return Err(cannot_send("CONNECT needs a connection of its own"));
+    }
+    if request.headers().contains_key(UPGRADE) {
+        return Err(cannot_send("upgrades need a connection of their own"));
+    }
+    Ok(())
+}
+
+/// Makes a head HTTP/1.1: target in origin form, and a `host` header.
+///
+/// Returns whether the header was added.
+pub(super) fn prepare_h1<B>(request: &mut Request<B>) -> Result<bool, Error> {
+    *request.version_mut() = Version::HTTP_11;
+    let host = request.uri().authority().map(|authority| {
+        let scheme = request.uri().scheme();
+        host_value(scheme, authority)
+    });
+    let added = match request.headers_mut().entry(HOST) {
+        Entry::Occupied(_) => false,
+        Entry::Vacant(entry) => {
+            let host = host.ok_or_else(|| cannot_send("the URI has no host"))?;
+            entry.insert(host?);
+            true
+        }
+    };
+    if request.uri().authority().is_some() {
+        let path = path_and_query(request.uri());
+        *request.uri_mut() = Uri::from(path);
+    }
+    Ok(added)
+}
+
+/// Makes a head HTTP/2: absolute URI, no connection-specific fields, and the body's length where it is known.
+pub(super) fn prepare_h2<B>(request: &mut Request<B>, length: Option<u64>) -> Result<(), Error> {
+    *request.version_mut() = Version::HTTP_2;
+    let uri = request.uri();
+    let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority()) else {
+        return Err(cannot_send("the URI is not absolute"));
+    };
+    let path = path_and_query(uri);
+    let host = match request.headers().get(HOST) {
+        Some(host) => host.clone(),
+        None => host_value(Some(&scheme), authority)?,
+    };
+    let authority = Authority::try_from(host.as_bytes())
+        .map_err(|error| cannot_send("the host header is not an authority").with_source(error))?;
+    *request.uri_mut() = Uri::builder()
+        .scheme(scheme)
+        .authority(authority)
+        .path_and_query(path)
+        .build()
+        .map_err(|error| cannot_send("the URI").with_source(error))?;
+
+    let wants_length = length.is_some_and(|length| {
+        length > 0
+            || matches!(
+                *request.method(),
+                Method::POST | Method::PUT | Method::PATCH
+            )
+    });
+    let headers = request.headers_mut();
+    headers.remove(HOST);
+    strip_connection_fields(headers);
+    if let (true, Some(length), Entry::Vacant(entry)) =
+        (wants_length, length, headers.entry(CONTENT_LENGTH))
+    {
+        entry.insert(HeaderValue::from(length));
+    }
+    Ok(())
+}
+
+/// Removes what describes one HTTP/1.1 connection, and what its `connection` header names (RFC 9113 §8.2.2).
+fn strip_connection_fields(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .filter(|name| name != TE)
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+    headers.remove(TRANSFER_ENCODING);
+    headers.remove(UPGRADE);
+    if let Some(te) = headers.get(TE) {
+        let trailers = te.to_str().is_ok_and(|te| {
+            te.split(',')
+                .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+        });
+        if trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        } else {
+            headers.remove(TE);
+        }
+    }
+}
+
+/// The authority without user info, and without the port that the scheme means anyway.
+fn host_value(scheme: Option<&Scheme>, authority: &Authority) -> Result<HeaderValue, Error> {
+    let default_port = match scheme {
+        Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
+        Some(scheme) if *scheme == Scheme::HTTP => Some(80),
+        _ => None,
+    };
+    let host = authority.host();
+    let value = match authority.port_u16() {
+        Some(port) if Some(port) != default_port => HeaderValue::try_from(format!("{host}:{port}")),
+        _ => HeaderValue::from_str(host),
+    };
+    value.map_err(|error| cannot_send("the host").with_source(error))
+}
+
+fn path_and_query(uri: &Uri) -> PathAndQuery {
+    match uri.path_and_query() {
+        Some(path) if !path.as_str().is_empty() => path.clone(),
+        _ => PathAndQuery::from_static("/"),
+    }
+}
+
+fn cannot_send(detail: &'static str) -> Error {
+    Error::new(ErrorKind::Request).with_detail(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(uri: &str) -> Request<()> {
+        Request::get(uri).body(()).unwrap()
+    }
+
+    #[test]
+    fn an_h1_head_has_origin_form_and_a_host() {
+        let mut request = get("https://user:secret@a.test:443?q=1");
+        assert!(prepare_h1(&mut request).unwrap());
+        assert_eq!(request.uri(), "/?q=1");
+        assert_eq!(request.headers()[HOST], "a.test");
+
+        let mut request = get("http://a.test:443/x");
+        prepare_h1(&mut request).unwrap();
+        assert_eq!(request.headers()[HOST], "a.test:443");
+    }
+
+    #[test]
+    fn an_h1_head_keeps_the_callers_host() {
+        let mut request = get("https://a.test/");
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_static("b.test"));
+        assert!(!prepare_h1(&mut request).unwrap());
+        assert_eq!(request.headers()[HOST], "b.test");
+    }
+
+    #[test]
+    fn an_h2_head_has_an_authority_and_no_connection_fields() {
+        let mut request = Request::post("https://u@a.test:443/x?y")
+            .header("connection", "keep-alive, x-hop, te")
+            .header("keep-alive", "timeout=5")
+            .header("proxy-connection", "keep-alive")
+            .header("transfer-encoding", "chunked")
+            .header("x-hop", "1")
+            .header("x-end", "2")
+            .header("te", "gzip, trailers")
+            .body(())
+            .unwrap();
+        prepare_h2(&mut request, Some(0)).unwrap();
+        assert_eq!(request.uri(), "https://a.test/x?y");
+        let mut names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-length", "te", "x-end"]);
+        assert_eq!(request.headers()[TE], "trailers");
+    }
+
+    #[test]
+    fn the_host_header_becomes_the_h2_authority() {
+        let mut request = get("https://a.test/x");
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_static("b.test"));
+        prepare_h2(&mut request, None).unwrap();
+        assert_eq!(request.uri(), "https://b.test/x");
+        assert!(request.headers().is_empty());
+    }
+
+    #[test]
+    fn tunnels_upgrades_and_relative_targets_are_refused() {
+        let connect = Request::connect("a.test:443").body(()).unwrap();
+        let upgrade = Request::get("https://a.test/")
+            .header(UPGRADE, "websocket")
+            .body(())
+            .unwrap();
+        for request in [connect, upgrade] {
+            assert_eq!(check(&request).unwrap_err().kind(), ErrorKind::Request);
+        }
+        let kind = prepare_h2(&mut get("/x"), None).unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::Request);
+        let kind = prepare_h1(&mut get("/x")).unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::Request);
+    }
+}

@@ -1,0 +1,113 @@
+//! One HTTP exchange on one negotiated connection.
+//!
+//! This is the only module that knows which library speaks HTTP/1.1 and HTTP/2. The pool opens a connection with
+//! [`HttpConn::handshake`], registers it, spawns its [`Driver`], and then calls [`exchange`] once per lease. The lease
+//! rides in the response body and goes back when both bodies have ended.
+
+mod body;
+mod conn;
+mod control;
+mod deadline;
+mod h1;
+mod h2;
+mod head;
+mod metered;
+mod ping;
+mod request_body;
+mod retry;
+mod upload;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use ::http::{Request, Response};
+
+pub use self::body::PoolBody;
+pub(crate) use self::conn::{ConnEvents, Driver, HttpConn, HttpSettings};
+pub use self::request_body::Body;
+pub(crate) use self::retry::{Evidence, RetryBudget, RetryLimits, RetryVerdict, retry_verdict};
+use crate::error::Error;
+use crate::info::ConnInfo;
+use crate::manager::Lease;
+
+/// Sends `request` on the leased connection and waits for the head of the response.
+///
+/// The response carries `info` in its extensions and the lease in its body. `request` needs an absolute URI, or on
+/// HTTP/1.1 a `host` header; it is brought into the form of the protocol here. The body is uploaded meanwhile; where
+/// the head comes first, reading the response body drives the rest of an HTTP/2 upload.
+///
+/// # Errors
+///
+/// [`ExchangeError`], with what is known about the peer's part and, where a second try is thinkable, the request.
+///
+/// # Cancel safety
+///
+/// Dropping the future resets the stream (HTTP/2) or closes the connection (HTTP/1.1) and gives the lease back.
+pub(crate) async fn exchange(
+    lease: Lease<HttpConn>,
+    request: Request<Body>,
+    timeouts: &ExchangeTimeouts,
+    info: ConnInfo,
+) -> Result<Response<PoolBody>, ExchangeError> {
+    let target = info.facts.target;
+    let source = info.facts.leased;
+    let on_error = info.clone();
+    let result = match head::check(&request) {
+        Err(error) => Err(ExchangeError {
+            evidence: Evidence::RequestFailed,
+            request: Some(request),
+            error,
+        }),
+        Ok(()) => match lease.conn().kind() {
+            conn::Kind::H1(shared) => {
+                let shared = shared.clone();
+                h1::exchange(shared, lease, request, timeouts, info).await
+            }
+            conn::Kind::H2(shared) => {
+                let shared = shared.clone();
+                h2::exchange(shared, lease, request, timeouts, info).await
+            }
+        },
+    };
+    result.map_err(|mut failed| {
+        let error = failed.error.with_target(target).with_conn(on_error);
+        failed.error = match source {
+            Some(source) => error.with_local(source),
+            None => error,
+        };
+        failed
+    })
+}
+
+/// The deadlines of one exchange; `None` waits for ever.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ExchangeTimeouts {
+    /// From the last progress of the upload to the response's head. Waiting for the caller's own stream does not count.
+    pub(crate) response_head: Option<Duration>,
+    /// Between two pieces of the response's body, while the caller wants one.
+    pub(crate) body_idle: Option<Duration>,
+}
+
+/// A try that brought no response.
+#[derive(Debug)]
+pub(crate) struct ExchangeError {
+    /// What is known about the peer's part.
+    pub(crate) evidence: Evidence,
+    /// The request as the caller gave it, if it can be sent again: nothing was sent, or its body is replayable.
+    pub(crate) request: Option<Request<Body>>,
+    /// What went wrong.
+    pub(crate) error: Error,
+}
+
+/// A copy of a request's head; extensions included.
+fn copy_head<B>(request: &Request<B>) -> Request<()> {
+    let mut copy = Request::new(());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    copy
+}

@@ -1,0 +1,188 @@
+//! Whether a failed try may be repeated: one pure function, and the budget that bounds all repeats.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::Method;
+
+/// What is known about a try that brought no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// Not one byte of the request left this process.
+    NotSent,
+    /// The peer reset the stream with `REFUSED_STREAM`: it did nothing with the request (RFC 9113 §8.7).
+    Refused,
+    /// The stream's id is above the last id of a GOAWAY: it was not processed (RFC 9113 §6.8).
+    GoAwayUnprocessed {
+        /// Whether the GOAWAY carried a code other than `NO_ERROR`.
+        error: bool,
+    },
+    /// The connection ended after the request, or a part of it, had been sent and before any byte came back.
+    SentNoReply,
+    /// The peer answered, be it by half a head, by nonsense or by resetting the stream.
+    ReplyStarted,
+    /// A deadline of this side passed.
+    Deadline,
+    /// The request itself is at fault: it cannot be sent, or its body failed.
+    RequestFailed,
+}
+
+/// What to do after a failed try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RetryVerdict {
+    /// Try again on another connection, after this delay.
+    Retry {
+        /// How long to wait first; zero for at once.
+        delay: Duration,
+    },
+    /// Give up: the request may have been processed, and only the caller knows whether a second time is safe.
+    MaybeProcessed,
+    /// Give up with the error of the try.
+    Fail,
+}
+
+/// Bounds of [`retry_verdict`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RetryLimits {
+    /// Tries per request, the first one included.
+    pub(crate) max_attempts: u32,
+    /// The delay after the first refusal; it doubles with each further one.
+    pub(crate) base_delay: Duration,
+    /// The longest delay.
+    pub(crate) max_delay: Duration,
+    /// Whether an idempotent request is sent a second time when a reused connection ended without a reply.
+    pub(crate) resend_idempotent: bool,
+}
+
+impl Default for RetryLimits {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            base_delay: Duration::from_millis(20),
+            max_delay: Duration::from_secs(1),
+            resend_idempotent: true,
+        }
+    }
+}
+
+/// Decides whether a request that failed with `evidence` is sent again.
+///
+/// `attempt` counts tries on the wire and includes the failed one: 1 after the first. `fresh_connection` says that the
+/// failed try was the first use of a connection that had only just opened: one that has waited in the pool, warmed or
+/// used, is not fresh, since its peer may have given it up meanwhile. `body_replayable` does not matter where
+/// nothing was sent: then the body comes back untouched.
+pub(crate) fn retry_verdict(
+    evidence: &Evidence,
+    method: &Method,
+    body_replayable: bool,
+    attempt: u32,
+    fresh_connection: bool,
+    limits: &RetryLimits,
+) -> RetryVerdict {
+    let attempts_left = attempt < limits.max_attempts;
+    match *evidence {
+        // A connection that opens and dies at once would do so again.
+        Evidence::NotSent if fresh_connection => RetryVerdict::Fail,
+        Evidence::NotSent if attempts_left => RetryVerdict::Retry {
+            delay: Duration::ZERO,
+        },
+        // A peer that greets the first request with an error code would greet the next one so.
+        Evidence::GoAwayUnprocessed { error: true } if fresh_connection => RetryVerdict::Fail,
+        Evidence::Refused | Evidence::GoAwayUnprocessed { .. }
+            if body_replayable && attempts_left =>
+        {
+            RetryVerdict::Retry {
+                delay: backoff(attempt, limits),
+            }
+        }
+        Evidence::SentNoReply
+            if limits.resend_idempotent
+                && method.is_idempotent()
+                && body_replayable
+                && attempts_left
+                && attempt == 1
+                && !fresh_connection =>
+        {
+            RetryVerdict::Retry {
+                delay: Duration::ZERO,
+            }
+        }
+        Evidence::SentNoReply | Evidence::ReplyStarted => RetryVerdict::MaybeProcessed,
+        Evidence::NotSent
+        | Evidence::Refused
+        | Evidence::GoAwayUnprocessed { .. }
+        | Evidence::Deadline
+        | Evidence::RequestFailed => RetryVerdict::Fail,
+    }
+}
+
+fn backoff(attempt: u32, limits: &RetryLimits) -> Duration {
+    let doublings = attempt.saturating_sub(1).min(31);
+    limits
+        .base_delay
+        .saturating_mul(1 << doublings)
+        .min(limits.max_delay)
+}
+
+/// Bounds retries over all requests: a tenth of the requests, plus a constant.
+///
+/// A host that fails everything is then asked 1.1 times as often as before, not three times. Lock-free; one per pool.
+#[derive(Debug)]
+pub(crate) struct RetryBudget {
+    /// In tenths of a retry: a request pays one in, a retry takes ten out.
+    tenths: AtomicU64,
+    cap: u64,
+    requests: AtomicU64,
+    retries: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl RetryBudget {
+    /// Starts with `constant` retries in hand, and never saves up more than ten times that or 100, whichever is more.
+    pub(crate) fn new(constant: u32) -> Self {
+        let tenths = u64::from(constant) * PER_RETRY;
+        Self {
+            tenths: AtomicU64::new(tenths),
+            cap: (tenths * 10).max(100 * PER_RETRY),
+            requests: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a new request; call it once per request, not per try.
+    pub(crate) fn deposit(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let add = |tenths: u64| (tenths < self.cap).then_some(tenths + 1);
+        // Err says that the budget is full.
+        let _full = self
+            .tenths
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    /// Takes one retry out, or says `false` if none is left.
+    #[must_use]
+    pub(crate) fn try_withdraw(&self) -> bool {
+        let taken = self
+            .tenths
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tenths| {
+                tenths.checked_sub(PER_RETRY)
+            })
+            .is_ok();
+        let counter = if taken { &self.retries } else { &self.refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+        taken
+    }
+
+    /// Requests, retries granted and retries refused so far.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (
+            read(&self.requests),
+            read(&self.retries),
+            read(&self.refused),
+        )
+    }
+}
+
+const PER_RETRY: u64 = 10;

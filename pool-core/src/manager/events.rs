@@ -1,0 +1,151 @@
+//! What happens to connections and addresses, told to their host.
+
+use std::net::SocketAddr;
+
+use pool_health::{ConnStats, EndpointStats, HostEndpoints, HostStats, Outcome};
+
+use super::host::{Granted, Host};
+use super::lease::Lease;
+use super::reason::CloseReason;
+use super::state::{ConnRef, Standing};
+use super::sync::Arc;
+use super::ticket::Registered;
+use super::{Entry, HostHandle};
+
+impl<C: Send + Sync + 'static> Registered<C> {
+    /// The peer allows this many leases at a time from now on.
+    pub fn set_stream_limit(&self, limit: usize) {
+        Host::event(&self.host.0, |state, at, out| {
+            state.set_peer_limit(self.conn, limit, at, out)
+        });
+    }
+
+    /// No new lease; the connection closes with its last one.
+    pub fn drain(&self, reason: CloseReason) {
+        Host::event(&self.host.0, |state, at, out| {
+            state.drain(self.conn, reason, at, out)
+        });
+    }
+
+    /// The socket is gone. Returns why the books say it closed.
+    pub fn closed(&self, reason: CloseReason) -> CloseReason {
+        Host::closed(&self.host.0, self.conn, reason).unwrap_or(reason)
+    }
+}
+
+/// A connection as an upkeep round sees it.
+#[derive(Debug)]
+pub(crate) struct ConnView {
+    pub(crate) conn: ConnRef,
+    pub(crate) target: SocketAddr,
+    pub(crate) stats: ConnStats,
+    pub(crate) endpoint: EndpointStats,
+    /// 0 has been idle longest; `None` in use.
+    pub(crate) idle_rank: Option<usize>,
+}
+
+impl<C: Send + Sync + 'static> HostHandle<C> {
+    /// Claims at once or not at all; not at `avoid`, if another address will do.
+    pub(crate) fn try_acquire_avoiding(&self, avoid: Option<SocketAddr>) -> Option<Lease<C>> {
+        Host::try_claim(&self.0, avoid).map(|granted| Lease::new(self.0.clone(), granted))
+    }
+
+    pub(crate) fn observe(
+        &self,
+        target: SocketAddr,
+        outcome: Outcome,
+    ) -> Option<(EndpointStats, HostEndpoints)> {
+        Host::event(&self.0, |state, _, _| state.observe(target, outcome))
+    }
+
+    /// Takes an address out of rotation, or back in.
+    pub(crate) fn judge(&self, target: SocketAddr, standing: Standing) {
+        Host::event(&self.0, |state, at, out| {
+            state.judge_endpoint(target, standing, at, out)
+        });
+    }
+
+    /// The addresses that are out of rotation until a check succeeds.
+    pub(crate) fn condemned(&self) -> Vec<SocketAddr> {
+        self.0.look(|core| core.state.condemned())
+    }
+
+    /// The host's addresses; gone ones are left out.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.look(|core| {
+            let present = core
+                .state
+                .endpoints()
+                .filter(|endpoint| endpoint.standing != Standing::Gone);
+            present.map(|endpoint| endpoint.addr).collect()
+        })
+    }
+
+    /// Every connection that may be handed out, to be judged outside the lock.
+    pub(crate) fn views(&self) -> (Vec<ConnView>, HostStats) {
+        self.0.look(|core| {
+            let state = &core.state;
+            let ranks: std::collections::HashMap<usize, usize> = state
+                .idle()
+                .enumerate()
+                .map(|(rank, conn)| (conn.slot, rank))
+                .collect();
+            let views: Vec<ConnView> = state
+                .conns()
+                .filter(|(_, conn, _)| conn.is_ready())
+                .map(|(conn, found, target)| ConnView {
+                    conn,
+                    target,
+                    stats: found.stats(),
+                    endpoint: state
+                        .endpoint(target)
+                        .map(|endpoint| endpoint.stats.clone())
+                        .unwrap_or_default(),
+                    idle_rank: ranks.get(&conn.slot).copied(),
+                })
+                .collect();
+            let host = HostStats::new(state.conns().count(), ranks.len(), 0);
+            (views, host)
+        })
+    }
+
+    /// Closes an idle connection, drains a busy one. `false` if it is gone or on its way out.
+    pub(crate) fn evict(&self, conn: ConnRef, reason: CloseReason) -> bool {
+        Host::event(&self.0, |state, at, out| state.drain(conn, reason, at, out))
+    }
+
+    /// Claims an idle connection for a check.
+    pub(crate) fn claim_for_check(&self, conn: ConnRef) -> Option<Lease<C>> {
+        let granted = Host::step(&self.0, |core| {
+            let claim = core.state.claim_for_check(conn)?;
+            Some(core.granted(claim))
+        })?;
+        Some(Lease::new(self.0.clone(), granted))
+    }
+
+    /// What is held for a connection, without a claim: for an HTTP/2 PING, which disturbs nobody.
+    pub(crate) fn entry(&self, conn: ConnRef) -> Option<Arc<Entry<C>>> {
+        self.0.look(|core| core.entry(conn).cloned())
+    }
+
+    /// Everything that is held, for an abort.
+    pub(crate) fn entries(&self) -> Vec<Arc<Entry<C>>> {
+        self.0.look(|core| core.entries().cloned().collect())
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        self.0.look(|core| !core.state.is_quiet())
+    }
+}
+
+impl<C: Send + Sync + 'static> Lease<C> {
+    /// A second lease on a connection under a check, for an exchange of the check.
+    pub(crate) fn within_check(&self) -> Option<Self> {
+        let host = self.host();
+        let granted: Granted<C> = Host::step(&host.0, |core| {
+            let claim = core.state.claim_within_check(self.conn_ref())?;
+            Some(core.granted(claim))
+        })?;
+        Some(Self::new(host.0, granted))
+    }
+}

@@ -1,0 +1,100 @@
+//! Committed facts, for those who want to know at once.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+use crate::info::{ConnFacts, ConnId};
+use crate::key::Key;
+use crate::manager::CloseReason;
+
+/// Something that has happened.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A connection joined the pool.
+    #[non_exhaustive]
+    Opened {
+        /// What it is for.
+        key: &'a Key,
+        /// The connection.
+        id: ConnId,
+        /// What stays true of it.
+        facts: &'a ConnFacts,
+        /// How long the TCP connect took.
+        connect: Duration,
+        /// How long the TLS handshake took, if there was one.
+        handshake: Option<Duration>,
+    },
+    /// A connection's socket was closed.
+    #[non_exhaustive]
+    Closed {
+        /// What it was for.
+        key: &'a Key,
+        /// The connection.
+        id: ConnId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A dial failed.
+    #[non_exhaustive]
+    DialFailed {
+        /// What it was for.
+        key: &'a Key,
+        /// The remote address.
+        target: SocketAddr,
+        /// The local address, if one had been leased.
+        source: Option<IpAddr>,
+        /// Why.
+        error: &'a Error,
+    },
+    /// An address was taken out of rotation.
+    #[non_exhaustive]
+    Ejected {
+        /// The host.
+        key: &'a Key,
+        /// The address.
+        target: SocketAddr,
+        /// For how long; `None`: until a check succeeds.
+        duration: Option<Duration>,
+    },
+    /// An address that was out until a check succeeds is back.
+    #[non_exhaustive]
+    Readmitted {
+        /// The host.
+        key: &'a Key,
+        /// The address.
+        target: SocketAddr,
+    },
+    /// A request is sent again.
+    #[non_exhaustive]
+    Retried {
+        /// The host.
+        key: &'a Key,
+        /// How the last try failed.
+        kind: ErrorKind,
+        /// Tries so far.
+        attempts: u32,
+    },
+}
+
+/// Is told what has happened.
+///
+/// Called by the pool after the fact, without any lock held, on whatever thread the fact came about, possibly from a
+/// `Drop` outside any runtime. It must be quick and must not block: it delays whoever is calling. A panic is contained
+/// and counted. Calling the pool from inside is allowed.
+pub trait Observer: fmt::Debug + Send + Sync {
+    /// One fact.
+    fn on(&self, event: &Event<'_>);
+}
+
+/// Ignores everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn on(&self, _: &Event<'_>) {}
+}
+
+fn _assert_dyn_compatible(_: &dyn Observer) {}

@@ -1,0 +1,126 @@
+//! From a key to a lease on a connection that is worth using.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pool_health::EvictionContext;
+use tokio::time::timeout_at;
+
+use super::{Inner, RequestOptions, finite};
+use crate::clock;
+use crate::error::{Error, ErrorKind, Phase};
+use crate::http::HttpConn;
+use crate::info::ConnInfo;
+use crate::key::Key;
+use crate::manager::{CloseReason, Lease};
+
+/// A lease with what the request is told about its connection.
+#[derive(Debug)]
+pub(crate) struct Acquired {
+    pub(crate) lease: Lease<HttpConn>,
+    pub(crate) info: ConnInfo,
+    /// The connection was opened while this request waited, and this is its first use.
+    pub(crate) fresh: bool,
+}
+
+/// What a try needs to know of the earlier ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Earlier {
+    /// How many there were.
+    pub(super) attempts: u32,
+    /// How long they waited for connections.
+    pub(super) waited: Duration,
+    /// Where the last one failed: another address is taken, if another will do.
+    pub(super) avoid: Option<SocketAddr>,
+}
+
+impl Earlier {
+    pub(super) const NONE: Self = Self {
+        attempts: 0,
+        waited: Duration::ZERO,
+        avoid: None,
+    };
+}
+
+/// Waits for a usable connection.
+pub(super) async fn acquire(
+    inner: &Arc<Inner>,
+    key: &Key,
+    options: &RequestOptions,
+    earlier: Earlier,
+) -> Result<Acquired, Error> {
+    inner.settle();
+    let env = &inner.env;
+    let host = inner.manager.host(key);
+    let began = clock::now();
+    let wait = options
+        .acquire_timeout
+        .unwrap_or(env.config.timeouts.acquire);
+    let deadline = finite(wait).and_then(|wait| began.checked_add(wait));
+    let mut at_the_front = false;
+    loop {
+        let lease = match host.try_acquire_avoiding(earlier.avoid) {
+            Some(lease) => lease,
+            None => {
+                let acquire = match deadline {
+                    Some(deadline) => host.acquire_until(deadline),
+                    None => host.acquire(),
+                };
+                // What it was given turned out dead: that must not cost it its place.
+                let acquire = if at_the_front {
+                    acquire.at_the_front()
+                } else {
+                    acquire
+                };
+                within(deadline, acquire)
+                    .await
+                    .unwrap_or_else(|| Err(late(key)))?
+            }
+        };
+        let now = clock::now();
+        if let Some(reason) = unfit(inner, &lease, now) {
+            let mut lease = lease;
+            lease.discard(reason);
+            at_the_front = true;
+            continue;
+        }
+        let wait = now.saturating_duration_since(began);
+        env.acquire_wait.record(wait);
+        let fresh = lease.uses_before() == 0 && lease.created() >= began;
+        let info = ConnInfo {
+            id: lease.id(),
+            facts: lease.conn().facts().clone(),
+            reused: lease.uses_before() > 0,
+            age: now.saturating_duration_since(lease.created()),
+            wait: earlier.waited.saturating_add(wait),
+            attempts: earlier.attempts + 1,
+        };
+        return Ok(Acquired { lease, info, fresh });
+    }
+}
+
+/// Why the connection must not be used, if so. Judged after the claim, so that nobody else uses it meanwhile either.
+fn unfit(inner: &Inner, lease: &Lease<HttpConn>, now: Instant) -> Option<CloseReason> {
+    if !lease.conn().is_open() {
+        return Some(CloseReason::PeerClosed);
+    }
+    let plugins = &inner.env.plugins;
+    if plugins.eviction.is_empty() {
+        return None;
+    }
+    let mut stats = lease.stats_before();
+    stats.bytes = lease.conn().bytes();
+    plugins.evicts(&EvictionContext::new(&stats, now))
+}
+
+async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline.into(), future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+fn late(key: &Key) -> Error {
+    Error::new(ErrorKind::Timeout(Phase::Acquire)).with_host(key.to_string())
+}

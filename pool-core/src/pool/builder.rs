@@ -1,0 +1,205 @@
+//! Choosing how a pool works.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use pool_health::{EvictionPolicy, HealthCheck, OutlierPolicy};
+use pool_localip::LocalAddrAllocator;
+use pool_tls::{FingerprintSource, Native, TlsConnector};
+use tokio::runtime::Handle;
+
+use super::{Dialler, Env, Inner, LastHandle, Plugins, Pool};
+use crate::config::{Config, ConfigError};
+use crate::dial::{Connect, Resolver, SystemResolver, TcpConnector};
+use crate::manager::ConnectionManager;
+use crate::observe::Observer;
+use crate::registry::{Registry, RegistryError};
+
+/// Chooses how a pool works; made by [`Pool::builder`]. Whatever is not chosen has a default.
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct PoolBuilder {
+    config: Config,
+    registry: Registry,
+    tls: Option<Arc<dyn TlsConnector>>,
+    fingerprints: Option<Arc<dyn FingerprintSource>>,
+    local_addrs: Option<Arc<dyn LocalAddrAllocator>>,
+    resolver: Option<Arc<dyn Resolver>>,
+    connect: Option<Arc<dyn Connect>>,
+    eviction: Vec<Arc<dyn EvictionPolicy>>,
+    health: Vec<Arc<dyn HealthCheck>>,
+    outlier: Vec<Arc<dyn OutlierPolicy>>,
+    observers: Vec<Arc<dyn Observer>>,
+    runtime: Option<Handle>,
+}
+
+impl PoolBuilder {
+    /// Limits, timeouts, intervals, and policies by name. Defaults to [`Config::default`].
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// What the policy names of the configuration mean. Defaults to [`Registry::builtin`].
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Speaks TLS with this, instead of what the configuration names.
+    pub fn tls(mut self, tls: Arc<dyn TlsConnector>) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Chooses the TLS profile of each request. Defaults to the backend's own hello.
+    pub fn fingerprints(mut self, fingerprints: Arc<dyn FingerprintSource>) -> Self {
+        self.fingerprints = Some(fingerprints);
+        self
+    }
+
+    /// Leases source addresses from this, instead of what the configuration names.
+    pub fn local_addrs(mut self, local_addrs: Arc<dyn LocalAddrAllocator>) -> Self {
+        self.local_addrs = Some(local_addrs);
+        self
+    }
+
+    /// Looks names up with this. Defaults to the operating system's resolver.
+    pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// Opens byte streams with this. Defaults to TCP.
+    pub fn connect(mut self, connect: Arc<dyn Connect>) -> Self {
+        self.connect = Some(connect);
+        self
+    }
+
+    /// Adds an eviction policy to those the configuration names.
+    pub fn eviction(mut self, policy: Arc<dyn EvictionPolicy>) -> Self {
+        self.eviction.push(policy);
+        self
+    }
+
+    /// Adds a health check to those the configuration names.
+    pub fn health(mut self, check: Arc<dyn HealthCheck>) -> Self {
+        self.health.push(check);
+        self
+    }
+
+    /// Adds an outlier policy to those the configuration names.
+    pub fn outlier(mut self, policy: Arc<dyn OutlierPolicy>) -> Self {
+        self.outlier.push(policy);
+        self
+    }
+
+    /// Tells this what happens.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Runs dials, connections and upkeep on this runtime. Defaults to the one of the first request.
+    pub fn handle(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Makes the pool. It opens nothing, and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if the configuration contradicts itself, names an unknown policy, or a policy refuses its
+    /// options.
+    pub fn build(self) -> Result<Pool, BuildError> {
+        let Self {
+            config,
+            registry,
+            tls,
+            fingerprints,
+            local_addrs,
+            resolver,
+            connect,
+            mut eviction,
+            mut health,
+            mut outlier,
+            observers,
+            runtime,
+        } = self;
+        config.validate().map_err(BuildError::Config)?;
+        for policy in &config.eviction {
+            eviction.push(registry.build_eviction(policy)?);
+        }
+        for check in &config.health {
+            health.push(registry.build_health(check)?);
+        }
+        for policy in &config.outlier {
+            outlier.push(registry.build_outlier(policy)?);
+        }
+        let plugins = Plugins {
+            tls: match tls {
+                Some(tls) => tls,
+                None => registry.build_tls(&config.tls)?,
+            },
+            fingerprints: fingerprints.unwrap_or_else(|| Arc::new(Native)),
+            local_addrs: match local_addrs {
+                Some(local_addrs) => local_addrs,
+                None => registry.build_localip(&config.localip)?,
+            },
+            resolver: resolver.unwrap_or_else(|| Arc::new(SystemResolver)),
+            connect: connect.unwrap_or_else(|| Arc::new(TcpConnector::default())),
+            eviction,
+            health,
+            outlier,
+            observers,
+            panics: AtomicU64::new(0),
+        };
+        let env = Arc::new(Env::new(config, plugins));
+        let dialler = Arc::new(Dialler { env: env.clone() });
+        let manager = ConnectionManager::with_driver(&env.config, dialler);
+        let inner = Arc::new(Inner { manager, env });
+        if let Some(runtime) = runtime {
+            inner.settle_on(runtime);
+        }
+        Ok(Pool {
+            handle: Arc::new(LastHandle { inner }),
+        })
+    }
+}
+
+/// Why a pool could not be made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The configuration contradicts itself.
+    Config(ConfigError),
+    /// A policy is unknown or refuses its options.
+    Policy(RegistryError),
+}
+
+impl From<RegistryError> for BuildError {
+    fn from(error: RegistryError) -> Self {
+        Self::Policy(error)
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Policy(error) => error.fmt(f),
+        }
+    }
+}
+
+impl StdError for BuildError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Config(error) => error.source(),
+            Self::Policy(error) => error.source(),
+        }
+    }
+}

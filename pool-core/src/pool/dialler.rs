@@ -1,0 +1,442 @@
+//! The tasks behind the manager: lookups, dials, timers. The pool owns them, not the request that caused them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use pool_health::Outcome;
+use pool_localip::AllocContext;
+use tokio::sync::Notify;
+use tokio::time::{timeout, timeout_at};
+use tracing::{Instrument, debug, debug_span};
+
+use super::env::{Env, finite};
+use crate::clock;
+use crate::dial::{self, DialRequest};
+use crate::error::{BoxError, Error, ErrorKind, Phase};
+use crate::http::{ConnEvents, Driver as HttpDriver, HttpConn};
+use crate::info::Protocol;
+use crate::key::SourceClass;
+use crate::manager::{
+    CloseReason, Closing, ConnPermit, Driver, Entry, HostHandle, Lease, Registered, Standing,
+    Ticket,
+};
+use crate::observe::Event;
+
+/// Carries out what the manager asks for, on the pool's runtime.
+#[derive(Debug)]
+pub(crate) struct Dialler {
+    pub(crate) env: Arc<Env>,
+}
+
+impl Driver<HttpConn> for Dialler {
+    fn resolve(&self, host: HostHandle<HttpConn>) {
+        let lookup = Lookup { host: Some(host) };
+        self.spawn(look_up(self.env.clone(), lookup));
+    }
+
+    fn dial(&self, ticket: Ticket<HttpConn>) {
+        let span = debug_span!("dial", key = %ticket.host().key(), peer.addr = %ticket.target());
+        let env = self.env.clone();
+        self.spawn(
+            async move {
+                let Some((host, target)) = dial_and_drive(&env, ticket).await else {
+                    return;
+                };
+                host.note(&env, target, Outcome::ConnectFailed);
+            }
+            .instrument(span),
+        );
+    }
+
+    fn close(&self, entry: &Entry<HttpConn>, reason: CloseReason) -> Closing {
+        entry.value().close(reason);
+        Closing::Later
+    }
+
+    fn wake_at(&self, host: HostHandle<HttpConn>, at: Instant) {
+        self.spawn(async move {
+            tokio::time::sleep_until(at.into()).await;
+            host.tick();
+        });
+    }
+
+    fn permit_returned(&self) {
+        self.env.permit_returned.notify_waiters();
+    }
+}
+
+impl Dialler {
+    /// Spawns on the pool's runtime. Without one the task is dropped here, which tells those who wait for it.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut running = Running {
+            env: self.env.clone(),
+            began: false,
+        };
+        let task = async move {
+            running.begin();
+            task.await;
+        };
+        if let Some(runtime) = self.env.runtime() {
+            runtime.spawn(task);
+        }
+    }
+}
+
+/// Notices a task that ends before its first poll: its runtime is gone.
+struct Running {
+    env: Arc<Env>,
+    began: bool,
+}
+
+impl Running {
+    fn begin(&mut self) {
+        self.began = true;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.began {
+            self.env.unsettle();
+        }
+    }
+}
+
+/// A lookup under way; dropped unanswered, it says that its runtime is gone.
+struct Lookup {
+    host: Option<HostHandle<HttpConn>>,
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        if let Some(host) = self.host.take() {
+            let error = Error::new(ErrorKind::RuntimeGone).with_host(host.key().to_string());
+            host.lookup_failed(error);
+        }
+    }
+}
+
+async fn look_up(env: Arc<Env>, mut lookup: Lookup) {
+    let Some(key) = lookup.host.as_ref().map(|host| host.key().clone()) else {
+        return;
+    };
+    let config = &env.config;
+    let resolver = env.plugins.resolver.as_ref();
+    let answer = dial::resolve(
+        resolver,
+        &key,
+        config.dial.max_addresses,
+        config.timeouts.resolve,
+    )
+    .await;
+    let Some(host) = lookup.host.take() else {
+        return;
+    };
+    match answer {
+        Ok(addrs) => host.set_addresses(&addrs),
+        Err(error) => {
+            debug!(%error, "lookup failed");
+            host.lookup_failed(error);
+        }
+    }
+}
+
+/// Opens the connection the ticket asks for and lets it serve. Returns the address to blame if that failed.
+async fn dial_and_drive(
+    env: &Arc<Env>,
+    ticket: Ticket<HttpConn>,
+) -> Option<(HostHandle<HttpConn>, SocketAddr)> {
+    let (host, target) = (ticket.host(), ticket.target());
+    match open(env, ticket).await {
+        Ok(fresh) => {
+            fresh.serve(env);
+            None
+        }
+        Err(failed) => failed.end().then_some((host, target)),
+    }
+}
+
+/// A negotiated connection that the manager has not heard of yet.
+pub(crate) struct Fresh {
+    ticket: Ticket<HttpConn>,
+    conn: HttpConn,
+    driver: HttpDriver,
+    /// Exchanges at a time, as the peer said.
+    limit: usize,
+    times: dial::DialTimes,
+}
+
+/// A dial that failed, still to be reported.
+pub(crate) struct FailedDial {
+    ticket: Ticket<HttpConn>,
+    pub(crate) error: Error,
+}
+
+impl FailedDial {
+    /// Reports it. Returns whether the remote address had a part in the failure.
+    pub(crate) fn end(self) -> bool {
+        let blames_target = dial::blames_target(&self.error);
+        if blames_target {
+            self.ticket.fail(self.error);
+        } else {
+            self.ticket.fail_locally(self.error);
+        }
+        blames_target
+    }
+}
+
+impl Fresh {
+    /// Hands it to the manager, for whoever waits.
+    pub(crate) fn serve(self, env: &Arc<Env>) {
+        let multiplexed = self.conn.protocol() == Protocol::Http2;
+        let registered = self.ticket.succeed(self.conn, self.limit, multiplexed);
+        if let Some(registered) = registered {
+            drive(env, registered, self.driver, self.times);
+        }
+    }
+
+    /// Hands it to the manager, claimed for a check.
+    pub(crate) fn serve_claimed(self, env: &Arc<Env>) -> Option<Lease<HttpConn>> {
+        let multiplexed = self.conn.protocol() == Protocol::Http2;
+        let (registered, lease) =
+            self.ticket
+                .succeed_claimed(self.conn, self.limit, multiplexed)?;
+        drive(env, registered, self.driver, self.times);
+        Some(lease)
+    }
+}
+
+fn drive(
+    env: &Arc<Env>,
+    registered: Registered<HttpConn>,
+    driver: HttpDriver,
+    times: dial::DialTimes,
+) {
+    let facts = registered.entry.value().facts().clone();
+    env.connect_time.record(times.connect);
+    if let Some(handshake) = times.handshake {
+        env.handshake_time.record(handshake);
+    }
+    env.plugins.tell(&Event::Opened {
+        key: registered.host.key(),
+        id: registered.entry.id(),
+        facts: &facts,
+        connect: times.connect,
+        handshake: times.handshake,
+    });
+    debug!(id = %registered.entry.id(), local.addr = ?facts.source, protocol = %facts.protocol, "connection opened");
+    let events = Events {
+        env: env.clone(),
+        registered,
+    };
+    let running = driver.run(Arc::new(events));
+    // Without a runtime the driver is dropped here, closes the socket and says so.
+    if let Some(runtime) = env.runtime() {
+        runtime.spawn(running);
+    }
+}
+
+/// Opens the connection the ticket asks for, up to its HTTP handshake.
+pub(crate) async fn open(
+    env: &Arc<Env>,
+    mut ticket: Ticket<HttpConn>,
+) -> Result<Fresh, FailedDial> {
+    let host = ticket.host();
+    let key = host.key().clone();
+    let outcome = async {
+        let lease = lease_source(env, &ticket).await?;
+        let guard = Guard {
+            _permit: ticket.take_permit(),
+            freed: Freed(env.source_freed.clone()),
+        };
+        let request = DialRequest {
+            key: &key,
+            target: ticket.target(),
+            connect: env.plugins.connect.as_ref(),
+            tls: env.plugins.tls.as_ref(),
+            connect_timeout: env.config.timeouts.connect,
+            handshake_timeout: env.config.timeouts.handshake,
+        };
+        let opened = dial::open(request, lease, guard).await?;
+        let runtime = env
+            .runtime()
+            .ok_or_else(|| Error::new(ErrorKind::RuntimeGone))?;
+        let facts = Arc::new(opened.facts);
+        let settings = env.http_settings();
+        let (target, leased) = (facts.target, facts.leased);
+        let begin = async {
+            let protocol = facts.protocol;
+            let began = HttpConn::handshake(opened.io, protocol, &settings, facts, &runtime);
+            let (conn, mut driver) = began.await?;
+            let limit = driver.greet().await?;
+            Ok::<_, Error>((conn, driver, limit))
+        };
+        let begun = timeout(env.config.timeouts.handshake, begin).await;
+        let begun = begun.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout(Phase::Handshake))));
+        let (conn, driver, limit) = begun.map_err(|error| {
+            let error = error.with_host(key.to_string()).with_target(target);
+            match leased {
+                Some(leased) => error.with_local(leased),
+                None => error,
+            }
+        })?;
+        Ok::<_, Error>((conn, driver, limit, opened.times))
+    }
+    .await;
+    match outcome {
+        Ok((conn, driver, limit, times)) => Ok(Fresh {
+            ticket,
+            conn,
+            driver,
+            limit,
+            times,
+        }),
+        Err(error) => {
+            debug!(%error, "dial failed");
+            env.plugins.tell(&Event::DialFailed {
+                key: &key,
+                target: ticket.target(),
+                source: error.local(),
+                error: &error,
+            });
+            Err(FailedDial { ticket, error })
+        }
+    }
+}
+
+/// Leases a source address; while all are busy, waits for one to come back.
+async fn lease_source(env: &Env, ticket: &Ticket<HttpConn>) -> Result<pool_localip::Lease, Error> {
+    let host = ticket.host();
+    let key = host.key();
+    let (class, exact) = match key.source_class() {
+        SourceClass::Any => (None, None),
+        SourceClass::Named(name) => (Some(&**name), None),
+        SourceClass::Exact(addr) => (None, Some(*addr)),
+    };
+    let want: Option<IpAddr> = ticket.source().or(exact);
+    let failed = |source: BoxError| {
+        let error = Error::new(ErrorKind::LocalAddr)
+            .with_host(key.to_string())
+            .with_target(ticket.target());
+        match want {
+            Some(addr) => error.with_local(addr).with_source(source),
+            None => error.with_source(source),
+        }
+    };
+    let give_up =
+        finite(env.config.timeouts.acquire).and_then(|wait| clock::now().checked_add(wait));
+    for attempt in 0.. {
+        // Before asking, so that an address that comes back between the answer and the wait is not missed.
+        let mut freed = std::pin::pin!(env.source_freed.notified());
+        freed.as_mut().enable();
+        let now = clock::now();
+        let cx = AllocContext::new(ticket.target(), now)
+            .with_host(key.host())
+            .with_class(class)
+            .with_want(want)
+            .with_attempt(attempt);
+        match env.plugins.lease(&cx) {
+            Ok(lease) if want.is_some() && lease.addr() != want => {
+                return Err(failed(
+                    "the allocator gave another address than the one wanted".into(),
+                ));
+            }
+            Ok(lease) => return Ok(lease),
+            Err(exhausted) => {
+                if !exhausted.is_temporary() || give_up.is_some_and(|at| at <= now) {
+                    return Err(failed(Box::new(exhausted)));
+                }
+                let until = [exhausted.retry_at, give_up].into_iter().flatten().min();
+                match until {
+                    // Either way the allocator is asked again.
+                    Some(at) => drop(timeout_at(at.into(), freed).await),
+                    None => freed.await,
+                }
+            }
+        }
+    }
+    unreachable!("the loop above ends by returning")
+}
+
+/// Rides below TLS with the socket and is dropped after it: the permit, then the news that a source is free.
+struct Guard {
+    _permit: Option<ConnPermit<HttpConn>>,
+    freed: Freed,
+}
+
+struct Freed(Arc<Notify>);
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        self.0.notify_waiters();
+    }
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard")
+            .field("freed", &self.freed.0)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Passes on what a connection's driver sees.
+struct Events {
+    env: Arc<Env>,
+    registered: Registered<HttpConn>,
+}
+
+impl ConnEvents for Events {
+    fn stream_limit(&self, limit: usize) {
+        self.registered.set_stream_limit(limit);
+    }
+
+    fn draining(&self, reason: CloseReason) {
+        self.registered.drain(reason);
+    }
+
+    fn closed(&self, reason: CloseReason) {
+        let reason = self.registered.closed(reason);
+        let (key, id) = (self.registered.host.key(), self.registered.entry.id());
+        debug!(%key, %id, ?reason, "connection closed");
+        self.env.plugins.tell(&Event::Closed { key, id, reason });
+    }
+}
+
+impl HostHandle<HttpConn> {
+    /// Counts an outcome against a remote address, and lets the outlier policies judge it.
+    pub(crate) fn note(&self, env: &Env, target: SocketAddr, outcome: Outcome) {
+        if env.plugins.outlier.is_empty() {
+            return;
+        }
+        let Some((endpoint, host)) = self.observe(target, outcome) else {
+            return;
+        };
+        if !outcome.is_failure() && !matches!(outcome, Outcome::Status(_)) {
+            return;
+        }
+        let now = clock::now();
+        let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now);
+        if let Some(until) = env.plugins.ejects(&cx) {
+            self.judge(target, Standing::Ejected(Some(until)));
+            let duration = Some(until.saturating_duration_since(now));
+            debug!(key = %self.key(), peer.addr = %target, ?duration, "address ejected");
+            env.plugins.tell(&Event::Ejected {
+                key: self.key(),
+                target,
+                duration,
+            });
+        }
+    }
+
+    /// Address and leased source of every connection that may be handed out.
+    pub(crate) fn present(&self) -> Vec<(SocketAddr, Option<IpAddr>)> {
+        let open = self
+            .entries()
+            .into_iter()
+            .filter(|entry| entry.value().is_open());
+        open.map(|entry| (entry.target(), entry.value().facts().leased))
+            .collect()
+    }
+}

@@ -1,0 +1,331 @@
+//! One request: its key, its tries, its outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use pool_health::Outcome;
+use pool_tls::{FingerprintContext, TlsConfigId};
+use tracing::debug;
+
+use super::acquire::{Acquired, Earlier, acquire as acquire_conn};
+use super::{Inner, RequestOptions, finite};
+use crate::error::{BoxError, Error, ErrorKind};
+use crate::http::{
+    Body, Evidence, ExchangeError, ExchangeTimeouts, PoolBody, RetryLimits, RetryVerdict,
+};
+use crate::http::{exchange, retry_verdict};
+use crate::info::ConnInfo;
+use crate::key::{Key, Scheme, SourceClass};
+use crate::observe::Event;
+
+/// A request that cannot be sent.
+pub(crate) fn bad(url: impl std::fmt::Display, why: impl Into<BoxError>) -> Error {
+    let why = why.into();
+    Error::new(ErrorKind::Request)
+        .with_detail(format!("{url}: {why}"))
+        .with_source(why)
+}
+
+/// What connections this URI and these options need.
+pub(crate) fn key_of(inner: &Inner, uri: &Uri, options: &RequestOptions) -> Result<Key, Error> {
+    let scheme = match uri.scheme_str() {
+        Some("https") => Scheme::Https,
+        Some("http") => Scheme::Http,
+        Some(_) => return Err(bad(uri, "only http:// and https:// can be sent")),
+        None => {
+            return Err(bad(
+                uri,
+                "the URL must be absolute, with http:// or https://",
+            ));
+        }
+    };
+    let host = uri
+        .host()
+        .filter(|host| !host.is_empty())
+        .ok_or_else(|| bad(uri, "the URL has no host"))?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    let port = uri.port_u16().unwrap_or(scheme.default_port());
+    let env = &inner.env;
+    let protocols = options.protocols.unwrap_or(env.config.protocols);
+    let mut key = Key::new(scheme, host, port)
+        .protocols(protocols)
+        .source(options.source.clone())
+        .partition(options.partition.clone());
+    if scheme == Scheme::Https {
+        let exact = match &options.source {
+            SourceClass::Exact(addr) => Some(addr.to_string()),
+            SourceClass::Any | SourceClass::Named(_) => None,
+        };
+        let class = match &options.source {
+            SourceClass::Named(name) => Some(&**name),
+            SourceClass::Any | SourceClass::Exact(_) => exact.as_deref(),
+        };
+        let cx = FingerprintContext::new(host, port)
+            .with_partition(options.partition.name())
+            .with_source_class(class);
+        let tls: TlsConfigId = env.plugins.tls.config_id();
+        key = key.profile(env.plugins.profile(&cx)).tls(tls);
+    }
+    Ok(key)
+}
+
+/// Sends the request, as often as the retry rules allow.
+pub(super) async fn send(
+    inner: &Arc<Inner>,
+    mut request: Request<Body>,
+) -> Result<Response<PoolBody>, Error> {
+    let options = request
+        .extensions_mut()
+        .remove::<RequestOptions>()
+        .unwrap_or_default();
+    let key = key_of(inner, request.uri(), &options)?;
+    inner.env.retries.deposit();
+    let mut tries = Tries {
+        inner,
+        key,
+        options,
+        earlier: Earlier::NONE,
+    };
+    loop {
+        let acquired = tries.acquire().await?;
+        match tries.exchange(acquired, request).await {
+            Ok(response) => return Ok(response),
+            Err(failed) => {
+                let (again, delay) = tries.again(failed)?;
+                request = again;
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
+            }
+        }
+    }
+}
+
+/// Waits for one connection to the URL's origin.
+pub(super) async fn acquire(
+    inner: &Arc<Inner>,
+    url: &str,
+    options: &RequestOptions,
+) -> Result<PooledLease, Error> {
+    let uri: Uri = url
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| bad(url, error))?;
+    let key = key_of(inner, &uri, options)?;
+    let acquired = acquire_conn(inner, &key, options, Earlier::NONE).await?;
+    Ok(PooledLease {
+        inner: inner.clone(),
+        key,
+        acquired,
+    })
+}
+
+/// The tries of one request.
+struct Tries<'a> {
+    inner: &'a Arc<Inner>,
+    key: Key,
+    options: RequestOptions,
+    earlier: Earlier,
+}
+
+/// A failed try, with what the retry rules go by.
+struct FailedTry {
+    error: ExchangeError,
+    method: http::Method,
+    fresh: bool,
+}
+
+impl Tries<'_> {
+    async fn acquire(&mut self) -> Result<Acquired, Error> {
+        let acquired = acquire_conn(self.inner, &self.key, &self.options, self.earlier).await;
+        let acquired = acquired.map_err(|error| error.with_attempts(self.earlier.attempts))?;
+        self.earlier = Earlier {
+            attempts: acquired.info.attempts,
+            waited: acquired.info.wait,
+            avoid: Some(acquired.lease.target()),
+        };
+        Ok(acquired)
+    }
+
+    async fn exchange(
+        &self,
+        acquired: Acquired,
+        request: Request<Body>,
+    ) -> Result<Response<PoolBody>, Box<FailedTry>> {
+        let method = request.method().clone();
+        let fresh = acquired.fresh;
+        let outcome = exchange_once(self.inner, &self.options, acquired, request).await;
+        outcome.map_err(|error| {
+            Box::new(FailedTry {
+                error,
+                method,
+                fresh,
+            })
+        })
+    }
+
+    /// The request to send again and after which delay, or the error to give up with.
+    fn again(&self, failed: Box<FailedTry>) -> Result<(Request<Body>, Duration), Error> {
+        let FailedTry {
+            error:
+                ExchangeError {
+                    evidence,
+                    request,
+                    error,
+                },
+            method,
+            fresh,
+        } = *failed;
+        let error = error
+            .with_host(self.key.to_string())
+            .with_attempts(self.earlier.attempts);
+        let env = &self.inner.env;
+        let limits = RetryLimits {
+            max_attempts: if self.options.no_retry {
+                1
+            } else {
+                env.config.retry.max_attempts
+            },
+            ..RetryLimits::default()
+        };
+        let verdict = retry_verdict(
+            &evidence,
+            &method,
+            request.is_some(),
+            self.earlier.attempts,
+            fresh,
+            &limits,
+        );
+        match (verdict, request) {
+            (RetryVerdict::Retry { delay }, Some(request)) if env.retries.try_withdraw() => {
+                debug!(key = %self.key, ?evidence, attempts = self.earlier.attempts, "request sent again");
+                env.plugins.tell(&Event::Retried {
+                    key: &self.key,
+                    kind: error.kind(),
+                    attempts: self.earlier.attempts,
+                });
+                Ok((request, delay))
+            }
+            (RetryVerdict::MaybeProcessed, _) => Err(maybe_processed(error)),
+            // Out of budget: what is known about the peer's part still has to be said.
+            (RetryVerdict::Retry { .. }, _) if evidence == Evidence::SentNoReply => {
+                Err(maybe_processed(error))
+            }
+            (RetryVerdict::Retry { .. } | RetryVerdict::Fail, _) => Err(error),
+        }
+    }
+}
+
+fn maybe_processed(error: Error) -> Error {
+    error.into_kind(ErrorKind::MaybeProcessed)
+}
+
+/// One try, with its outcome counted against the address.
+async fn exchange_once(
+    inner: &Arc<Inner>,
+    options: &RequestOptions,
+    acquired: Acquired,
+    request: Request<Body>,
+) -> Result<Response<PoolBody>, ExchangeError> {
+    let env = &inner.env;
+    let Acquired { lease, info, .. } = acquired;
+    let host = lease.host();
+    let target = lease.target();
+    let configured = &env.config.timeouts;
+    let timeouts = ExchangeTimeouts {
+        response_head: finite(
+            options
+                .response_head_timeout
+                .unwrap_or(configured.response_head),
+        ),
+        body_idle: finite(options.body_idle_timeout.unwrap_or(configured.body_idle)),
+    };
+    let result = exchange(lease, request, &timeouts, info).await;
+    match &result {
+        Ok(response) => host.note(env, target, Outcome::Status(response.status().as_u16())),
+        Err(failed) => match failed.evidence {
+            Evidence::SentNoReply | Evidence::ReplyStarted => {
+                host.note(env, target, Outcome::Reset)
+            }
+            Evidence::Deadline => host.note(env, target, Outcome::TimedOut),
+            // No word about the address: it closed an idle connection, or said which requests it left out.
+            Evidence::NotSent
+            | Evidence::Refused
+            | Evidence::GoAwayUnprocessed { .. }
+            | Evidence::RequestFailed => {}
+        },
+    }
+    result
+}
+
+/// A claimed connection, for one request.
+///
+/// Dropping it unused gives the connection to the next waiter.
+#[derive(Debug)]
+#[must_use = "dropping it gives the connection back"]
+pub struct PooledLease {
+    inner: Arc<Inner>,
+    key: Key,
+    acquired: Acquired,
+}
+
+impl PooledLease {
+    /// Which connection this is.
+    pub fn conn_info(&self) -> &ConnInfo {
+        &self.acquired.info
+    }
+
+    /// Sends one request on this connection, once: nothing is tried again.
+    ///
+    /// The request's URI may be absolute, of this lease's origin, or only a path.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Request`] for a URI of another origin; else as [`Pool::request`](crate::Pool::request).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Pool::request`](crate::Pool::request).
+    pub async fn send<B: Into<Body>>(
+        self,
+        request: Request<B>,
+    ) -> Result<Response<PoolBody>, Error> {
+        let mut request = request.map(Into::into);
+        let mut options = request
+            .extensions_mut()
+            .remove::<RequestOptions>()
+            .unwrap_or_default();
+        options.partition = self.key.partition_id().clone();
+        options.source = self.key.source_class().clone();
+        options.protocols = Some(self.key.allowed_protocols());
+        let uri = request.uri();
+        if uri.scheme().is_none() && uri.host().is_none() {
+            let path = uri.path_and_query().map_or("/", |path| path.as_str());
+            let absolute = format!("{}{path}", self.key);
+            *request.uri_mut() = absolute
+                .parse()
+                .map_err(|error: http::uri::InvalidUri| bad(&absolute, error))?;
+        } else if key_of(&self.inner, uri, &options)? != self.key {
+            return Err(bad(uri, format!("this connection is for {}", self.key)));
+        }
+        let method = request.method().clone();
+        let outcome = Box::pin(exchange_once(&self.inner, &options, self.acquired, request)).await;
+        outcome.map_err(|failed| {
+            let error = failed
+                .error
+                .with_host(self.key.to_string())
+                .with_attempts(1);
+            let limits = RetryLimits {
+                max_attempts: 1,
+                ..RetryLimits::default()
+            };
+            match retry_verdict(&failed.evidence, &method, false, 1, false, &limits) {
+                RetryVerdict::MaybeProcessed => maybe_processed(error),
+                RetryVerdict::Retry { .. } | RetryVerdict::Fail => error,
+            }
+        })
+    }
+}

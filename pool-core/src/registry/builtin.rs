@@ -1,0 +1,76 @@
+//! The policies that come with the trait crates, registered as anybody's are.
+
+use pool_health::{
+    ConsecutiveFailures, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness, MaxErrors, MaxUses,
+    NeverEject, NeverEvict, NoCheck, Options, OptionsError, StatusEjection, Surplus,
+};
+use pool_localip::{AddrList, Ipv4Prefix, OsAssigned};
+use pool_tls::NoTls;
+
+#[cfg(feature = "rustls")]
+use super::rustls::{self, rustls_from_options};
+use super::{OptionDoc, PolicyKind, Registry};
+#[cfg(feature = "rustls")]
+use crate::error::BoxError;
+
+/// One line per policy: how it is registered, its type, what it does.
+macro_rules! register {
+    ($registry:expr, $($method:ident $kind:ident $policy:ty: $summary:literal,)+) => {
+        $registry$(
+            .$method(<$policy>::NAME, <$policy>::from_options)
+            .describe(
+                PolicyKind::$kind,
+                <$policy>::NAME,
+                $summary,
+                <$policy>::OPTIONS.iter().copied(),
+            )
+        )+
+    };
+}
+
+pub(super) fn register(registry: Registry) -> Registry {
+    let registry = register!(
+        registry,
+        eviction Eviction NeverEvict: "keeps every connection",
+        eviction Eviction IdleTimeout: "closes a connection that nobody has used for a while",
+        eviction Eviction Lifetime: "closes a connection of a certain age, give or take a jitter",
+        eviction Eviction MaxUses: "closes a connection that has served a number of requests",
+        eviction Eviction MaxErrors: "closes a connection on which requests keep failing",
+        eviction Eviction Surplus: "closes the longest idle connections of a host beyond a number",
+        health Health NoCheck: "finds every connection healthy",
+        health Health Liveness: "looks whether the peer has closed the connection, without sending anything",
+        health Health H2Ping: "sends an HTTP/2 PING and waits for its answer",
+        health Health HttpCheck: "sends a request and looks at the status of its response",
+        outlier Outlier NeverEject: "leaves every address in rotation",
+        outlier Outlier ConsecutiveFailures: "leaves an address out after a number of failures in a row",
+        outlier Outlier StatusEjection: "leaves an address out when it answers with certain statuses",
+        localip LocalIp OsAssigned: "lets the operating system choose",
+        localip LocalIp AddrList: "takes turns over a list of addresses",
+        localip LocalIp Ipv4Prefix: "takes turns over all addresses of a prefix",
+    );
+    let registry = registry
+        .tls("none", |options: &Options| {
+            options.finish::<&str>(&[])?;
+            Ok::<_, OptionsError>(NoTls)
+        })
+        .describe(
+            PolicyKind::Tls,
+            "none",
+            "refuses every handshake: http:// only",
+            NO_OPTIONS,
+        );
+    #[cfg(feature = "rustls")]
+    let registry = registry
+        .tls(rustls::NAME, |options: &Options| {
+            Ok::<_, BoxError>(rustls_from_options(options)?.build()?)
+        })
+        .describe(
+            PolicyKind::Tls,
+            rustls::NAME,
+            "rustls with its own hello, certificates checked",
+            rustls::OPTIONS.iter().copied(),
+        );
+    registry
+}
+
+const NO_OPTIONS: [OptionDoc; 0] = [];

@@ -1,0 +1,52 @@
+//! Taking connections out of the pool on policy.
+
+use pool_health::EvictionContext;
+
+use crate::clock;
+use crate::pool::Inner;
+
+/// Judges every connection by the policies whose name `chosen` accepts. Returns how many were taken out: idle ones
+/// close, busy ones drain.
+///
+/// Judged on a copy, outside every lock, and applied by id: a connection leased meanwhile drains, one that is gone stays
+/// gone, and one that took its place is not touched.
+pub(crate) fn evict(inner: &Inner, chosen: impl Fn(&str) -> bool) -> usize {
+    let plugins = &inner.env.plugins;
+    let policies: Vec<_> = plugins
+        .eviction
+        .iter()
+        .filter(|policy| plugins.contain(|| policy.name()).is_some_and(&chosen))
+        .collect();
+    if policies.is_empty() {
+        return 0;
+    }
+    let now = clock::now();
+    let mut evicted = 0;
+    for host in inner.manager.hosts() {
+        let (views, mut stats) = host.views();
+        for mut view in views {
+            // Below the floor nothing is evicted: it would only be opened again.
+            if stats.open <= stats.floor {
+                break;
+            }
+            view.stats.bytes = host
+                .entry(view.conn)
+                .map_or(0, |entry| entry.value().bytes());
+            let cx = EvictionContext::new(&view.stats, now)
+                .endpoint(&view.endpoint)
+                .host(&stats)
+                .idle_rank(view.idle_rank);
+            let reason = policies
+                .iter()
+                .find_map(|policy| plugins.evicted_by(policy.as_ref(), &cx));
+            if let Some(reason) = reason
+                && host.evict(view.conn, reason)
+            {
+                evicted += 1;
+                stats.open -= 1;
+                stats.idle -= usize::from(view.idle_rank.is_some()).min(stats.idle);
+            }
+        }
+    }
+    evicted
+}

@@ -1,0 +1,119 @@
+//! Checking idle connections, and addresses that are out of rotation until a check succeeds.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+use pool_health::{Outcome, Unhealthy};
+use tracing::{Instrument, debug, debug_span};
+
+use super::probe;
+use crate::http::HttpConn;
+use crate::manager::{CloseReason, ConnRef, HostHandle, Lease, Standing};
+use crate::observe::Event;
+use crate::pool::{Inner, open};
+
+/// Checks every idle connection, a few at a time. Returns how many failed.
+pub(crate) async fn check_all(inner: &Arc<Inner>) -> usize {
+    if inner.env.plugins.health.is_empty() {
+        return 0;
+    }
+    let mut idle: Vec<(HostHandle<HttpConn>, ConnRef)> = Vec::new();
+    for host in inner.manager.hosts() {
+        let (views, _) = host.views();
+        let of_host = views.into_iter().filter(|view| view.idle_rank.is_some());
+        idle.extend(of_host.map(|view| (host.clone(), view.conn)));
+    }
+    let checks = stream::iter(idle).map(|(host, conn)| check_one(inner, host, conn));
+    let at_once = inner.env.config.upkeep.health_concurrency.max(1);
+    checks
+        .buffer_unordered(at_once)
+        .filter(|failed| std::future::ready(*failed))
+        .count()
+        .await
+}
+
+/// Claims the connection if it is still idle, and checks it. Returns whether it failed.
+async fn check_one(inner: &Arc<Inner>, host: HostHandle<HttpConn>, conn: ConnRef) -> bool {
+    let Some(lease) = host.claim_for_check(conn) else {
+        return false;
+    };
+    !passes(inner, lease).await
+}
+
+/// Runs the checks on a claimed connection and acts on the verdict. A status outside the accepted set speaks against
+/// the address as well: it is out of rotation until a check succeeds.
+pub(super) async fn passes(inner: &Arc<Inner>, lease: Lease<HttpConn>) -> bool {
+    verdict(inner, lease).await.is_ok()
+}
+
+pub(super) async fn verdict(
+    inner: &Arc<Inner>,
+    mut lease: Lease<HttpConn>,
+) -> Result<(), Unhealthy> {
+    let env = &inner.env;
+    let (host, target) = (lease.host(), lease.target());
+    let span =
+        debug_span!("health_check", key = %host.key(), peer.addr = %target, id = %lease.id());
+    let checked = probe::check(env, &lease).instrument(span).await;
+    match &checked {
+        Ok(()) => host.note(env, target, Outcome::Ok),
+        Err(unhealthy) => {
+            debug!(key = %host.key(), peer.addr = %target, %unhealthy, "health check failed");
+            lease.discard(CloseReason::Unhealthy);
+            if unhealthy.status().is_some() {
+                condemn(inner, &host, target);
+            } else {
+                host.note(env, target, Outcome::TimedOut);
+            }
+        }
+    }
+    checked
+}
+
+fn condemn(inner: &Inner, host: &HostHandle<HttpConn>, target: SocketAddr) {
+    host.judge(target, Standing::Ejected(None));
+    inner.env.plugins.tell(&Event::Ejected {
+        key: host.key(),
+        target,
+        duration: None,
+    });
+}
+
+/// Dials the addresses that are out until a check succeeds, and checks the fresh connections.
+pub(super) async fn recover(inner: &Arc<Inner>) {
+    let mut out: Vec<(HostHandle<HttpConn>, SocketAddr)> = Vec::new();
+    for host in inner.manager.hosts() {
+        out.extend(
+            host.condemned()
+                .into_iter()
+                .map(|target| (host.clone(), target)),
+        );
+    }
+    let at_once = inner.env.config.upkeep.health_concurrency.max(1);
+    let tries = stream::iter(out).map(|(host, target)| recover_one(inner, host, target));
+    tries.buffer_unordered(at_once).collect::<()>().await;
+}
+
+async fn recover_one(inner: &Arc<Inner>, host: HostHandle<HttpConn>, target: SocketAddr) {
+    let Some(ticket) = host.dial(target, None) else {
+        return;
+    };
+    let fresh = match open(&inner.env, ticket).await {
+        Ok(fresh) => fresh,
+        Err(failed) => {
+            failed.end();
+            return;
+        }
+    };
+    let Some(lease) = fresh.serve_claimed(&inner.env) else {
+        return;
+    };
+    if passes(inner, lease).await {
+        host.judge(target, Standing::Active);
+        inner.env.plugins.tell(&Event::Readmitted {
+            key: host.key(),
+            target,
+        });
+    }
+}

@@ -13,6 +13,7 @@ mod busy_hosts_take_turns;
 mod every_door_serves;
 mod full_streams_open_another_connection;
 mod limits_bite;
+mod no_request_is_lost_in_churn;
 mod one_h1_connection_has_one_owner;
 mod servers_see_the_configured_sources;
 mod tenants_never_share_a_connection;

@@ -5,17 +5,27 @@
 mod books;
 mod crowd;
 mod dice;
+mod load;
 mod rig;
+mod witness;
 
+mod a_body_may_be_dropped_on_any_thread;
 mod a_cold_burst_makes_one_h2_dial;
+mod a_killed_origin_costs_no_get;
 mod a_mock_server_counts_each_request_once;
+mod a_rejected_origin_waits_for_a_good_check;
+mod a_silent_peer_is_found;
+mod addresses_change_under_load;
 mod busy_hosts_take_turns;
+mod clean_up_cuts_no_request;
 mod every_door_serves;
 mod full_streams_open_another_connection;
+mod graceful_goaway_loses_no_request;
 mod limits_bite;
 mod no_request_is_lost_in_churn;
 mod one_h1_connection_has_one_owner;
 mod servers_see_the_configured_sources;
+mod stale_connections_fail_no_request;
 mod tenants_never_share_a_connection;
 mod tls_identities_are_never_shared;
 mod waiters_are_served_in_arrival_order;

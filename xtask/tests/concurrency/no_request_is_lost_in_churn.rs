@@ -22,9 +22,10 @@ async fn over_h2_with_goaway_closing_and_killing() {
     let mut config = Config::default();
     // One connection to each address, so that the ledger says what a closing would hit; and nobody is left out for long.
     config.limits.per_endpoint = 1;
+    config.limits.streams_per_conn = TASKS / usize::from(ORIGINS);
     config.outlier.clear();
     let pool = pool_of(&fleet, config).build().expect("a pool");
-    let requests = Arc::new(Requests::new("over_h2", rounds(200, 1000)));
+    let requests = Arc::new(Requests::new(rounds(200, 1000)));
     let load = load(&pool, &fleet, &requests);
     let churn = churn(&fleet, Dice::of("no_request_is_lost_in_churn"));
     let turns = tokio::select! {
@@ -47,7 +48,7 @@ async fn over_h1_with_connections_that_serve_few_requests() {
         });
     }
     let pool = pool_of(&fleet, Config::default()).build().expect("a pool");
-    let requests = Arc::new(Requests::new("over_h1", rounds(100, 1000)));
+    let requests = Arc::new(Requests::new(rounds(100, 1000)));
     load(&pool, &fleet, &requests).await;
     assert!(churn_count(&fleet) > 10);
     assert!(fleet.ledger().max_requests_on_a_connection() <= 100);
@@ -62,7 +63,6 @@ async fn over_h1_with_connections_that_serve_few_requests() {
 
 /// What was sent, and how it went.
 struct Requests {
-    name: &'static str,
     each: u64,
     gets: AtomicUsize,
     posts: AtomicUsize,
@@ -71,9 +71,8 @@ struct Requests {
 }
 
 impl Requests {
-    fn new(name: &'static str, each: u64) -> Self {
+    fn new(each: u64) -> Self {
         Self {
-            name,
             each,
             gets: AtomicUsize::new(0),
             posts: AtomicUsize::new(0),
@@ -83,9 +82,8 @@ impl Requests {
 
     /// One request in ten is a POST with an id of its own.
     async fn send(&self, pool: &Pool, url: &str, task: usize) {
-        let mut dice = Dice::of(&format!("{} {task}", self.name));
         for number in 0..self.each {
-            let is_post = dice.below(10) == 0;
+            let is_post = (task as u64 + number) % 10 == 0;
             let request = Request::get(url);
             let (request, counter) = if is_post {
                 let id = format!("{task}-{number}");

@@ -24,6 +24,7 @@ mod graceful_goaway_loses_no_request;
 mod limits_bite;
 mod no_request_is_lost_in_churn;
 mod one_h1_connection_has_one_owner;
+mod sequential_requests_stay_on_one_connection;
 mod servers_see_the_configured_sources;
 mod stale_connections_fail_no_request;
 mod tenants_never_share_a_connection;

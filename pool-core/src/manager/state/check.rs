@@ -24,6 +24,8 @@ impl HostState {
             .iter()
             .filter(|(_, c)| c.state == ConnState::Probing);
         assert_eq!(self.probing, probing.count(), "probing");
+        let returning = self.conns.iter().filter(|(_, conn)| conn.returning);
+        assert_eq!(self.returning, returning.count(), "returning");
         let leaving = self.conns.iter().filter(|(_, conn)| conn.is_leaving());
         assert_eq!(self.leaving, leaving.count(), "leaving");
     }
@@ -95,7 +97,7 @@ impl HostState {
             Addresses::Unknown => panic!("nobody looks the addresses up"),
             Addresses::Known => {}
         }
-        let expected = (self.dials.len() + self.probing).saturating_mul(self.expected);
+        let expected = self.expected_from(self.dials.len());
         let full = self.dials.len() >= self.limits.dials
             || self.conns.len() + self.dials.len() >= self.limits.conns;
         let timer = self.wake_asked.is_some_and(|at| at > now);

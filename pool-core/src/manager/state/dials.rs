@@ -235,9 +235,10 @@ impl HostState {
         self.plan(now, out);
     }
 
-    /// The leases that `dials` dials and the checks that run may bring.
-    fn expected_from(&self, dials: usize) -> usize {
-        (dials + self.probing).saturating_mul(self.expected)
+    /// The leases that `dials` dials, the checks that run and the connections on their way back may bring.
+    pub(super) fn expected_from(&self, dials: usize) -> usize {
+        let new = (dials + self.probing).saturating_mul(self.expected);
+        new.saturating_add(self.returning)
     }
 
     /// Forgets the dials that still wait for the budget.

@@ -99,15 +99,7 @@ async fn look_up(env: Arc<Env>, mut lookup: Lookup) {
     let Some(key) = lookup.host.as_ref().map(|host| host.key().clone()) else {
         return;
     };
-    let config = &env.config;
-    let resolver = env.plugins.resolver.as_ref();
-    let answer = dial::resolve(
-        resolver,
-        &key,
-        config.dial.max_addresses,
-        config.timeouts.resolve,
-    )
-    .await;
+    let answer = env.plugins.resolve(&key, &env.config).await;
     let Some(host) = lookup.host.take() else {
         return;
     };
@@ -231,7 +223,7 @@ pub(crate) async fn open(
             connect_timeout: env.config.timeouts.connect,
             handshake_timeout: env.config.timeouts.handshake,
         };
-        let opened = dial::open(request, lease, guard).await?;
+        let opened = env.plugins.open(request, lease, guard).await?;
         let runtime = env
             .runtime()
             .ok_or_else(|| Error::new(ErrorKind::RuntimeGone))?;

@@ -250,6 +250,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
     fn dial_freed(shared: &Arc<Shared<C>>) {
         lock(&shared.budget.books).dials -= 1;
         Self::serve_ring(shared);
+        shared.driver.permit_returned();
     }
 }
 

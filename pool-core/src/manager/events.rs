@@ -127,8 +127,10 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         self.0.look(|core| core.entries().cloned().collect())
     }
 
-    pub(crate) fn has_work(&self) -> bool {
-        self.0.look(|core| !core.state.is_quiet())
+    /// A host that holds nothing forgets which addresses it had: its next acquire looks them up. `false` if it is in
+    /// use.
+    pub(crate) fn forget_addresses(&self) -> bool {
+        Host::event(&self.0, |state, _, _| state.forget_addresses())
     }
 }
 

@@ -65,7 +65,7 @@ pub trait Driver<C: Send + Sync + 'static>: Send + Sync + 'static {
     /// Call [`HostHandle::tick`] at this time.
     fn wake_at(&self, host: HostHandle<C>, at: Instant);
 
-    /// A connection's permit came back: its socket is gone.
+    /// A permit came back: a connection's socket is gone, or a dial has ended.
     fn permit_returned(&self) {}
 }
 

@@ -1,9 +1,11 @@
 //! The tasks behind the manager: lookups, dials, timers. The pool owns them, not the request that caused them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::select;
 use pool_health::Outcome;
 use pool_localip::AllocContext;
 use tokio::sync::Notify;
@@ -67,39 +69,15 @@ impl Driver<HttpConn> for Dialler {
 }
 
 impl Dialler {
-    /// Spawns on the pool's runtime. Without one the task is dropped here, which tells those who wait for it.
+    /// Spawns on the pool's runtime; the task ends with the pool, wherever it waits. Dropped unfinished, by that or for
+    /// want of a runtime, it tells those who wait for it.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut running = Running {
-            env: self.env.clone(),
-            began: false,
-        };
-        let task = async move {
-            running.begin();
-            task.await;
-        };
-        if let Some(runtime) = self.env.runtime() {
-            runtime.spawn(task);
-        }
-    }
-}
-
-/// Notices a task that ends before its first poll: its runtime is gone.
-struct Running {
-    env: Arc<Env>,
-    began: bool,
-}
-
-impl Running {
-    fn begin(&mut self) {
-        self.began = true;
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.began {
-            self.env.unsettle();
-        }
+        let mut closing = self.env.closing.subscribe();
+        self.env.spawn(async move {
+            let closed = pin!(closing.wait_for(|closed| *closed));
+            // Whichever comes first: nobody waits for a dial or a timer of a closed pool.
+            let _first = select(closed, pin!(task)).await;
+        });
     }
 }
 
@@ -121,15 +99,7 @@ async fn look_up(env: Arc<Env>, mut lookup: Lookup) {
     let Some(key) = lookup.host.as_ref().map(|host| host.key().clone()) else {
         return;
     };
-    let config = &env.config;
-    let resolver = env.plugins.resolver.as_ref();
-    let answer = dial::resolve(
-        resolver,
-        &key,
-        config.dial.max_addresses,
-        config.timeouts.resolve,
-    )
-    .await;
+    let answer = env.plugins.resolve(&key, &env.config).await;
     let Some(host) = lookup.host.take() else {
         return;
     };
@@ -253,11 +223,8 @@ fn drive(
         env: env.clone(),
         registered,
     };
-    let running = driver.run(Arc::new(events));
     // Without a runtime the driver is dropped here, closes the socket and says so.
-    if let Some(runtime) = env.runtime() {
-        runtime.spawn(running);
-    }
+    env.spawn(driver.run(Arc::new(events)));
 }
 
 /// Opens a connection that nobody waits for, up to the peer's word on how many exchanges it takes.
@@ -286,7 +253,7 @@ async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, Fai
             connect_timeout: env.config.timeouts.connect,
             handshake_timeout: env.config.timeouts.handshake,
         };
-        let opened = dial::open(request, lease, guard).await?;
+        let opened = env.plugins.open(request, lease, guard).await?;
         let runtime = env
             .runtime()
             .ok_or_else(|| Error::new(ErrorKind::RuntimeGone))?;

@@ -11,7 +11,6 @@ use http::Uri;
 use tokio::time::sleep;
 
 use super::health;
-use crate::dial;
 use crate::error::{Error, ErrorKind};
 use crate::http::HttpConn;
 use crate::info::ConnId;
@@ -168,14 +167,7 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
     let key = key_of(inner, &uri, &plan.options)?;
     let host = inner.manager.host(&key);
     let config = &inner.env.config;
-    let resolver = inner.env.plugins.resolver.as_ref();
-    let targets = dial::resolve(
-        resolver,
-        &key,
-        config.dial.max_addresses,
-        config.timeouts.resolve,
-    )
-    .await?;
+    let targets = inner.env.plugins.resolve(&key, config).await?;
     host.set_addresses(&targets);
 
     let sources = match &plan.sources {

@@ -551,6 +551,15 @@ impl HostState {
         self.plan(now, out);
     }
 
+    /// The addresses may be out of date: the next who waits has them looked up. `false` while the host holds anything.
+    pub(crate) fn forget_addresses(&mut self) -> bool {
+        let quiet = self.is_quiet();
+        if quiet && self.addresses == Addresses::Known {
+            self.addresses = Addresses::Unknown;
+        }
+        quiet
+    }
+
     /// Takes an address out of rotation, or back in. In-flight leases are not disturbed.
     pub(crate) fn judge_endpoint(
         &mut self,

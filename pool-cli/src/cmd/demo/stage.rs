@@ -47,6 +47,9 @@ const SOURCES: u8 = 32;
 /// What every origin simulates.
 pub(super) const RTT: Duration = Duration::from_millis(40);
 
+/// Requests at a time on one connection: few, so that a pool that warms nothing needs several connections too.
+const STREAMS: u32 = 4;
+
 /// What the slow origin adds to each answer.
 const SLOW: Duration = Duration::from_millis(160);
 
@@ -58,6 +61,7 @@ impl Stage {
             .name("shop.demo.test")
             .origins(targets)
             .rtt(RTT)
+            .max_streams(STREAMS)
             .start()
             .await
             .map_err(|error| {

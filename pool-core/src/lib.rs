@@ -1,4 +1,10 @@
-//! Placeholder.
+#![cfg_attr(feature = "testing", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "testing"),
+    doc = "Hot connection pools: outbound HTTP connections that are already open when a request wants one."
+)]
+#![forbid(unsafe_code)]
+
 mod clock;
 pub mod config;
 mod dial;

@@ -36,7 +36,6 @@ pub(crate) struct DialRequest<'a> {
 pub(crate) struct Opened {
     /// Dropping it closes the socket, then drops the lease, then the guard.
     pub(crate) io: BoxedIo,
-    pub(crate) protocol: Protocol,
     pub(crate) facts: ConnFacts,
     pub(crate) times: DialTimes,
 }
@@ -120,12 +119,7 @@ pub(crate) async fn open<G: Send + 'static>(
             session.io
         }
     };
-    Ok(Opened {
-        io,
-        protocol: facts.protocol,
-        facts,
-        times,
-    })
+    Ok(Opened { io, facts, times })
 }
 
 /// Whether a failed dial says something about the target, rather than about this machine, its configuration or the

@@ -45,6 +45,11 @@ pub(crate) struct ConnView {
 }
 
 impl<C: Send + Sync + 'static> HostHandle<C> {
+    /// Claims at once or not at all; not at `avoid`, if another address will do.
+    pub(crate) fn try_acquire_avoiding(&self, avoid: Option<SocketAddr>) -> Option<Lease<C>> {
+        Host::try_claim(&self.0, avoid).map(|granted| Lease::new(self.0.clone(), granted))
+    }
+
     pub(crate) fn observe(
         &self,
         target: SocketAddr,

@@ -117,9 +117,13 @@ impl<C: Send + Sync + 'static> Host<C> {
         f(&lock_timed(&self.core, &self.shared.lock_waits))
     }
 
-    pub(crate) fn try_claim(host: &Arc<Self>) -> Option<Granted<C>> {
+    /// Claims at once or not at all; not at the address to avoid, if another will do.
+    pub(crate) fn try_claim(host: &Arc<Self>, avoid: Option<SocketAddr>) -> Option<Granted<C>> {
         let starving = host.shared.budget.is_starved();
         Self::step(host, |core| {
+            if let Some(addr) = avoid {
+                core.state.pass_over(addr);
+            }
             let claim = core.state.claim(now(), starving, &mut core.actions)?;
             Some(core.granted(claim))
         })
@@ -225,15 +229,17 @@ impl<C: Send + Sync + 'static> Host<C> {
         let (used, more) = {
             let mut core = lock_timed(&host.core, &host.shared.lock_waits);
             let core = &mut *core;
-            let used = core.state.granted(&mut core.actions);
+            let used = core.state.granted(now(), &mut core.actions);
             core.settle(&host.key, &mut chores);
             (used, core.state.asked() > 0)
         };
-        if !used {
-            return Err(permits);
-        }
-        Self::run(host, chores, Some(permits));
-        Ok(more)
+        let (permits, unused) = if used {
+            (Some(permits), None)
+        } else {
+            (None, Some(permits))
+        };
+        Self::run(host, chores, permits);
+        unused.map_or(Ok(more), Err)
     }
 
     /// A time asked for has come.

@@ -400,7 +400,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Claims a connection if one has room now and nobody queues for it.
     #[doc(alias = "getExistingConnection")]
     pub fn try_acquire(&self) -> Option<Lease<C>> {
-        Host::try_claim(&self.0).map(|granted| Lease::new(self.0.clone(), granted))
+        Host::try_claim(&self.0, None).map(|granted| Lease::new(self.0.clone(), granted))
     }
 
     /// The answer to [`Driver::resolve`]: new addresses join, missing ones drain.

@@ -24,11 +24,14 @@ pub(crate) fn evict(inner: &Inner, chosen: impl Fn(&str) -> bool) -> usize {
     let mut evicted = 0;
     for host in inner.manager.hosts() {
         let (views, mut stats) = host.views();
-        for view in views {
+        for mut view in views {
             // Below the floor nothing is evicted: it would only be opened again.
             if stats.open <= stats.floor {
                 break;
             }
+            view.stats.bytes = host
+                .entry(view.conn)
+                .map_or(0, |entry| entry.value().bytes());
             let cx = EvictionContext::new(&view.stats, now)
                 .endpoint(&view.endpoint)
                 .host(&stats)

@@ -27,7 +27,7 @@ pub struct Warm {
     concurrency: usize,
     sources: Option<Vec<IpAddr>>,
     options: RequestOptions,
-    progress: Option<Arc<dyn Fn(&WarmProgress) + Send + Sync>>,
+    progress: Option<Arc<Progress>>,
 }
 
 impl Warm {
@@ -85,6 +85,9 @@ impl fmt::Debug for Warm {
             .finish_non_exhaustive()
     }
 }
+
+/// Is told how far a warm-up is.
+type Progress = dyn Fn(&WarmProgress) + Send + Sync;
 
 /// How far a warm-up is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

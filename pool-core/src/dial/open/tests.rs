@@ -162,7 +162,7 @@ async fn the_handshake_gets_name_protocols_and_profile_of_the_key() {
         .protocols(Protocols::Auto)
         .profile(ProfileId::new("lynx"));
     let opened = rig.open().await.unwrap();
-    assert_eq!(opened.protocol, Protocol::Http2);
+    assert_eq!(opened.facts.protocol, Protocol::Http2);
     assert_eq!(opened.facts.protocol, Protocol::Http2);
     assert_eq!(opened.facts.profile, Some(ProfileId::new("lynx")));
     assert!(opened.facts.resumed);
@@ -183,7 +183,7 @@ async fn plain_text_knows_its_protocol_without_a_handshake() {
         let mut rig = Rig::new(Wire::Opens, FakeTls::Waits);
         rig.key = Key::new(Scheme::Http, "a.test", 80).protocols(protocols);
         let opened = rig.open().await.unwrap();
-        assert_eq!(opened.protocol, expected);
+        assert_eq!(opened.facts.protocol, expected);
         assert_eq!(opened.facts.profile, None);
         assert!(opened.times.handshake.is_none());
     }

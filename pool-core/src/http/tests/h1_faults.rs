@@ -225,7 +225,7 @@ async fn a_slow_caller_does_not_use_up_the_peers_time() {
     };
     let (feed, body) = fed();
     let serve = async {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        pass(Duration::from_secs(60)).await;
         feed.send(piece("late")).unwrap();
         drop(feed);
         read_until(&mut peer, "0\r\n\r\n").await;
@@ -252,7 +252,7 @@ async fn a_stalled_body_runs_into_the_body_idle_timeout() {
             .unwrap();
         // Progress within the limit moves the deadline.
         for piece in [b"a", b"b"] {
-            tokio::time::sleep(Duration::from_secs(4)).await;
+            pass(Duration::from_secs(4)).await;
             peer.write_all(piece).await.unwrap();
         }
         peer

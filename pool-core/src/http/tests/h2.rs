@@ -32,7 +32,7 @@ async fn the_slot_is_free_when_both_bodies_have_ended() {
     let serve = async {
         let (flags, ..) = peer.read(DATA).await;
         assert_eq!(flags & END_STREAM, END_STREAM);
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pass(Duration::from_millis(1)).await;
         assert!(rig.events.is_empty());
         peer.write(DATA, END_STREAM, 1, b"y").await;
     };
@@ -130,7 +130,7 @@ async fn a_body_nobody_reads_holds_its_peer_back() {
     });
     let rig = Rig::h2(io, &settings).await;
     let response = rig.send(get()).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     assert_eq!(progress.len(), 8, "one window of 64 KiB, in 8 KiB pieces");
     let body = response.into_body().bytes().await.unwrap();
     assert_eq!(body.len(), 256 * 1024);
@@ -216,7 +216,7 @@ async fn closing_waits_for_the_streams_in_flight() {
     assert_eq!(refused.evidence, Evidence::NotSent);
     assert_eq!(rig.next().await, Event::Returned(None));
     // Longer than a goodbye may take, shorter than the peer may be silent.
-    tokio::time::sleep(Duration::from_secs(15)).await;
+    pass(Duration::from_secs(15)).await;
     assert!(rig.events.is_empty());
 
     peer.write(DATA, END_STREAM, 1, b"x").await;
@@ -241,7 +241,7 @@ async fn an_upload_waits_for_the_peers_windows() {
         assert_eq!(received, 65_535);
         for stream in [0, 1] {
             // Slow, but within the limit: progress moves the deadline.
-            tokio::time::sleep(Duration::from_secs(2)).await;
+            pass(Duration::from_secs(2)).await;
             let more = 100_000_u32.to_be_bytes();
             peer.write(WINDOW_UPDATE, 0, stream, &more).await;
         }
@@ -252,7 +252,7 @@ async fn an_upload_waits_for_the_peers_windows() {
                 break;
             }
         }
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        pass(Duration::from_secs(4)).await;
         let flags = END_HEADERS | END_STREAM;
         peer.write(HEADERS, flags, 1, STATUS_200).await;
         received

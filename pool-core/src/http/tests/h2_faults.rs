@@ -198,7 +198,7 @@ async fn a_slow_caller_does_not_use_up_the_peers_time() {
     let (rig, mut peer) = pair().await;
     let (feed, body) = fed();
     let serve = async {
-        tokio::time::sleep(Duration::from_secs(15)).await;
+        pass(Duration::from_secs(15)).await;
         feed.send(piece("late")).unwrap();
         drop(feed);
         peer.read(DATA).await;

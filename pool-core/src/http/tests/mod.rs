@@ -22,6 +22,12 @@ use crate::info::{ConnFacts, ConnId, Protocol};
 use crate::key::{Key, Scheme};
 use crate::manager::{CloseReason, ConnectionManager, Entry};
 
+/// Lets paused time pass: it moves only when no task can run, so whatever was due by then has happened.
+pub(super) async fn pass(time: Duration) {
+    // fault: the time that a deadline or a silence needs.
+    tokio::time::sleep(time).await;
+}
+
 fn key() -> Key {
     Key::new(Scheme::Https, "a.test", 443)
 }
@@ -160,7 +166,7 @@ impl Rig {
     /// Whether nothing has happened yet, after everybody who can run has run.
     pub(super) async fn is_quiet(&mut self) -> bool {
         // Paused time moves only when no task can run.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pass(Duration::from_millis(1)).await;
         self.events.is_empty()
     }
 }
@@ -310,6 +316,6 @@ fn what_the_pool_moves_between_threads_can_be_moved() {
 
     sends(|lease, info| exchange(lease, get(), WITHOUT_END, info));
     is_send::<Response<PoolBody>>();
-    is_send::<super::conn::Running>();
+    is_send::<conn::Running>();
     is_shared::<HttpConn>();
 }

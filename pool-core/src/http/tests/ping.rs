@@ -64,7 +64,7 @@ async fn a_peer_that_talks_is_not_asked() {
     for _ in 0..5 {
         tokio::select! {
             _ = peer.read(PING) => panic!("a peer that was just heard was sent a PING"),
-            () = tokio::time::sleep(INTERVAL - Duration::from_secs(1)) => {}
+            () = pass(INTERVAL - Duration::from_secs(1)) => {}
         }
         peer.write(SETTINGS, 0, 0, &[]).await;
     }
@@ -76,7 +76,7 @@ async fn a_peer_that_talks_may_be_late_with_its_pong() {
     let (mut rig, mut peer) = pair().await;
     let (_, _, payload) = peer.read(PING).await;
     for _ in 0..5 {
-        tokio::time::sleep(TIMEOUT - Duration::from_secs(1)).await;
+        pass(TIMEOUT - Duration::from_secs(1)).await;
         peer.write(SETTINGS, 0, 0, &[]).await;
     }
     peer.write(PING, ACK, 0, &payload).await;
@@ -89,7 +89,7 @@ async fn several_askers_share_one_ping() {
     let (rig, mut peer) = pair().await;
     let serve = async {
         let (_, _, payload) = peer.read(PING).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        pass(Duration::from_millis(50)).await;
         peer.write(PING, ACK, 0, &payload).await;
         let next = tokio::time::timeout(INTERVAL / 2, peer.read(PING)).await;
         assert!(next.is_err(), "one PING served both");

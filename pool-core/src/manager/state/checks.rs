@@ -42,6 +42,15 @@ impl HostState {
         HostEndpoints::new(present().count(), ejected)
     }
 
+    /// Lets another address come first, if another has a connection with room: for a second try.
+    pub(crate) fn pass_over(&mut self, addr: SocketAddr) {
+        let next = self.ready.front();
+        if let Some(endpoint) = next.filter(|&next| self.endpoints[next].addr == addr) {
+            self.ready.remove(&mut self.endpoints, endpoint);
+            self.ready.push_back(&mut self.endpoints, endpoint);
+        }
+    }
+
     /// The addresses that are out of rotation until a check succeeds.
     pub(crate) fn condemned(&self) -> Vec<SocketAddr> {
         self.endpoints()

@@ -107,6 +107,11 @@ impl Conn {
         }
     }
 
+    /// Whether it takes no new lease and only its end is to come.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.state, ConnState::Draining(_) | ConnState::Closing(_))
+    }
+
     /// What eviction policies see.
     pub(crate) fn stats(&self) -> ConnStats {
         let mut stats = ConnStats::new(self.created);

@@ -45,6 +45,13 @@ pub(crate) enum DialFailure {
 /// A waiter fails after this many failed dials, or one for each address if those are fewer.
 const MAX_CHARGES: usize = 8;
 
+#[cfg(test)]
+impl Dial {
+    pub(super) fn is_to(&self, endpoint: usize) -> bool {
+        self.endpoint == endpoint
+    }
+}
+
 impl HostState {
     /// Asks for the dials that those who wait need and that dials in flight will not serve.
     pub(super) fn plan(&mut self, now: Instant, out: &mut Actions) {
@@ -60,9 +67,12 @@ impl HostState {
             }
             Addresses::Known => {}
         }
-        while self.waiters.len() > self.dials.len().saturating_mul(self.expected) {
+        while self.waiters.len() > self.expected_from(self.dials.len()) {
             if self.dials.len() >= self.limits.dials || !self.has_space(out) {
                 return;
+            }
+            if let Some(at) = self.pause_until.filter(|&at| at > now) {
+                return self.wake_at(at, now, out);
             }
             let Some(endpoint) = self.endpoint_to_dial(now) else {
                 return self.wait_or_refuse(now, out);
@@ -73,27 +83,44 @@ impl HostState {
     }
 
     /// The budget's answer to [`Action::Reserve`]: the permits for one dial. `false`: nobody needs it any more, the
-    /// permits go back.
-    pub(crate) fn granted(&mut self, out: &mut Actions) -> bool {
+    /// permits go back, and no other dial of this host waits for some.
+    pub(crate) fn granted(&mut self, now: Instant, out: &mut Actions) -> bool {
         let asked = self
             .dials
             .iter()
-            .find(|(_, dial)| dial.stage == Stage::Asked);
-        let Some((slot, _)) = asked else { return false };
-        let served = self.running().saturating_mul(self.expected);
-        if self.waiters.len() <= served || self.phase != Phase::Open {
-            let endpoint = self.dials.remove(slot).endpoint;
-            self.endpoints[endpoint].dials -= 1;
-            self.forget_if_gone(endpoint);
+            .find(|(_, dial)| dial.stage == Stage::Asked)
+            .map(|(slot, dial)| (slot, dial.endpoint));
+        let Some((mut slot, endpoint)) = asked else {
+            return false;
+        };
+        let running = self.running();
+        let needed = self.waiters.len() > self.expected_from(running)
+            && self.conns.len() + running < self.limits.conns
+            && running < self.limits.dials;
+        if !needed {
+            self.abandon_asked();
             return false;
         }
+        // Much may have happened to the address while the host waited for its turn.
+        if !self.endpoints[endpoint].may_dial(now) {
+            self.abandon_asked();
+            let Some(other) = self.endpoint_to_dial(now) else {
+                self.wait_or_refuse(now, out);
+                return false;
+            };
+            slot = self.insert_dial(other, Stage::Asked);
+        }
         self.start(slot, out);
+        self.plan(now, out);
         true
     }
 
     /// Starts a dial nobody waits for (warm-up, a probe of an address out of rotation), if limits allow.
     pub(crate) fn dial_for_upkeep(&mut self, addr: SocketAddr) -> Option<DialRef> {
-        if self.phase != Phase::Open || self.conns.len() + self.dials.len() >= self.limits.conns {
+        if self.phase != Phase::Open
+            || self.dials.len() >= self.limits.dials
+            || self.conns.len() + self.dials.len() >= self.limits.conns
+        {
             return None;
         }
         let endpoint = self.endpoint_at(addr)?;
@@ -133,15 +160,17 @@ impl HostState {
         self.counters.dialled += 1;
         self.endpoints[endpoint].failed_dials = 0;
         self.endpoints[endpoint].backoff_until = None;
+        self.pause_until = None;
         let conn = self.insert(id, endpoint, limit, multiplexed, now);
         self.expected = self.conns[conn.slot].limit.max(1);
         if checked {
             self.counters.acquired += 1;
             self.conns[conn.slot].in_flight = 1;
-            self.conns[conn.slot].state = match self.phase {
+            let state = match self.phase {
                 Phase::Open => ConnState::Probing,
                 Phase::Closed | Phase::Retired => ConnState::Draining(CloseReason::PoolClosed),
             };
+            self.set_state(conn.slot, state);
         } else {
             self.offer(conn.slot, now, out);
         }
@@ -159,24 +188,29 @@ impl HostState {
         out: &mut Actions,
     ) {
         let jitter = self.dial_serials.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let covered = self.expected.saturating_mul(self.running());
         let Some(endpoint) = self.end_dial(dial) else {
             return;
         };
         self.counters.dials_failed += 1;
+        // A probe of an address out of rotation was to serve nobody.
+        let covered = if self.endpoints[endpoint].is_active() {
+            covered
+        } else {
+            0
+        };
         match failure {
             DialFailure::Abandoned => {}
-            DialFailure::RuntimeGone => return self.refuse_all(Refusal::Dial, out),
+            DialFailure::RuntimeGone => self.refuse_all(Refusal::Dial, out),
             DialFailure::Endpoint => {
                 let (base, max) = (self.limits.backoff_base, self.limits.backoff_max);
                 self.endpoints[endpoint].back_off(now, base, max, jitter);
-                self.waiters.charge(self.expected);
+                self.waiters.charge(covered);
             }
-            DialFailure::Local => self.waiters.charge(self.expected),
+            DialFailure::Local => self.waiters.charge(covered),
         }
         self.forget_if_gone(endpoint);
-        let serves = |conn: &Conn| {
-            conn.state == ConnState::Ready && self.endpoints[conn.endpoint].is_active()
-        };
+        let serves = |conn: &Conn| !conn.is_leaving() && self.endpoints[conn.endpoint].is_active();
         let hope = !self.dials.is_empty() || self.conns.iter().any(|(_, conn)| serves(conn));
         if !hope {
             let tries = match failure {
@@ -191,8 +225,16 @@ impl HostState {
                 self.waiters.settle(waiter);
                 out.push(Action::Fail(waiter, Refusal::Dial));
             }
+        } else if failure == DialFailure::Local {
+            // Each try would fail as fast as this one, and nobody is refused: it would go on without end.
+            self.pause_until = now.checked_add(self.limits.backoff_base);
         }
         self.plan(now, out);
+    }
+
+    /// The leases that `dials` dials and the checks that run may bring.
+    fn expected_from(&self, dials: usize) -> usize {
+        (dials + self.probing).saturating_mul(self.expected)
     }
 
     /// Forgets the dials that still wait for the budget.
@@ -206,10 +248,11 @@ impl HostState {
         for slot in asked {
             let endpoint = self.dials.remove(slot).endpoint;
             self.endpoints[endpoint].dials -= 1;
+            self.forget_if_gone(endpoint);
         }
     }
 
-    fn running(&self) -> usize {
+    pub(super) fn running(&self) -> usize {
         self.dials
             .iter()
             .filter(|(_, dial)| dial.stage == Stage::Running)
@@ -284,7 +327,7 @@ impl HostState {
             .filter_map(|e| e.backoff_until);
         let again = again.chain(self.readmit_at).filter(|&at| at > now).min();
         if let Some(at) = again {
-            out.push(Action::WakeAt(at));
+            self.wake_at(at, now, out);
             return;
         }
         let usable = self.endpoints().any(|e| e.is_active());

@@ -124,12 +124,29 @@ impl Endpoint {
 
     /// Notes a failed dial: no other before `base`, doubled with each failure in a row up to `max`, less up to a
     /// quarter by `jitter` (any number).
+    ///
+    /// Dials that ran side by side fail together: while a wait lasts, another failure does not lengthen it.
     pub(crate) fn back_off(&mut self, now: Instant, base: Duration, max: Duration, jitter: u64) {
+        if self.backoff_until.is_some_and(|at| at > now) {
+            return;
+        }
         let doublings = self.failed_dials.min(20);
         self.failed_dials = self.failed_dials.saturating_add(1);
         let full = base.saturating_mul(1 << doublings).min(max);
         let cut = (full / 4096).saturating_mul((jitter % 1024) as u32);
         self.backoff_until = now.checked_add(full - cut);
+    }
+
+    /// The connections with room, each with the leases in flight that it is listed under.
+    #[cfg(test)]
+    pub(super) fn free(&self, conns: &Slab<Conn>) -> Vec<(usize, usize)> {
+        let lists = self.free.iter().enumerate();
+        let free: Vec<_> = lists
+            .flat_map(|(at, list)| list.iter(conns).map(move |slot| (at, slot)))
+            .collect();
+        assert_eq!(free.len(), self.free_len);
+        assert!(free.first().is_none_or(|&(at, _)| self.lowest <= at));
+        free
     }
 
     pub(crate) fn may_dial(&self, now: Instant) -> bool {

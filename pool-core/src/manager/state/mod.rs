@@ -4,6 +4,8 @@
 //! wake each other. Nothing here reads a clock, locks, wakes, logs or waits; whoever owns a [`HostState`] carries
 //! the [`Action`]s out after it has let go of the lock.
 
+#[cfg(test)]
+mod check;
 mod checks;
 mod conn;
 mod dials;
@@ -196,6 +198,14 @@ pub(crate) struct HostState {
     turns: usize,
     /// The earliest time an ejected endpoint may come back by itself.
     readmit_at: Option<Instant>,
+    /// No dial before this: this machine refused one.
+    pause_until: Option<Instant>,
+    /// The earliest tick asked for that is still to come.
+    wake_asked: Option<Instant>,
+    /// Connections under a check.
+    probing: usize,
+    /// Connections that drain or close.
+    leaving: usize,
     counters: Counters,
 }
 
@@ -220,6 +230,10 @@ impl HostState {
             expected: expected.max(1),
             turns: 0,
             readmit_at: None,
+            pause_until: None,
+            wake_asked: None,
+            probing: 0,
+            leaving: 0,
             counters: Counters::default(),
         }
     }
@@ -308,15 +322,14 @@ impl HostState {
         }
         match (conn.state, how) {
             (ConnState::Closing(_), _) => {}
-            (ConnState::Draining(reason), _) | (ConnState::Probing, Returned::Discard(reason)) => {
-                conn.state = ConnState::Draining(reason);
-                self.close_if_unused(slot, out);
+            (ConnState::Draining(_), _) => self.close_if_unused(slot, out),
+            (ConnState::Ready | ConnState::Probing, Returned::Discard(reason)) => {
+                self.retire(slot, reason, out);
             }
-            (ConnState::Ready, Returned::Discard(reason)) => self.retire(slot, reason, out),
             // A lease within the check has ended; the check goes on.
             (ConnState::Probing, _) if conn.in_flight > 0 => {}
             (ConnState::Probing, _) => {
-                conn.state = ConnState::Ready;
+                self.set_state(slot, ConnState::Ready);
                 self.offer(slot, now, out);
             }
             (ConnState::Ready, _) => {
@@ -351,6 +364,8 @@ impl HostState {
         }
         let conn = self.insert(id, endpoint, limit, multiplexed, now);
         self.offer(conn.slot, now, out);
+        // Its address may be new, and can be dialled too.
+        self.plan(now, out);
         Some(conn)
     }
 
@@ -362,9 +377,9 @@ impl HostState {
         }
         self.unlink_free(slot);
         self.counters.acquired += 1;
+        self.set_state(slot, ConnState::Probing);
         let claimed = &mut self.conns[slot];
         let claim = claimed.claim(slot);
-        claimed.state = ConnState::Probing;
         claimed.in_flight = 1;
         Some(claim)
     }
@@ -422,7 +437,7 @@ impl HostState {
 
     /// Gives up the connection that has been idle longest, if that is at least `min_idle`.
     pub(crate) fn reclaim(&mut self, min_idle: Duration, now: Instant, out: &mut Actions) -> bool {
-        let Some(slot) = self.idle.front() else {
+        let Some(slot) = self.longest_idle() else {
             return false;
         };
         if now.saturating_duration_since(self.conns[slot].last_used) < min_idle {
@@ -434,7 +449,7 @@ impl HostState {
 
     /// Since when the longest idle connection has been idle.
     pub(crate) fn oldest_idle(&self) -> Option<Instant> {
-        self.idle.front().map(|slot| self.conns[slot].last_used)
+        self.longest_idle().map(|slot| self.conns[slot].last_used)
     }
 
     /// The socket of this connection is gone. Returns why: what it was told to close for, if it was told.
@@ -448,6 +463,7 @@ impl HostState {
         let slot = self.find(conn)?;
         self.unlink_free(slot);
         self.unlink_idle(slot);
+        self.count_state(slot, usize::wrapping_sub);
         let conn = self.conns.remove(slot);
         let reason = match conn.state {
             ConnState::Closing(told) | ConnState::Draining(told) => told,
@@ -462,7 +478,9 @@ impl HostState {
 
     /// The lookup's answer: new addresses join, missing ones drain.
     pub(crate) fn set_addresses(&mut self, addrs: &[SocketAddr], now: Instant, out: &mut Actions) {
-        self.addresses = Addresses::Known;
+        if self.addresses != Addresses::Manual {
+            self.addresses = Addresses::Known;
+        }
         let gone: Vec<usize> = self
             .endpoints
             .iter()
@@ -519,6 +537,11 @@ impl HostState {
             *ejections = ejections.saturating_add(1);
         }
         self.set_standing(endpoint, standing, now, out);
+        self.readmit(now, out);
+        if let Some(at) = self.readmit_at {
+            // Its idle connections are to serve whoever waits by then, whatever else happens.
+            self.wake_at(at, now, out);
+        }
         self.plan(now, out);
     }
 
@@ -529,25 +552,26 @@ impl HostState {
         for slot in slots {
             self.refit(slot, now, out);
         }
-        let over = self.conns.len().saturating_sub(limits.conns);
-        let over = over.max(self.idle.len().saturating_sub(limits.idle));
-        for _ in 0..over.min(self.idle.len()) {
-            if let Some(slot) = self.idle.front() {
-                self.retire(slot, CloseReason::Surplus, out);
-            }
+        while (self.is_over() || self.idle.len() > limits.idle)
+            && let Some(slot) = self.longest_idle()
+        {
+            self.retire(slot, CloseReason::Surplus, out);
         }
         self.plan(now, out);
     }
 
     /// A time asked for by [`Action::WakeAt`] has come.
     pub(crate) fn tick(&mut self, now: Instant, out: &mut Actions) {
+        if self.wake_asked.is_some_and(|at| at <= now) {
+            self.wake_asked = None;
+        }
         self.readmit(now, out);
         self.plan(now, out);
     }
 
     /// No more leases: waiters are refused, idle connections close, busy ones drain.
     pub(crate) fn close(&mut self, out: &mut Actions) {
-        if self.phase == Phase::Closed {
+        if self.phase != Phase::Open {
             return;
         }
         self.phase = Phase::Closed;
@@ -564,9 +588,13 @@ impl HostState {
         self.abandon_asked();
     }
 
-    /// Marks an empty host as forgotten. Nothing can enter it any more; `false` if it is not empty.
+    /// Marks an empty host as forgotten. Nothing can enter it any more; `false` if it is not empty or was marked.
+    ///
+    /// A lease that outlived its connection keeps the host: its end is still to be counted.
     pub(crate) fn retire_host(&mut self) -> bool {
-        let empty = self.is_quiet();
+        let empty = self.is_quiet()
+            && self.counters.acquired == self.counters.released
+            && self.phase != Phase::Retired;
         if empty {
             self.phase = Phase::Retired;
         }
@@ -718,6 +746,9 @@ impl HostState {
         if self.phase != Phase::Open {
             return self.retire(slot, CloseReason::PoolClosed, out);
         }
+        if self.is_over() {
+            return self.retire(slot, CloseReason::Surplus, out);
+        }
         match self.endpoints[self.conns[slot].endpoint].standing {
             Standing::Gone => return self.retire(slot, CloseReason::EndpointGone, out),
             Standing::Active => {
@@ -741,7 +772,7 @@ impl HostState {
         if self.conns[slot].is_idle() && !self.conns[slot].idle.is_linked() {
             self.idle.push_back(&mut self.conns, slot);
             if self.idle.len() > self.limits.idle
-                && let Some(oldest) = self.idle.front()
+                && let Some(oldest) = self.longest_idle()
             {
                 self.retire(oldest, CloseReason::Surplus, out);
             }
@@ -752,19 +783,47 @@ impl HostState {
     fn retire(&mut self, slot: usize, reason: CloseReason, out: &mut Actions) {
         self.unlink_free(slot);
         self.unlink_idle(slot);
-        self.conns[slot].state = ConnState::Draining(reason);
+        self.set_state(slot, ConnState::Draining(reason));
         self.close_if_unused(slot, out);
     }
 
     fn close_if_unused(&mut self, slot: usize, out: &mut Actions) {
-        let conn = &mut self.conns[slot];
+        let conn = &self.conns[slot];
+        let name = ConnRef { slot, id: conn.id };
         // HTTP/1.1 closes at once whatever became of the exchange: its lease was the only one.
         if let ConnState::Draining(reason) = conn.state
             && conn.in_flight == 0
         {
-            conn.state = ConnState::Closing(reason);
-            out.push(Action::Close(ConnRef { slot, id: conn.id }, reason));
+            self.set_state(slot, ConnState::Closing(reason));
+            out.push(Action::Close(name, reason));
         }
+    }
+
+    fn set_state(&mut self, slot: usize, state: ConnState) {
+        self.count_state(slot, usize::wrapping_sub);
+        self.conns[slot].state = state;
+        self.count_state(slot, usize::wrapping_add);
+    }
+
+    /// Adds the connection to the counts by state, or takes it out.
+    fn count_state(&mut self, slot: usize, count: impl Fn(usize, usize) -> usize) {
+        let conn = &self.conns[slot];
+        let probing = usize::from(conn.state == ConnState::Probing);
+        let leaving = usize::from(conn.is_leaving());
+        self.probing = count(self.probing, probing);
+        self.leaving = count(self.leaving, leaving);
+    }
+
+    /// Whether there are more connections than allowed, without those that are on their way out.
+    fn is_over(&self) -> bool {
+        self.conns.len() - self.leaving > self.limits.conns
+    }
+
+    /// The connection that has been idle longest; one under a check is not idle, though it keeps its place.
+    fn longest_idle(&self) -> Option<usize> {
+        self.idle
+            .iter(&self.conns)
+            .find(|&slot| self.conns[slot].is_idle())
     }
 
     /// Recomputes a connection's limit after the peer's or ours has changed.
@@ -833,7 +892,9 @@ impl HostState {
                 for slot in ready {
                     self.unlink_free(slot);
                 }
-                self.readmit_at = [self.readmit_at, until].into_iter().flatten().min();
+                if let Some(at) = until {
+                    self.readmit_at = Some(self.readmit_at.map_or(at, |known| known.min(at)));
+                }
             }
             Standing::Gone => {}
         }
@@ -870,6 +931,20 @@ impl HostState {
                 Standing::Active | Standing::Gone => None,
             });
         self.readmit_at = left.min();
+        if let Some(at) = self.readmit_at {
+            self.wake_at(at, now, out);
+        }
+    }
+
+    /// Asks for a tick, unless one is due by then.
+    fn wake_at(&mut self, at: Instant, now: Instant, out: &mut Actions) {
+        if self
+            .wake_asked
+            .is_none_or(|asked| asked <= now || asked > at)
+        {
+            self.wake_asked = Some(at);
+            out.push(Action::WakeAt(at));
+        }
     }
 
     fn forget_if_gone(&mut self, endpoint: usize) {

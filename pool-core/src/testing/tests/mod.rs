@@ -1,3 +1,5 @@
+//! The fleet against plain clients.
+
 mod client;
 mod ending;
 mod raw;

@@ -1,0 +1,112 @@
+//! Recomputes a host's lists and counts from scratch and compares: for tests, after every step.
+
+use std::time::Instant;
+
+use super::{Addresses, ConnState, HostState, Phase, Standing};
+
+impl HostState {
+    /// Panics if a list or a count is not what the connections, dials and waiters say, or if somebody waits for
+    /// nothing.
+    pub(super) fn check(&self, now: Instant) {
+        self.check_endpoints();
+        self.check_idle();
+        self.check_queue(now);
+        let counters = &self.counters;
+        let closed: u64 = counters.closed.values().sum();
+        assert_eq!(counters.opened, closed + self.conns.len() as u64, "opened");
+        let dials = counters.dialled + counters.dials_failed + self.running() as u64;
+        assert_eq!(counters.dials, dials, "dials");
+        let in_flight: usize = self.conns.iter().map(|(_, conn)| conn.in_flight).sum();
+        let leased = counters.acquired - counters.released;
+        assert!(leased >= in_flight as u64, "a lease was lost");
+        let probing = self
+            .conns
+            .iter()
+            .filter(|(_, c)| c.state == ConnState::Probing);
+        assert_eq!(self.probing, probing.count(), "probing");
+        let leaving = self.conns.iter().filter(|(_, conn)| conn.is_leaving());
+        assert_eq!(self.leaving, leaving.count(), "leaving");
+    }
+
+    fn check_endpoints(&self) {
+        let ready: Vec<usize> = self.ready.iter(&self.endpoints).collect();
+        assert_eq!(ready.len(), self.ready.len());
+        for (at, endpoint) in &self.endpoints {
+            let conns = self.conns.iter().filter(|(_, conn)| conn.endpoint == at);
+            assert_eq!(endpoint.conns, conns.count(), "connections of an endpoint");
+            let dials = self.dials.iter().filter(|(_, dial)| dial.is_to(at));
+            assert_eq!(endpoint.dials, dials.count(), "dials of an endpoint");
+            assert_eq!(
+                ready.contains(&at),
+                endpoint.has_free(),
+                "in rotation just while it has room"
+            );
+            assert!(
+                endpoint.standing != Standing::Gone || endpoint.load() > 0,
+                "a gone endpoint that holds nothing is forgotten"
+            );
+            let free = endpoint.free(&self.conns);
+            for &(in_flight, slot) in &free {
+                assert_eq!(self.conns[slot].endpoint, at);
+                assert_eq!(self.conns[slot].in_flight, in_flight, "in the wrong list");
+            }
+            for (slot, conn) in self.conns.iter().filter(|(_, conn)| conn.endpoint == at) {
+                let listed = free.iter().filter(|&&(_, other)| other == slot).count();
+                let wanted = conn.has_room() && endpoint.is_active();
+                assert_eq!(listed, usize::from(wanted), "{conn:?} on {endpoint:?}");
+                assert!(conn.multiplexed || conn.in_flight <= 1, "two owners");
+                if matches!(conn.state, ConnState::Closing(_)) {
+                    assert_eq!(conn.in_flight, 0, "closed under a lease");
+                }
+            }
+        }
+    }
+
+    fn check_idle(&self) {
+        let idle: Vec<usize> = self.idle.iter(&self.conns).collect();
+        assert_eq!(idle.len(), self.idle.len());
+        assert!(
+            idle.is_sorted_by_key(|&slot| self.conns[slot].last_used),
+            "idle longest first"
+        );
+        for (slot, conn) in &self.conns {
+            if conn.is_idle() {
+                assert!(idle.contains(&slot), "{conn:?} is idle");
+            } else if idle.contains(&slot) {
+                assert_eq!(conn.state, ConnState::Probing, "{conn:?} is not idle");
+            }
+        }
+    }
+
+    /// Nobody waits while there is room, and whoever waits waits for something.
+    fn check_queue(&self, now: Instant) {
+        if self.phase != Phase::Open {
+            assert!(self.waiters.is_empty(), "a closed host has nobody waiting");
+            assert!(self.conns.iter().all(|(_, conn)| conn.is_leaving()));
+            assert_eq!(self.asked(), 0);
+            return;
+        }
+        if self.waiters.is_empty() {
+            return;
+        }
+        assert!(self.ready.is_empty(), "somebody waits while there is room");
+        match self.addresses {
+            Addresses::Manual | Addresses::Resolving => return,
+            Addresses::Unknown => panic!("nobody looks the addresses up"),
+            Addresses::Known => {}
+        }
+        let expected = (self.dials.len() + self.probing).saturating_mul(self.expected);
+        let full = self.dials.len() >= self.limits.dials
+            || self.conns.len() + self.dials.len() >= self.limits.conns;
+        let timer = self.wake_asked.is_some_and(|at| at > now);
+        let crowded = self
+            .endpoints()
+            .all(|e| !e.may_dial(now) || e.load() >= self.limits.per_endpoint);
+        let alive = self.dials.len() + self.conns.len() > 0;
+        assert!(
+            self.waiters.len() <= expected || full || timer || crowded && alive,
+            "{} wait for nothing: {self:?}",
+            self.waiters.len()
+        );
+    }
+}

@@ -8,8 +8,8 @@ use tempfile::NamedTempFile;
 use super::support::Pool;
 
 fn file(toml: &str) -> (NamedTempFile, String) {
-    let mut file = NamedTempFile::new().unwrap();
-    file.write_all(toml.as_bytes()).unwrap();
+    let mut file = NamedTempFile::new().expect("a file");
+    file.write_all(toml.as_bytes()).expect("written");
     let path = file.path().display().to_string();
     (file, path)
 }

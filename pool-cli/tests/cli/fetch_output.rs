@@ -120,9 +120,10 @@ async fn bodies_become_files_with_names_of_their_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_breaks_off_leaves_no_file() {
     let site = Site::one().await;
+    // So much that the head is read long before the end.
     let cut = Body::Cut {
-        declared: 10,
-        sent: 5,
+        declared: 20_000_000,
+        sent: 10_000_000,
     };
     site.fleet.origin(0).script(|script| script.body = cut);
     let dir = tempfile::tempdir().unwrap();

@@ -9,13 +9,13 @@ use nix::unistd::Pid;
 use super::support::Site;
 
 fn interrupt(child: &Child, signal: Signal) {
-    let pid = Pid::from_raw(child.id().try_into().unwrap());
-    kill(pid, signal).unwrap();
+    let pid = Pid::from_raw(child.id().try_into().expect("a pid is positive"));
+    kill(pid, signal).expect("it has not ended");
 }
 
 fn next_line(from: &mut impl BufRead) -> String {
     let mut line = String::new();
-    from.read_line(&mut line).unwrap();
+    from.read_line(&mut line).expect("text");
     line
 }
 

@@ -280,5 +280,4 @@ fn without_password(url: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "input_tests.rs"]
 mod tests;

@@ -35,6 +35,26 @@ async fn a_malformed_line_is_a_record_and_the_rest_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_line_becomes_a_record_and_no_more_are_under_way_than_asked_for() {
+    let site = Site::one().await;
+    let urls: Vec<String> = (0..500).map(|i| site.url(&format!("/{i}"))).collect();
+    let args = ["-i", "-", "-c", "8", "--jsonl", "-"];
+    let ended = site.fetch().args(&args).run_with(&urls.join("\n")).code(0);
+    let records = ended.records();
+    let mut fetched: Vec<&str> = records
+        .iter()
+        .map(|record| record["url"].as_str().expect("a URL"))
+        .collect();
+    fetched.sort_unstable();
+    let mut wanted: Vec<&str> = urls.iter().map(String::as_str).collect();
+    wanted.sort_unstable();
+    assert_eq!(fetched, wanted);
+    let ledger = site.fleet.ledger();
+    assert_eq!((ledger.accepted(), ledger.arrived()), (1, 500));
+    assert!(ledger.max_concurrent() <= 8, "{ledger:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_json_line_chooses_method_headers_and_body() {
     let site = Site::one().await;
     let line = format!(
@@ -106,6 +126,7 @@ fn files_that_cannot_be_read_or_written_are_named() {
         &["--cert", "/nowhere/c.pem", "https://127.0.0.1:1/"],
         &["-d", "@/nowhere/data", "https://127.0.0.1:1/"],
         &["--jsonl", "/nowhere/records", "https://127.0.0.1:1/"],
+        &["--stats", "/nowhere/stats", "https://127.0.0.1:1/"],
         &["--config", "/nowhere/pool.toml", "https://127.0.0.1:1/"],
     ] {
         Pool::new(&["fetch"])

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 
 use pool_core::testing::Body;
 
-use super::support::Site;
+use super::support::{Pool, Site};
 
 /// Of `hello`.
 const SHA256: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
@@ -156,6 +156,17 @@ async fn statistics_are_written_at_the_end() {
         stats["acquire_wait"].is_object() && stats["lock_wait"].is_object(),
         "{stats}"
     );
+}
+
+#[test]
+fn statistics_are_written_although_the_only_url_failed() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().display().to_string();
+    Pool::new(&["fetch", "--stats", &path, "http://127.0.0.1:1/"])
+        .run()
+        .code(1);
+    let stats: serde_json::Value = serde_json::from_reader(file).expect("an object");
+    assert_eq!((&stats["v"], &stats["requests"]), (&1.into(), &1.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

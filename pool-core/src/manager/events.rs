@@ -14,21 +14,21 @@ use super::{Entry, HostHandle};
 
 impl<C: Send + Sync + 'static> Registered<C> {
     /// The peer allows this many leases at a time from now on.
-    pub(crate) fn set_stream_limit(&self, limit: usize) {
+    pub fn set_stream_limit(&self, limit: usize) {
         Host::event(&self.host.0, |state, at, out| {
             state.set_peer_limit(self.conn, limit, at, out)
         });
     }
 
     /// No new lease; the connection closes with its last one.
-    pub(crate) fn drain(&self, reason: CloseReason) {
+    pub fn drain(&self, reason: CloseReason) {
         Host::event(&self.host.0, |state, at, out| {
             state.drain(self.conn, reason, at, out)
         });
     }
 
     /// The socket is gone. Returns why the books say it closed.
-    pub(crate) fn closed(&self, reason: CloseReason) -> CloseReason {
+    pub fn closed(&self, reason: CloseReason) -> CloseReason {
         Host::closed(&self.host.0, self.conn, reason).unwrap_or(reason)
     }
 }

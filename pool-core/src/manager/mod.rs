@@ -57,7 +57,7 @@ pub trait Driver<C: Send + Sync + 'static>: Send + Sync + 'static {
     fn dial(&self, ticket: Ticket<C>);
 
     /// Close this connection: it was taken out of the books and carries no lease. Its place still counts until
-    /// [`Closing::Done`] is returned or [`HostHandle::closed`] is called.
+    /// [`Closing::Done`] is returned or [`Registered::closed`] is called.
     fn close(&self, entry: &Entry<C>, reason: CloseReason) -> Closing;
 
     /// Call [`HostHandle::tick`] at this time.
@@ -72,7 +72,7 @@ pub trait Driver<C: Send + Sync + 'static>: Send + Sync + 'static {
 pub enum Closing {
     /// It is, as soon as the manager lets go of its value.
     Done,
-    /// [`HostHandle::closed`] will be called when it is.
+    /// [`Registered::closed`] will be called when it is.
     Later,
 }
 
@@ -479,11 +479,29 @@ impl<C: Send + Sync + 'static> Shared<C> {
                 }
             }
         };
-        // After the insertion, so that a close either finds the host in the map or is seen here.
+        // After the insertion, so that a close, or a change of limits, either finds the host in the map or is seen
+        // here.
         if shared.closed.load(Ordering::SeqCst) {
             Host::event(&host, |state, _, out| state.close(out));
+            // The last handle may have emptied the map already: a host in it would keep itself alive.
+            shared.unmap(&host);
+        } else {
+            let limits = *lock(&shared.host_limits);
+            Host::event(&host, |state, at, out| {
+                if *state.limits() != limits {
+                    state.set_limits(limits, at, out);
+                }
+            });
         }
         host
+    }
+
+    fn unmap(&self, host: &Arc<Host<C>>) {
+        let mut shard = write(self.shard(&host.key));
+        let found = shard.get(&host.key);
+        if found.is_some_and(|found| Arc::ptr_eq(found, host)) {
+            shard.remove(&host.key);
+        }
     }
 
     fn new_state(&self, key: &Key) -> HostState {
@@ -516,6 +534,7 @@ impl<C: Send + Sync + 'static> Shared<C> {
         for host in self.hosts() {
             Host::event(&host, |state, _, out| state.close(out));
         }
+        self.budget.close();
     }
 
     fn forget_empty(&self, keep: usize) -> usize {
@@ -536,20 +555,18 @@ impl<C: Send + Sync + 'static> Shared<C> {
             };
             host.mark_retired();
             lock(&self.forgotten).absorb(&counters);
-            let mut shard = write(self.shard(&host.key));
-            if shard
-                .get(&host.key)
-                .is_some_and(|found| Arc::ptr_eq(found, &host))
-            {
-                shard.remove(&host.key);
-            }
+            self.unmap(&host);
             forgotten += 1;
         }
         forgotten
     }
 
-    /// `host` starves for a connection permit: closes another host's old idle connection, the oldest of a sample.
+    /// `host` starves for a connection permit: closes an idle connection of its own that nobody may claim, or another
+    /// host's old one, the oldest of a sample.
     fn reclaim_for(&self, host: &Arc<Host<C>>) {
+        if Host::event(host, |state, _, out| state.give_up_useless(out)) {
+            return;
+        }
         let min_idle = lock(&self.limits).min_reclaim_idle;
         let mut sample: Vec<Arc<Host<C>>> = Vec::new();
         let from = self.scan_from.fetch_add(1, Ordering::Relaxed);
@@ -565,11 +582,11 @@ impl<C: Send + Sync + 'static> Shared<C> {
             .iter()
             .filter_map(|other| Some((other.look(|core| core.state.oldest_idle())?, other)))
             .min_by_key(|(since, _)| *since);
-        let reclaimed = oldest.is_some_and(|(_, victim)| {
-            Host::event(victim, |state, at, out| state.reclaim(min_idle, at, out))
-        });
-        if !reclaimed
-            && host.claim_scan()
+        if let Some((_, victim)) = oldest {
+            Host::event(victim, |state, at, out| state.reclaim(min_idle, at, out));
+        }
+        // Another host may be before this one in the ring and get what was reclaimed: look again then.
+        if host.claim_scan()
             && let Some(at) = now().checked_add(min_idle.max(Duration::from_millis(1)))
         {
             self.driver.wake_at(HostHandle(host.clone()), at);

@@ -7,13 +7,13 @@ use std::time::Instant;
 use pool_health::Outcome;
 use pool_localip::AllocContext;
 use tokio::sync::Notify;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use tracing::{Instrument, debug, debug_span};
 
 use super::env::{Env, finite};
 use crate::clock;
 use crate::dial::{self, DialRequest};
-use crate::error::{BoxError, Error, ErrorKind};
+use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::http::{ConnEvents, Driver as HttpDriver, HttpConn};
 use crate::info::Protocol;
 use crate::key::SourceClass;
@@ -162,6 +162,8 @@ pub(crate) struct Fresh {
     ticket: Ticket<HttpConn>,
     conn: HttpConn,
     driver: HttpDriver,
+    /// Exchanges at a time, as the peer said.
+    limit: usize,
     times: dial::DialTimes,
 }
 
@@ -187,9 +189,8 @@ impl FailedDial {
 impl Fresh {
     /// Hands it to the manager, for whoever waits.
     pub(crate) fn serve(self, env: &Arc<Env>) {
-        let limit = env.config.limits.streams_per_conn;
         let multiplexed = self.conn.protocol() == Protocol::Http2;
-        let registered = self.ticket.succeed(self.conn, limit, multiplexed);
+        let registered = self.ticket.succeed(self.conn, self.limit, multiplexed);
         if let Some(registered) = registered {
             drive(env, registered, self.driver, self.times);
         }
@@ -197,9 +198,10 @@ impl Fresh {
 
     /// Hands it to the manager, claimed for a check.
     pub(crate) fn serve_claimed(self, env: &Arc<Env>) -> Option<Lease<HttpConn>> {
-        let limit = env.config.limits.streams_per_conn;
         let multiplexed = self.conn.protocol() == Protocol::Http2;
-        let (registered, lease) = self.ticket.succeed_claimed(self.conn, limit, multiplexed)?;
+        let (registered, lease) =
+            self.ticket
+                .succeed_claimed(self.conn, self.limit, multiplexed)?;
         drive(env, registered, self.driver, self.times);
         Some(lease)
     }
@@ -262,22 +264,32 @@ pub(crate) async fn open(
             .ok_or_else(|| Error::new(ErrorKind::RuntimeGone))?;
         let facts = Arc::new(opened.facts);
         let settings = env.http_settings();
-        let (conn, driver) = HttpConn::handshake(
-            opened.io,
-            facts.protocol,
-            &settings,
-            facts.clone(),
-            &runtime,
-        )
-        .await?;
-        Ok::<_, Error>((conn, driver, opened.times))
+        let (target, leased) = (facts.target, facts.leased);
+        let begin = async {
+            let protocol = facts.protocol;
+            let began = HttpConn::handshake(opened.io, protocol, &settings, facts, &runtime);
+            let (conn, mut driver) = began.await?;
+            let limit = driver.greet().await?;
+            Ok::<_, Error>((conn, driver, limit))
+        };
+        let begun = timeout(env.config.timeouts.handshake, begin).await;
+        let begun = begun.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout(Phase::Handshake))));
+        let (conn, driver, limit) = begun.map_err(|error| {
+            let error = error.with_host(key.to_string()).with_target(target);
+            match leased {
+                Some(leased) => error.with_local(leased),
+                None => error,
+            }
+        })?;
+        Ok::<_, Error>((conn, driver, limit, opened.times))
     }
     .await;
     match outcome {
-        Ok((conn, driver, times)) => Ok(Fresh {
+        Ok((conn, driver, limit, times)) => Ok(Fresh {
             ticket,
             conn,
             driver,
+            limit,
             times,
         }),
         Err(error) => {

@@ -15,7 +15,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use super::{NotOpened, Shared};
 use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::http::body::{PoolBody, Source};
-use crate::http::conn::HttpConn;
+use crate::http::conn::{HttpConn, is_peer_gone};
 use crate::http::control::Wish;
 use crate::http::deadline::{Deadline, now};
 use crate::http::request_body::Body;
@@ -23,7 +23,7 @@ use crate::http::retry::Evidence;
 use crate::http::upload::{Pump, Pumped};
 use crate::http::{ExchangeError, ExchangeTimeouts, copy_head, head};
 use crate::info::ConnInfo;
-use crate::manager::Lease;
+use crate::manager::{CloseReason, Lease};
 
 /// Opens a stream for one request and waits for the head of its response.
 pub(in crate::http) async fn exchange(
@@ -43,13 +43,16 @@ pub(in crate::http) async fn exchange(
             error,
         ));
     }
-    let claim = Claim::new(lease, shared.clone());
+    let mut claim = Claim::new(lease, shared.clone());
 
     // Checked before the body is touched: up to here everything goes back as it came.
     let no_body = body.is_end_stream();
     let opened = match shared.open(head, no_body).await {
         Ok(opened) => opened,
         Err(not_opened) => {
+            if let NotOpened::Connection(error) = &not_opened {
+                claim.broken(error);
+            }
             let (evidence, error) = why_not_opened(&shared, not_opened);
             return Err(failed(evidence, Some(unsent.map(|()| body)), error));
         }
@@ -84,6 +87,7 @@ pub(in crate::http) async fn exchange(
     match answer {
         Answer::Head(response) => Ok(receive(response, pump, claim, timeouts, info)),
         Answer::Broken(error) => {
+            claim.broken(&error);
             let evidence = evidence_of(&error);
             let error = error_of(&shared, error);
             Err(failed(evidence, spare, error))
@@ -285,16 +289,31 @@ impl Receiving {
 /// One stream's slot. Dropped, it is free again.
 struct Claim {
     shared: Arc<Shared>,
-    _lease: Lease<HttpConn>,
+    lease: Lease<HttpConn>,
 }
 
 impl Claim {
     fn new(lease: Lease<HttpConn>, shared: Arc<Shared>) -> Self {
         shared.streams.fetch_add(1, Ordering::Relaxed);
-        Self {
-            shared,
-            _lease: lease,
-        }
+        Self { shared, lease }
+    }
+
+    /// Takes the connection out of the pool if the error is its own and not the stream's.
+    ///
+    /// Its streams learn of the end before its driver tells the pool: without this, a second try could be given the
+    /// same dead connection, and a third.
+    fn broken(&mut self, error: &h2::Error) {
+        let reason = if error.is_go_away() && error.is_remote() {
+            CloseReason::GoAway
+        } else if error.get_io().is_some_and(is_peer_gone) {
+            CloseReason::PeerClosed
+        } else if error.is_io() || error.is_go_away() {
+            CloseReason::Error
+        } else {
+            return;
+        };
+        self.lease
+            .discard(self.shared.control.ended().unwrap_or(reason));
     }
 }
 

@@ -62,7 +62,7 @@ async fn a_stream_above_the_last_id_was_not_processed() {
         assert!(failed.request.is_some());
         let away = CloseReason::GoAway;
         assert_eq!(rig.next().await, Event::Draining(away));
-        assert_eq!(rig.end().await, (away, None));
+        assert_eq!(rig.end().await, (away, Some(away)));
     }
 }
 
@@ -83,7 +83,7 @@ async fn a_stream_up_to_the_last_id_is_served_while_the_connection_drains() {
         refused.evidence,
         Evidence::GoAwayUnprocessed { error: false }
     );
-    assert_eq!(rig.next().await, Event::Returned(None));
+    assert_eq!(rig.next().await, Event::Returned(Some(CloseReason::GoAway)));
     peer.write(DATA, END_STREAM, 1, b"last").await;
     assert_eq!(text(response.unwrap()).await, "last");
     assert_eq!(rig.end().await, (CloseReason::GoAway, None));
@@ -126,7 +126,10 @@ async fn close_before_a_reply_is_sent_no_reply() {
     let failed = response.unwrap_err();
     assert_eq!(failed.evidence, Evidence::SentNoReply);
     assert!(failed.request.is_some());
-    assert_eq!(rig.end().await, (CloseReason::PeerClosed, None));
+    assert_eq!(
+        rig.end().await,
+        (CloseReason::PeerClosed, Some(CloseReason::PeerClosed))
+    );
 }
 
 #[tokio::test(start_paused = true)]

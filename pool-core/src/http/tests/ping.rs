@@ -25,7 +25,10 @@ async fn a_silent_peer_is_found_within_interval_and_timeout() {
     let failed = rig.send(get()).await.unwrap_err();
     assert_eq!(failed.evidence, Evidence::SentNoReply);
     assert!(started.elapsed() <= INTERVAL + TIMEOUT + Duration::from_millis(10));
-    assert_eq!(rig.end().await, (CloseReason::PingTimeout, None));
+    assert_eq!(
+        rig.end().await,
+        (CloseReason::PingTimeout, Some(CloseReason::PingTimeout))
+    );
     assert!(!rig.conn.is_open());
 }
 
@@ -40,7 +43,10 @@ async fn a_peer_that_does_not_read_is_found_too() {
     let mut rig = Rig::h2(io, &settings).await;
     let failed = rig.send(post(vec![0; 4096])).await.unwrap_err();
     assert_eq!(failed.evidence, Evidence::SentNoReply);
-    assert_eq!(rig.end().await, (CloseReason::PingTimeout, None));
+    assert_eq!(
+        rig.end().await,
+        (CloseReason::PingTimeout, Some(CloseReason::PingTimeout))
+    );
     drop(peer);
 }
 

@@ -55,7 +55,10 @@ impl Dial {
 impl HostState {
     /// Asks for the dials that those who wait need and that dials in flight will not serve.
     pub(super) fn plan(&mut self, now: Instant, out: &mut Actions) {
-        if self.phase != Phase::Open || self.waiters.is_empty() {
+        if self.waiters.is_empty() {
+            return self.abandon_asked();
+        }
+        if self.phase != Phase::Open {
             return;
         }
         match self.addresses {
@@ -239,6 +242,9 @@ impl HostState {
 
     /// Forgets the dials that still wait for the budget.
     pub(super) fn abandon_asked(&mut self) {
+        if self.dials.is_empty() {
+            return;
+        }
         let asked: Vec<usize> = self
             .dials
             .iter()
@@ -298,14 +304,8 @@ impl HostState {
         if self.conns.len() + self.dials.len() < self.limits.conns {
             return true;
         }
-        let useless = self.idle.iter(&self.conns).find(|&slot| {
-            let endpoint = self.conns[slot].endpoint;
-            !self.endpoints[endpoint].is_active()
-        });
-        if let Some(slot) = useless {
-            // Its socket still counts; the plan is made again when it is gone.
-            self.retire(slot, CloseReason::Surplus, out);
-        }
+        // Its socket still counts; the plan is made again when it is gone.
+        self.give_up_useless(out);
         false
     }
 

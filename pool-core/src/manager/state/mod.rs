@@ -34,7 +34,7 @@ use super::waiters::{Place, WaiterRef, Waiters};
 use crate::info::ConnId;
 
 /// The limits of one host.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct HostLimits {
     pub(crate) conns: usize,
     pub(crate) per_endpoint: usize,
@@ -291,6 +291,9 @@ impl HostState {
         let queued = self.waiters.collect(waiter);
         if queued {
             self.counters.cancelled += 1;
+            if self.waiters.is_empty() {
+                self.abandon_asked();
+            }
         }
         queued
     }
@@ -445,6 +448,18 @@ impl HostState {
         }
         self.retire(slot, CloseReason::Reclaimed, out);
         true
+    }
+
+    /// Closes an idle connection that nobody may claim, for another of this host.
+    pub(crate) fn give_up_useless(&mut self, out: &mut Actions) -> bool {
+        let useless = self.idle.iter(&self.conns).find(|&slot| {
+            let conn = &self.conns[slot];
+            conn.is_idle() && !self.endpoints[conn.endpoint].is_active()
+        });
+        if let Some(slot) = useless {
+            self.retire(slot, CloseReason::Surplus, out);
+        }
+        useless.is_some()
     }
 
     /// Since when the longest idle connection has been idle.

@@ -266,14 +266,28 @@ fn a_lost_runtime_refuses_everybody_and_plans_nothing() {
 fn permits_that_nobody_needs_any_more_end_every_dial_that_waits_for_them() {
     let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
     let waiters: Vec<_> = (0..3).map(|_| rig.join()).collect();
-    for waiter in waiters {
-        rig.leave(waiter);
+    rig.granted();
+    for waiter in &waiters[1..] {
+        rig.leave(*waiter);
     }
+    assert_eq!(rig.state.asked(), 2);
     assert!(!rig.granted());
     assert_eq!(rig.state.asked(), 0);
     rig.out.clear();
     rig.join();
     assert_eq!(rig.reservations(), 1, "a later waiter asks anew");
+}
+
+#[test]
+fn no_dial_waits_for_permits_when_nobody_waits_for_it() {
+    let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
+    let waiter = rig.join();
+    assert_eq!(rig.state.asked(), 1);
+    rig.leave(waiter);
+    assert_eq!(rig.state.asked(), 0);
+    rig.join();
+    rig.h1();
+    assert_eq!((rig.grants().len(), rig.state.asked()), (1, 0));
 }
 
 #[test]

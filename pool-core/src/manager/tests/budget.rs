@@ -158,7 +158,7 @@ fn a_useless_idle_connection_of_its_own_makes_room_for_a_host_that_starves() {
     let busy = manager.by_target(target(1)).len();
     let (bad, good) = if busy == 1 { (1, 2) } else { (2, 1) };
     Host::event(&host.0, |state, at, out| {
-        state.judge_endpoint(target(bad), state::Standing::Ejected(None), at, out);
+        state.judge_endpoint(target(bad), Standing::Ejected(None), at, out);
     });
     let mut asker = ask(&manager, "a");
     assert_pending!(asker.poll());

@@ -5,7 +5,7 @@
 //! the [`Action`]s out after it has let go of the lock.
 
 #[cfg(test)]
-mod check;
+mod audit;
 mod checks;
 mod conn;
 mod dials;

@@ -1,1 +1,174 @@
-//! Placeholder.
+//! The `pool` command line, as a library: a binary with policies of its own is a few lines.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use pool_health::{EvictReason, EvictionContext, EvictionPolicy, Options, OptionsError, Verdict};
+//!
+//! /// Retires a connection after some checkouts: `[[eviction]] use = "max-checkouts" max = 7`.
+//! #[derive(Debug)]
+//! struct MaxCheckouts(u64);
+//!
+//! impl MaxCheckouts {
+//!     fn from_options(options: &Options) -> Result<Self, OptionsError> {
+//!         options.finish(&["max"])?;
+//!         Ok(Self(options.number("max")?.unwrap_or(100)))
+//!     }
+//! }
+//!
+//! impl EvictionPolicy for MaxCheckouts {
+//!     fn name(&self) -> &'static str {
+//!         "max-checkouts"
+//!     }
+//!
+//!     fn judge(&self, cx: &EvictionContext<'_>) -> Verdict {
+//!         Verdict::evict_if(cx.conn.uses >= self.0, EvictReason::Policy("max-checkouts"))
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     pool_cli::Cli::new().eviction("max-checkouts", MaxCheckouts::from_options).run()
+//! }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod cmd;
+mod config;
+mod exit;
+mod limits;
+mod log;
+mod output;
+mod signal;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use pool_core::{BoxError, Registry};
+use pool_health::{EvictionPolicy, HealthCheck, Options, OutlierPolicy};
+use pool_localip::LocalAddrAllocator;
+
+use args::{Args, Command, ConfigCommand, PluginsCommand};
+use exit::{Exit, Failure};
+
+/// The command line with the built-in policies, and those that are added.
+///
+/// A policy that is added is listed by `pool plugins list` and chosen by its name in a configuration, as a built-in one
+/// is. A name that exists already stands for the later policy.
+#[derive(Debug, Default)]
+pub struct Cli {
+    registry: Registry,
+}
+
+impl Cli {
+    /// The command line of the `pool` binary.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an eviction policy: `[[eviction]] use = "name"`.
+    #[must_use]
+    pub fn eviction<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&Options) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: EvictionPolicy + 'static,
+        E: Into<BoxError>,
+    {
+        self.registry = self.registry.eviction(name, constructor);
+        self
+    }
+
+    /// Adds a health check: `[[health]] use = "name"`.
+    #[must_use]
+    pub fn health<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&Options) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: HealthCheck + 'static,
+        E: Into<BoxError>,
+    {
+        self.registry = self.registry.health(name, constructor);
+        self
+    }
+
+    /// Adds an outlier policy: `[[outlier]] use = "name"`.
+    #[must_use]
+    pub fn outlier<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&Options) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: OutlierPolicy + 'static,
+        E: Into<BoxError>,
+    {
+        self.registry = self.registry.outlier(name, constructor);
+        self
+    }
+
+    /// Adds an allocator of local addresses: `[localip]` with `use = "name"`.
+    #[must_use]
+    pub fn localip<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&BTreeMap<String, String>) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: LocalAddrAllocator + 'static,
+        E: Into<BoxError>,
+    {
+        self.registry = self.registry.localip(name, constructor);
+        self
+    }
+
+    /// Does what the arguments of this process ask for, and returns its exit code.
+    ///
+    /// Raises the soft limit of open files of this process to the hard one, and installs a `tracing` subscriber if
+    /// `POOL_LOG` is set. To be called once, from `main`, outside a runtime.
+    pub fn run(self) -> ExitCode {
+        let exit = self.try_run(std::env::args_os());
+        exit.unwrap_or_else(Failure::report).into()
+    }
+
+    fn try_run(self, args: impl IntoIterator<Item = OsString>) -> Result<Exit, Failure> {
+        let args = match Args::try_parse_from(args) {
+            Ok(args) => args,
+            Err(error) => return refuse(&error),
+        };
+        log::install()?;
+        let open_files = limits::raise_open_files();
+        match args.command {
+            Command::Fetch(args) => cmd::fetch::run(&args, self.registry, open_files),
+            Command::Demo(args) => cmd::demo::run(&args, open_files),
+            Command::Config {
+                command: ConfigCommand::Show { settings, json },
+            } => cmd::config::show(&settings, json, &self.registry, open_files),
+            Command::Plugins {
+                command: PluginsCommand::List { json },
+            } => cmd::plugins::list(json, &self.registry),
+        }
+    }
+}
+
+/// Arguments that are none, among them `--help`, which is no error.
+fn refuse(error: &clap::Error) -> Result<Exit, Failure> {
+    let printed = error.print();
+    if !error.use_stderr() {
+        return match printed {
+            Ok(()) => Ok(Exit::AllGood),
+            Err(_) => Err(Failure::ClosedPipe),
+        };
+    }
+    if error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        output::note("hint: `pool help` lists the commands, `pool help COMMAND` its flags");
+    }
+    Ok(Exit::Usage)
+}

@@ -6,6 +6,7 @@ mod cargo;
 mod deny;
 mod features;
 mod members;
+mod nginx;
 mod test;
 mod tidy;
 
@@ -21,6 +22,7 @@ Tasks:
   tidy      check the house rules that a program can check (`--long` lists long files)
   deny      check licences, banned crates and sources against deny.toml
   features  check each crate with each of its features alone
+  nginx     run the command line against a real nginx with small limits and reloads
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "deny" => deny::run(rest),
         "features" => features::run(rest),
+        "nginx" => nginx::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

@@ -1,6 +1,7 @@
 //! A connection after its handshake: the handle the manager holds and the task that drives the bytes.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -44,8 +45,8 @@ pub(crate) struct HttpSettings {
     pub(crate) stream_window: u32,
     /// How much of all HTTP/2 responses of a connection may be in memory unread, in bytes.
     pub(crate) connection_window: u32,
-    /// The stream limit of an HTTP/2 peer that has not sent its own yet.
-    pub(crate) assumed_streams: usize,
+    /// How long an HTTP/2 peer may take for its first SETTINGS; `None` for ever.
+    pub(crate) greeting_timeout: Option<Duration>,
 }
 
 impl Default for HttpSettings {
@@ -56,8 +57,7 @@ impl Default for HttpSettings {
             max_head_size: 64 * 1024,
             stream_window: 1024 * 1024,
             connection_window: 4 * 1024 * 1024,
-            // What RFC 9113 §6.5.2 recommends as the least a peer should allow.
-            assumed_streams: 100,
+            greeting_timeout: Some(Duration::from_secs(10)),
         }
     }
 }
@@ -81,8 +81,8 @@ pub(super) enum Kind {
 impl HttpConn {
     /// Starts HTTP on `io`.
     ///
-    /// HTTP/2 writes its preface and does not wait for the peer's. Nothing else happens until the driver runs. `runtime`
-    /// is where the timers of this connection's exchanges live if they are polled outside a runtime.
+    /// HTTP/2 writes its preface and does not wait for the peer's: [`Driver::greet`] does. Nothing else happens until the
+    /// driver runs. `runtime` is where the timers of this connection's exchanges live if they are polled outside a runtime.
     ///
     /// # Errors
     ///
@@ -214,6 +214,28 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// Drives the connection until the peer has said how many exchanges it takes at a time, and returns that.
+    ///
+    /// An HTTP/2 peer says so with its first SETTINGS. Whoever sent requests before would have to guess, and the peer may
+    /// refuse what goes beyond its limit. An HTTP/1.1 peer takes one, without a word.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Protocol`] if the connection ends first.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when it is dropped; the driver can still be run.
+    pub(crate) async fn greet(&mut self) -> Result<usize, Error> {
+        match &mut self.machine {
+            Machine::H1(_) => Ok(1),
+            Machine::H2(machine) => {
+                let told = poll_fn(|cx| machine.poll_greeting(cx)).await;
+                told.map_err(|error| Error::new(ErrorKind::Protocol).with_source(error))
+            }
+        }
+    }
+
     /// The future to spawn, once the connection is registered where `events` will look for it.
     pub(crate) fn run(self, events: Arc<dyn ConnEvents>) -> Running {
         Running {

@@ -27,6 +27,16 @@ pub(crate) enum Evidence {
     RequestFailed,
 }
 
+impl Evidence {
+    /// Whether another try is work for the peer that it did not have before: such tries draw on the budget.
+    pub(crate) fn costs_the_peer(self) -> bool {
+        !matches!(
+            self,
+            Self::NotSent | Self::GoAwayUnprocessed { error: false }
+        )
+    }
+}
+
 /// What to do after a failed try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryVerdict {
@@ -46,6 +56,9 @@ pub(crate) enum RetryVerdict {
 pub(crate) struct RetryLimits {
     /// Tries per request, the first one included.
     pub(crate) max_attempts: u32,
+    /// Tries per request where the peer had not looked at the earlier ones, because it was closing connections that had
+    /// served before: each costs a round trip and nothing else, and a server that reloads under load closes many.
+    pub(crate) max_untouched: u32,
     /// The delay after the first refusal; it doubles with each further one.
     pub(crate) base_delay: Duration,
     /// The longest delay.
@@ -54,10 +67,22 @@ pub(crate) struct RetryLimits {
     pub(crate) resend_idempotent: bool,
 }
 
+impl RetryLimits {
+    /// One try, whatever happens.
+    pub(crate) const ONCE: Self = Self {
+        max_attempts: 1,
+        max_untouched: 1,
+        base_delay: Duration::ZERO,
+        max_delay: Duration::ZERO,
+        resend_idempotent: false,
+    };
+}
+
 impl Default for RetryLimits {
     fn default() -> Self {
         Self {
             max_attempts: 3,
+            max_untouched: 9,
             base_delay: Duration::from_millis(20),
             max_delay: Duration::from_secs(1),
             resend_idempotent: true,
@@ -80,14 +105,27 @@ pub(crate) fn retry_verdict(
     limits: &RetryLimits,
 ) -> RetryVerdict {
     let attempts_left = attempt < limits.max_attempts;
+    let untouched_left = attempt < limits.max_untouched;
     match *evidence {
         // A connection that opens and dies at once would do so again.
         Evidence::NotSent if fresh_connection => RetryVerdict::Fail,
-        Evidence::NotSent if attempts_left => RetryVerdict::Retry {
+        Evidence::NotSent if untouched_left => RetryVerdict::Retry {
             delay: Duration::ZERO,
         },
         // A peer that greets the first request with an error code would greet the next one so.
         Evidence::GoAwayUnprocessed { error: true } if fresh_connection => RetryVerdict::Fail,
+        Evidence::GoAwayUnprocessed { error: false }
+            if body_replayable && untouched_left && !fresh_connection =>
+        {
+            RetryVerdict::Retry {
+                // At once, once: the next connection is most likely not closing.
+                delay: if attempt == 1 {
+                    Duration::ZERO
+                } else {
+                    backoff(attempt - 1, limits)
+                },
+            }
+        }
         Evidence::Refused | Evidence::GoAwayUnprocessed { .. }
             if body_replayable && attempts_left =>
         {

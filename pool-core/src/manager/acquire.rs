@@ -69,7 +69,7 @@ impl<C: Send + Sync + 'static> Future for Acquire<C> {
                 );
             }
             // Claimed without a place in the count of waiters; taken only by those who really queue.
-            if let Some(granted) = Host::try_claim(&this.host.0) {
+            if let Some(granted) = Host::try_claim(&this.host.0, None) {
                 return Poll::Ready(Ok(Lease::new(this.host.0.clone(), granted)));
             }
             let host = &this.host.0;

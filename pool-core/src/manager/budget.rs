@@ -20,7 +20,7 @@ pub(crate) struct TotalLimits {
 
 pub(crate) struct Budget<C: Send + Sync + 'static> {
     books: Mutex<Books<C>>,
-    /// Length of the ring, for the fast path.
+    /// Hosts that wait for a connection permit while there is none, for the fast path.
     starving: AtomicUsize,
     waiters: AtomicUsize,
     max_waiters: AtomicUsize,
@@ -43,6 +43,12 @@ impl<C: Send + Sync + 'static> Books<C> {
         self.conns += 1;
         self.dials += 1;
     }
+
+    fn pop(&mut self) -> Option<Arc<Host<C>>> {
+        let host = self.ring.pop_front()?;
+        host.enrolled.store(false, Ordering::SeqCst);
+        Some(host)
+    }
 }
 
 impl<C: Send + Sync + 'static> Budget<C> {
@@ -60,9 +66,18 @@ impl<C: Send + Sync + 'static> Budget<C> {
         }
     }
 
-    /// Whether some host waits for the shared limits.
-    pub(crate) fn is_starved(&self) -> bool {
-        self.starving.load(Ordering::Relaxed) > 0
+    /// Whether some host but this one waits for a connection to close. Those who wait for dials alone do not count:
+    /// a closed connection would not help them.
+    pub(crate) fn is_starved(&self, host: &Host<C>) -> bool {
+        let starving = self.starving.load(Ordering::SeqCst);
+        starving > 0 && starving > usize::from(host.enrolled.load(Ordering::SeqCst))
+    }
+
+    /// After each change of the books, under their lock.
+    fn publish(&self, books: &Books<C>) {
+        let short = books.conns >= books.limits.conns;
+        let starving = if short { books.ring.len() } else { 0 };
+        self.starving.store(starving, Ordering::SeqCst);
     }
 
     /// Connections and dials that hold a permit.
@@ -72,12 +87,29 @@ impl<C: Send + Sync + 'static> Budget<C> {
     }
 
     pub(crate) fn set_limits(shared: &Arc<Shared<C>>, limits: TotalLimits) {
-        lock(&shared.budget.books).limits = limits;
+        {
+            let mut books = lock(&shared.budget.books);
+            books.limits = limits;
+            shared.budget.publish(&books);
+        }
         shared
             .budget
             .max_waiters
             .store(limits.waiters, Ordering::Relaxed);
         Self::serve_ring(shared);
+    }
+
+    /// Nobody is served any more.
+    pub(crate) fn close(&self) {
+        let mut emptied = Vec::new();
+        {
+            let mut books = lock(&self.books);
+            while let Some(host) = books.pop() {
+                emptied.push(host);
+            }
+            self.publish(&books);
+        }
+        drop(emptied);
     }
 
     /// Counts one waiter; `None` if there are as many as allowed.
@@ -101,6 +133,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
             return None;
         }
         books.take();
+        shared.budget.publish(&books);
         drop(books);
         Some(Permits::new(shared))
     }
@@ -112,6 +145,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
             return None;
         }
         books.conns += 1;
+        shared.budget.publish(&books);
         drop(books);
         Some(ConnPermit {
             shared: Some(shared.clone()),
@@ -124,9 +158,12 @@ impl<C: Send + Sync + 'static> Budget<C> {
             let mut books = lock(&shared.budget.books);
             if books.ring.is_empty() && books.has_room() {
                 books.take();
+                shared.budget.publish(&books);
                 drop(books);
                 if let Err(permits) = Host::accept(host, Permits::new(shared)) {
                     permits.put_back();
+                    // Somebody may have enrolled while they were out.
+                    Self::serve_ring(shared);
                 }
                 return;
             }
@@ -142,6 +179,17 @@ impl<C: Send + Sync + 'static> Budget<C> {
         Self::serve_ring(shared);
     }
 
+    /// The host needs nothing any more.
+    pub(crate) fn withdraw(shared: &Shared<C>, host: &Arc<Host<C>>) {
+        let mut books = lock(&shared.budget.books);
+        let at = books.ring.iter().position(|other| Arc::ptr_eq(other, host));
+        if let Some(at) = at {
+            let _host = books.ring.remove(at);
+            host.enrolled.store(false, Ordering::SeqCst);
+            shared.budget.publish(&books);
+        }
+    }
+
     fn enrol(shared: &Shared<C>, books: &mut Books<C>, host: &Arc<Host<C>>) {
         if !books
             .ring
@@ -149,31 +197,33 @@ impl<C: Send + Sync + 'static> Budget<C> {
             .any(|enrolled| Arc::ptr_eq(enrolled, host))
         {
             books.ring.push_back(host.clone());
-            shared
-                .budget
-                .starving
-                .store(books.ring.len(), Ordering::SeqCst);
+            host.enrolled.store(true, Ordering::SeqCst);
+            shared.budget.publish(books);
         }
     }
 
     /// Gives free permits to the ring, head first.
     fn serve_ring(shared: &Arc<Shared<C>>) {
         loop {
-            let host = {
+            let (host, served) = {
                 let mut books = lock(&shared.budget.books);
-                if !books.has_room() {
+                if books.has_room() {
+                    let Some(host) = books.pop() else { return };
+                    books.take();
+                    shared.budget.publish(&books);
+                    (host, true)
+                } else if books.conns >= books.limits.conns
+                    && let Some(head) = books.ring.front()
+                {
+                    (head.clone(), false)
+                } else {
                     return;
                 }
-                let Some(host) = books.ring.pop_front() else {
-                    return;
-                };
-                shared
-                    .budget
-                    .starving
-                    .store(books.ring.len(), Ordering::SeqCst);
-                books.take();
-                host
             };
+            if !served {
+                // It may have enrolled for want of a dial, when there were connections.
+                return shared.scan_later(&host);
+            }
             match Host::accept(&host, Permits::new(shared)) {
                 Ok(wants_more) => {
                     if wants_more {
@@ -187,7 +237,11 @@ impl<C: Send + Sync + 'static> Budget<C> {
     }
 
     fn conn_freed(shared: &Arc<Shared<C>>) {
-        lock(&shared.budget.books).conns -= 1;
+        {
+            let mut books = lock(&shared.budget.books);
+            books.conns -= 1;
+            shared.budget.publish(&books);
+        }
         Self::serve_ring(shared);
         shared.driver.permit_returned();
     }
@@ -218,12 +272,13 @@ impl<C: Send + Sync + 'static> Permits<C> {
         }
     }
 
-    /// Returns the permits without serving the ring: the caller is doing that.
+    /// Returns the permits without serving the ring: the caller does that.
     fn put_back(mut self) {
         if let (Some(shared), Some(_)) = (self.dial.shared.take(), self.conn.shared.take()) {
             let mut books = lock(&shared.budget.books);
             books.dials -= 1;
             books.conns -= 1;
+            shared.budget.publish(&books);
         }
     }
 }

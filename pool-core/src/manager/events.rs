@@ -14,21 +14,21 @@ use super::{Entry, HostHandle};
 
 impl<C: Send + Sync + 'static> Registered<C> {
     /// The peer allows this many leases at a time from now on.
-    pub(crate) fn set_stream_limit(&self, limit: usize) {
+    pub fn set_stream_limit(&self, limit: usize) {
         Host::event(&self.host.0, |state, at, out| {
             state.set_peer_limit(self.conn, limit, at, out)
         });
     }
 
     /// No new lease; the connection closes with its last one.
-    pub(crate) fn drain(&self, reason: CloseReason) {
+    pub fn drain(&self, reason: CloseReason) {
         Host::event(&self.host.0, |state, at, out| {
             state.drain(self.conn, reason, at, out)
         });
     }
 
     /// The socket is gone. Returns why the books say it closed.
-    pub(crate) fn closed(&self, reason: CloseReason) -> CloseReason {
+    pub fn closed(&self, reason: CloseReason) -> CloseReason {
         Host::closed(&self.host.0, self.conn, reason).unwrap_or(reason)
     }
 }
@@ -37,7 +37,6 @@ impl<C: Send + Sync + 'static> Registered<C> {
 #[derive(Debug)]
 pub(crate) struct ConnView {
     pub(crate) conn: ConnRef,
-    pub(crate) target: SocketAddr,
     pub(crate) stats: ConnStats,
     pub(crate) endpoint: EndpointStats,
     /// 0 has been idle longest; `None` in use.
@@ -45,6 +44,11 @@ pub(crate) struct ConnView {
 }
 
 impl<C: Send + Sync + 'static> HostHandle<C> {
+    /// Claims at once or not at all; not at `avoid`, if another address will do.
+    pub(crate) fn try_acquire_avoiding(&self, avoid: Option<SocketAddr>) -> Option<Lease<C>> {
+        Host::try_claim(&self.0, avoid).map(|granted| Lease::new(self.0.clone(), granted))
+    }
+
     pub(crate) fn observe(
         &self,
         target: SocketAddr,
@@ -65,17 +69,6 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         self.0.look(|core| core.state.condemned())
     }
 
-    /// The host's addresses; gone ones are left out.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.look(|core| {
-            let present = core
-                .state
-                .endpoints()
-                .filter(|endpoint| endpoint.standing != Standing::Gone);
-            present.map(|endpoint| endpoint.addr).collect()
-        })
-    }
-
     /// Every connection that may be handed out, to be judged outside the lock.
     pub(crate) fn views(&self) -> (Vec<ConnView>, HostStats) {
         self.0.look(|core| {
@@ -90,11 +83,10 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
                 .filter(|(_, conn, _)| conn.is_ready())
                 .map(|(conn, found, target)| ConnView {
                     conn,
-                    target,
                     stats: found.stats(),
                     endpoint: state
                         .endpoint(target)
-                        .map(|endpoint| endpoint.stats.clone())
+                        .map(|endpoint| endpoint.stats)
                         .unwrap_or_default(),
                     idle_rank: ranks.get(&conn.slot).copied(),
                 })

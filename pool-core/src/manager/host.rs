@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
@@ -11,7 +11,7 @@ use super::budget::{Budget, Permits};
 use super::lease::Lease;
 use super::reason::CloseReason;
 use super::state::{Action, Actions, Claim, ConnRef, DialRef, HostState, Refusal, Returned};
-use super::sync::{Arc, AtomicBool, Mutex, Ordering, lock_timed, now};
+use super::sync::{Arc, AtomicBool, Mutex, Ordering, fence, lock_timed, now};
 use super::ticket::Ticket;
 use super::waiters::{Place, WaiterRef};
 use super::{Closing, Entry, HostHandle, Shared};
@@ -24,7 +24,9 @@ pub(crate) struct Host<C: Send + Sync + 'static> {
     core: Mutex<Core<C>>,
     /// Whether a scan for another host's idle connection is due at a time already asked for.
     scan_due: AtomicBool,
-    /// Set after the state was retired, for those who look without its lock.
+    /// Whether it is in the budget's ring; written under the budget's lock only.
+    pub(crate) enrolled: AtomicBool,
+    /// Set when the state is retired, under its lock, for those who look without it.
     retired: AtomicBool,
 }
 
@@ -85,6 +87,7 @@ impl<C: Send + Sync + 'static> Host<C> {
                 actions: Actions::new(),
             }),
             scan_due: AtomicBool::new(false),
+            enrolled: AtomicBool::new(false),
             retired: AtomicBool::new(false),
         }
     }
@@ -117,9 +120,13 @@ impl<C: Send + Sync + 'static> Host<C> {
         f(&lock_timed(&self.core, &self.shared.lock_waits))
     }
 
-    pub(crate) fn try_claim(host: &Arc<Self>) -> Option<Granted<C>> {
-        let starving = host.shared.budget.is_starved();
+    /// Claims at once or not at all; not at the address to avoid, if another will do.
+    pub(crate) fn try_claim(host: &Arc<Self>, avoid: Option<SocketAddr>) -> Option<Granted<C>> {
+        let starving = host.shared.budget.is_starved(host);
         Self::step(host, |core| {
+            if let Some(addr) = avoid {
+                core.state.pass_over(addr);
+            }
             let claim = core.state.claim(now(), starving, &mut core.actions)?;
             Some(core.granted(claim))
         })
@@ -132,7 +139,7 @@ impl<C: Send + Sync + 'static> Host<C> {
         deadline: Option<Instant>,
         waker: &Waker,
     ) -> Result<Joined<C>, super::state::Turned> {
-        let starving = host.shared.budget.is_starved();
+        let starving = host.shared.budget.is_starved(host);
         Self::step(host, |core| {
             let at = now();
             if let Some(claim) = core.state.claim(at, starving, &mut core.actions) {
@@ -182,17 +189,39 @@ impl<C: Send + Sync + 'static> Host<C> {
             core.state.leave(waiter);
             cell.outcome
         });
+        Self::withdraw_if_served(host);
         if let Some(Ok(granted)) = outcome {
             drop(Lease::new(host.clone(), granted));
         }
     }
 
     pub(crate) fn release(host: &Arc<Self>, conn: ConnRef, how: Returned) {
-        let starving = host.shared.budget.is_starved();
+        let budget = &host.shared.budget;
+        let starving = budget.is_starved(host);
         Self::step(host, |core| {
             core.state
                 .release(conn, how, now(), starving, &mut core.actions)
         });
+        // Park, then look at the ring; a host that starves enrols, then scans. One of the two sees the other.
+        fence(Ordering::SeqCst);
+        if !starving && budget.is_starved(host) {
+            Self::event(host, |state, at, out| {
+                state.reclaim(Duration::ZERO, at, out);
+            });
+        }
+        Self::withdraw_if_served(host);
+    }
+
+    /// Leaves the budget's ring if no dial waits for permits any more: others need not give up anything for it.
+    fn withdraw_if_served(host: &Arc<Self>) {
+        let asks = || host.look(|core| core.state.asked() > 0);
+        if host.enrolled.load(Ordering::SeqCst) && !asks() {
+            Budget::withdraw(&host.shared, host);
+            // Somebody who joined meanwhile may have found the host in the ring.
+            if asks() {
+                Budget::request(&host.shared, host);
+            }
+        }
     }
 
     /// The socket of this connection is gone.
@@ -201,13 +230,18 @@ impl<C: Send + Sync + 'static> Host<C> {
         conn: ConnRef,
         reason: CloseReason,
     ) -> Option<CloseReason> {
-        let (entry, reason) = Self::step(host, |core| {
+        let mut chores = Chores::new();
+        let (entry, reason) = {
+            let mut core = lock_timed(&host.core, &host.shared.lock_waits);
+            let core = &mut *core;
             let entry = core.take_entry(conn);
             let reason = core.state.closed(conn, reason, now(), &mut core.actions);
+            core.settle(&host.key, &mut chores);
             (entry, reason)
-        });
-        // Outside the lock: the value's own drop may do anything.
+        };
+        // Before the chores: its permit may be what the next dial asks for.
         drop(entry);
+        Self::run(host, chores, None);
         reason
     }
 

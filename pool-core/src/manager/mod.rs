@@ -57,7 +57,7 @@ pub trait Driver<C: Send + Sync + 'static>: Send + Sync + 'static {
     fn dial(&self, ticket: Ticket<C>);
 
     /// Close this connection: it was taken out of the books and carries no lease. Its place still counts until
-    /// [`Closing::Done`] is returned or [`HostHandle::closed`] is called.
+    /// [`Closing::Done`] is returned or [`Registered::closed`] is called.
     fn close(&self, entry: &Entry<C>, reason: CloseReason) -> Closing;
 
     /// Call [`HostHandle::tick`] at this time.
@@ -72,7 +72,7 @@ pub trait Driver<C: Send + Sync + 'static>: Send + Sync + 'static {
 pub enum Closing {
     /// It is, as soon as the manager lets go of its value.
     Done,
-    /// [`HostHandle::closed`] will be called when it is.
+    /// [`Registered::closed`] will be called when it is.
     Later,
 }
 
@@ -143,6 +143,8 @@ pub(crate) struct Shared<C: Send + Sync + 'static> {
     forgotten: Mutex<state::Counters>,
     /// Where the next scan for an idle connection to reclaim begins.
     scan_from: AtomicUsize,
+    /// When the next scan of every host may begin.
+    next_scan: Mutex<Option<Instant>>,
     pub(crate) lock_waits: Histogram,
 }
 
@@ -161,6 +163,9 @@ const SHARDS: usize = 1;
 
 /// Hosts looked at in one scan for an idle connection to reclaim.
 const SCAN: usize = 32;
+
+/// Every host is looked at for one no more often than this.
+const SCAN_EVERY: Duration = Duration::from_millis(100);
 
 /// A concurrent map from keys to connections, with admission: limits, queues, hand-off.
 ///
@@ -205,6 +210,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
                 handles: AtomicUsize::new(1),
                 forgotten: Mutex::default(),
                 scan_from: AtomicUsize::new(0),
+                next_scan: Mutex::new(None),
                 lock_waits: Histogram::default(),
             }),
         }
@@ -400,7 +406,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Claims a connection if one has room now and nobody queues for it.
     #[doc(alias = "getExistingConnection")]
     pub fn try_acquire(&self) -> Option<Lease<C>> {
-        Host::try_claim(&self.0).map(|granted| Lease::new(self.0.clone(), granted))
+        Host::try_claim(&self.0, None).map(|granted| Lease::new(self.0.clone(), granted))
     }
 
     /// The answer to [`Driver::resolve`]: new addresses join, missing ones drain.
@@ -479,11 +485,29 @@ impl<C: Send + Sync + 'static> Shared<C> {
                 }
             }
         };
-        // After the insertion, so that a close either finds the host in the map or is seen here.
+        // After the insertion, so that a close, or a change of limits, either finds the host in the map or is seen
+        // here.
         if shared.closed.load(Ordering::SeqCst) {
             Host::event(&host, |state, _, out| state.close(out));
+            // The last handle may have emptied the map already: a host in it would keep itself alive.
+            shared.unmap(&host);
+        } else {
+            let limits = *lock(&shared.host_limits);
+            Host::event(&host, |state, at, out| {
+                if *state.limits() != limits {
+                    state.set_limits(limits, at, out);
+                }
+            });
         }
         host
+    }
+
+    fn unmap(&self, host: &Arc<Host<C>>) {
+        let mut shard = write(self.shard(&host.key));
+        let found = shard.get(&host.key);
+        if found.is_some_and(|found| Arc::ptr_eq(found, host)) {
+            shard.remove(&host.key);
+        }
     }
 
     fn new_state(&self, key: &Key) -> HostState {
@@ -516,6 +540,7 @@ impl<C: Send + Sync + 'static> Shared<C> {
         for host in self.hosts() {
             Host::event(&host, |state, _, out| state.close(out));
         }
+        self.budget.close();
     }
 
     fn forget_empty(&self, keep: usize) -> usize {
@@ -528,52 +553,76 @@ impl<C: Send + Sync + 'static> Shared<C> {
             }
             // Marked under its own lock, then unmapped: whoever holds it sees the mark and looks again.
             let Some(counters) = Host::step(&host, |core| {
-                core.state
-                    .retire_host()
-                    .then(|| core.state.counters().clone())
+                core.state.retire_host().then(|| {
+                    host.mark_retired();
+                    core.state.counters().clone()
+                })
             }) else {
                 continue;
             };
-            host.mark_retired();
             lock(&self.forgotten).absorb(&counters);
-            let mut shard = write(self.shard(&host.key));
-            if shard
-                .get(&host.key)
-                .is_some_and(|found| Arc::ptr_eq(found, &host))
-            {
-                shard.remove(&host.key);
-            }
+            self.unmap(&host);
             forgotten += 1;
         }
         forgotten
     }
 
-    /// `host` starves for a connection permit: closes another host's old idle connection, the oldest of a sample.
+    /// `host` starves for a connection permit: closes an idle connection of its own that nobody may claim, or another
+    /// host's old one, the oldest of a sample.
     fn reclaim_for(&self, host: &Arc<Host<C>>) {
-        let min_idle = lock(&self.limits).min_reclaim_idle;
-        let mut sample: Vec<Arc<Host<C>>> = Vec::new();
-        let from = self.scan_from.fetch_add(1, Ordering::Relaxed);
-        for at in 0..self.shards.len() {
-            let shard = read(&self.shards[(from + at) % self.shards.len()]);
-            let others = shard.values().filter(|other| !Arc::ptr_eq(other, host));
-            sample.extend(others.take(SCAN - sample.len()).cloned());
-            if sample.len() == SCAN {
-                break;
+        if !Host::event(host, |state, _, out| state.give_up_useless(out)) {
+            let min_idle = lock(&self.limits).min_reclaim_idle;
+            let looked_at = if self.scan_is_due(min_idle) {
+                self.hosts()
+            } else {
+                self.sample()
+            };
+            let oldest = looked_at
+                .iter()
+                .filter(|other| !Arc::ptr_eq(other, host))
+                .filter_map(|other| Some((other.look(|core| core.state.oldest_idle())?, other)))
+                .min_by_key(|(since, _)| *since);
+            if let Some((_, victim)) = oldest {
+                Host::event(victim, |state, at, out| state.reclaim(min_idle, at, out));
             }
         }
-        let oldest = sample
-            .iter()
-            .filter_map(|other| Some((other.look(|core| core.state.oldest_idle())?, other)))
-            .min_by_key(|(since, _)| *since);
-        let reclaimed = oldest.is_some_and(|(_, victim)| {
-            Host::event(victim, |state, at, out| state.reclaim(min_idle, at, out))
-        });
-        if !reclaimed
-            && host.claim_scan()
+        // Another host may be before this one in the ring and get what was reclaimed: look again then.
+        self.scan_later(host);
+    }
+
+    /// Asks for a tick of a starving host by which another's idle connection is old enough to reclaim.
+    fn scan_later(&self, host: &Arc<Host<C>>) {
+        let min_idle = lock(&self.limits).min_reclaim_idle;
+        if host.claim_scan()
             && let Some(at) = now().checked_add(min_idle.max(Duration::from_millis(1)))
         {
             self.driver.wake_at(HostHandle(host.clone()), at);
         }
+    }
+
+    /// Whether it is time to look at every host, which few idle ones among many would otherwise escape.
+    fn scan_is_due(&self, min_idle: Duration) -> bool {
+        let at = now();
+        let mut next = lock(&self.next_scan);
+        let due = next.is_none_or(|next| next <= at);
+        if due {
+            *next = at.checked_add(min_idle.max(SCAN_EVERY));
+        }
+        due
+    }
+
+    /// Some hosts, others each time.
+    fn sample(&self) -> Vec<Arc<Host<C>>> {
+        let mut sample: Vec<Arc<Host<C>>> = Vec::new();
+        let from = self.scan_from.fetch_add(1, Ordering::Relaxed);
+        for at in 0..self.shards.len() {
+            let shard = read(&self.shards[(from + at) % self.shards.len()]);
+            sample.extend(shard.values().take(SCAN - sample.len()).cloned());
+            if sample.len() == SCAN {
+                break;
+            }
+        }
+        sample
     }
 }
 

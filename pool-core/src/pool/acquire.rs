@@ -1,5 +1,6 @@
 //! From a key to a lease on a connection that is worth using.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,13 +24,31 @@ pub(crate) struct Acquired {
     pub(crate) fresh: bool,
 }
 
-/// Waits for a usable connection. `attempts` counts the coming try on the wire; `waited` is the wait of earlier ones.
+/// What a try needs to know of the earlier ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Earlier {
+    /// How many there were.
+    pub(super) attempts: u32,
+    /// How long they waited for connections.
+    pub(super) waited: Duration,
+    /// Where the last one failed: another address is taken, if another will do.
+    pub(super) avoid: Option<SocketAddr>,
+}
+
+impl Earlier {
+    pub(super) const NONE: Self = Self {
+        attempts: 0,
+        waited: Duration::ZERO,
+        avoid: None,
+    };
+}
+
+/// Waits for a usable connection.
 pub(super) async fn acquire(
     inner: &Arc<Inner>,
     key: &Key,
     options: &RequestOptions,
-    attempts: u32,
-    waited: Duration,
+    earlier: Earlier,
 ) -> Result<Acquired, Error> {
     inner.settle();
     let env = &inner.env;
@@ -41,7 +60,7 @@ pub(super) async fn acquire(
     let deadline = finite(wait).and_then(|wait| began.checked_add(wait));
     let mut at_the_front = false;
     loop {
-        let lease = match host.try_acquire() {
+        let lease = match host.try_acquire_avoiding(earlier.avoid) {
             Some(lease) => lease,
             None => {
                 let acquire = match deadline {
@@ -74,8 +93,8 @@ pub(super) async fn acquire(
             facts: lease.conn().facts().clone(),
             reused: lease.uses_before() > 0,
             age: now.saturating_duration_since(lease.created()),
-            wait: waited.saturating_add(wait),
-            attempts,
+            wait: earlier.waited.saturating_add(wait),
+            attempts: earlier.attempts + 1,
         };
         return Ok(Acquired { lease, info, fresh });
     }

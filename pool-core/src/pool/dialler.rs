@@ -9,13 +9,13 @@ use futures_util::future::select;
 use pool_health::Outcome;
 use pool_localip::AllocContext;
 use tokio::sync::Notify;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use tracing::{Instrument, debug, debug_span};
 
 use super::env::{Env, finite};
 use crate::clock;
 use crate::dial::{self, DialRequest};
-use crate::error::{BoxError, Error, ErrorKind};
+use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::http::{ConnEvents, Driver as HttpDriver, HttpConn};
 use crate::info::Protocol;
 use crate::key::SourceClass;
@@ -132,6 +132,8 @@ pub(crate) struct Fresh {
     ticket: Ticket<HttpConn>,
     conn: HttpConn,
     driver: HttpDriver,
+    /// Exchanges at a time; `None` while an HTTP/2 peer has not said.
+    limit: Option<usize>,
     times: dial::DialTimes,
 }
 
@@ -157,18 +159,41 @@ impl FailedDial {
 impl Fresh {
     /// Hands it to the manager, for whoever waits.
     pub(crate) fn serve(self, env: &Arc<Env>) {
-        let limit = env.config.limits.streams_per_conn;
         let multiplexed = self.conn.protocol() == Protocol::Http2;
-        let registered = self.ticket.succeed(self.conn, limit, multiplexed);
+        let registered = match self.limit {
+            Some(limit) => self.ticket.succeed(self.conn, limit, multiplexed),
+            None => self.ticket.succeed_untold(self.conn),
+        };
         if let Some(registered) = registered {
             drive(env, registered, self.driver, self.times);
         }
     }
 
+    /// Waits for an HTTP/2 peer's word on how many exchanges it takes: nobody is in a hurry for this connection.
+    pub(crate) async fn greeted(mut self, env: &Env) -> Result<Self, FailedDial> {
+        let greeting = timeout(env.config.timeouts.handshake, self.driver.greet());
+        let late = |_| Err(Error::new(ErrorKind::Timeout(Phase::Handshake)));
+        match greeting.await.unwrap_or_else(late) {
+            Ok(limit) => {
+                self.limit = Some(limit);
+                Ok(self)
+            }
+            Err(error) => {
+                let error = error
+                    .with_host(self.ticket.host().key().to_string())
+                    .with_target(self.ticket.target());
+                Err(FailedDial {
+                    ticket: self.ticket,
+                    error,
+                })
+            }
+        }
+    }
+
     /// Hands it to the manager, claimed for a check.
     pub(crate) fn serve_claimed(self, env: &Arc<Env>) -> Option<Lease<HttpConn>> {
-        let limit = env.config.limits.streams_per_conn;
         let multiplexed = self.conn.protocol() == Protocol::Http2;
+        let limit = self.limit.unwrap_or(1);
         let (registered, lease) = self.ticket.succeed_claimed(self.conn, limit, multiplexed)?;
         drive(env, registered, self.driver, self.times);
         Some(lease)
@@ -202,11 +227,16 @@ fn drive(
     env.spawn(driver.run(Arc::new(events)));
 }
 
-/// Opens the connection the ticket asks for, up to its HTTP handshake.
-pub(crate) async fn open(
+/// Opens a connection that nobody waits for, up to the peer's word on how many exchanges it takes.
+pub(crate) async fn open_greeted(
     env: &Arc<Env>,
-    mut ticket: Ticket<HttpConn>,
+    ticket: Ticket<HttpConn>,
 ) -> Result<Fresh, FailedDial> {
+    open(env, ticket).await?.greeted(env).await
+}
+
+/// Opens the connection the ticket asks for, up to its HTTP handshake.
+async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, FailedDial> {
     let host = ticket.host();
     let key = host.key().clone();
     let outcome = async {
@@ -229,22 +259,29 @@ pub(crate) async fn open(
             .ok_or_else(|| Error::new(ErrorKind::RuntimeGone))?;
         let facts = Arc::new(opened.facts);
         let settings = env.http_settings();
-        let (conn, driver) = HttpConn::handshake(
+        let began = HttpConn::handshake(
             opened.io,
             facts.protocol,
             &settings,
             facts.clone(),
             &runtime,
-        )
-        .await?;
-        Ok::<_, Error>((conn, driver, opened.times))
+        );
+        let (conn, driver) = began.await?;
+        // HTTP/1.1 takes one without a word; an HTTP/2 peer's word comes with its SETTINGS, and the first request need
+        // not wait for them.
+        let limit = match facts.protocol {
+            Protocol::Http1 => Some(1),
+            Protocol::Http2 => None,
+        };
+        Ok::<_, Error>((conn, driver, limit, opened.times))
     }
     .await;
     match outcome {
-        Ok((conn, driver, times)) => Ok(Fresh {
+        Ok((conn, driver, limit, times)) => Ok(Fresh {
             ticket,
             conn,
             driver,
+            limit,
             times,
         }),
         Err(error) => {

@@ -96,7 +96,7 @@ impl Env {
             max_head_size: http2.header_list,
             stream_window: http2.stream_window,
             connection_window: http2.connection_window,
-            assumed_streams: self.config.limits.streams_per_conn,
+            greeting_timeout: finite(self.config.timeouts.handshake),
         }
     }
 

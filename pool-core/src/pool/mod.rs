@@ -23,7 +23,7 @@ pub use self::builder::{BuildError, PoolBuilder};
 pub use self::close::Closed;
 pub use self::connector::{ConnectorIo, PoolConnector};
 use self::dialler::Dialler;
-pub(crate) use self::dialler::open;
+pub(crate) use self::dialler::open_greeted;
 pub(crate) use self::env::{Env, finite};
 pub use self::options::RequestOptions;
 pub(crate) use self::plugins::Plugins;

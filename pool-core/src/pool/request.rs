@@ -8,7 +8,7 @@ use pool_health::Outcome;
 use pool_tls::{FingerprintContext, TlsConfigId};
 use tracing::debug;
 
-use super::acquire::{Acquired, acquire as acquire_conn};
+use super::acquire::{Acquired, Earlier, acquire as acquire_conn};
 use super::{Inner, RequestOptions, finite};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::http::{
@@ -88,8 +88,7 @@ pub(super) async fn send(
         inner,
         key,
         options,
-        attempts: 0,
-        waited: Duration::ZERO,
+        earlier: Earlier::NONE,
     };
     loop {
         let acquired = tries.acquire().await?;
@@ -116,7 +115,7 @@ pub(super) async fn acquire(
         .parse()
         .map_err(|error: http::uri::InvalidUri| bad(url, error))?;
     let key = key_of(inner, &uri, options)?;
-    let acquired = acquire_conn(inner, &key, options, 1, Duration::ZERO).await?;
+    let acquired = acquire_conn(inner, &key, options, Earlier::NONE).await?;
     Ok(PooledLease {
         inner: inner.clone(),
         key,
@@ -129,8 +128,7 @@ struct Tries<'a> {
     inner: &'a Arc<Inner>,
     key: Key,
     options: RequestOptions,
-    attempts: u32,
-    waited: Duration,
+    earlier: Earlier,
 }
 
 /// A failed try, with what the retry rules go by.
@@ -142,11 +140,13 @@ struct FailedTry {
 
 impl Tries<'_> {
     async fn acquire(&mut self) -> Result<Acquired, Error> {
-        let next = self.attempts + 1;
-        let acquired = acquire_conn(self.inner, &self.key, &self.options, next, self.waited).await;
-        let acquired = acquired.map_err(|error| error.with_attempts(self.attempts))?;
-        self.attempts = next;
-        self.waited = acquired.info.wait;
+        let acquired = acquire_conn(self.inner, &self.key, &self.options, self.earlier).await;
+        let acquired = acquired.map_err(|error| error.with_attempts(self.earlier.attempts))?;
+        self.earlier = Earlier {
+            attempts: acquired.info.attempts,
+            waited: acquired.info.wait,
+            avoid: Some(acquired.lease.target()),
+        };
         Ok(acquired)
     }
 
@@ -181,31 +181,33 @@ impl Tries<'_> {
         } = *failed;
         let error = error
             .with_host(self.key.to_string())
-            .with_attempts(self.attempts);
+            .with_attempts(self.earlier.attempts);
         let env = &self.inner.env;
-        let limits = RetryLimits {
-            max_attempts: if self.options.no_retry {
-                1
-            } else {
-                env.config.retry.max_attempts
-            },
-            ..RetryLimits::default()
+        let limits = if self.options.no_retry {
+            RetryLimits::ONCE
+        } else {
+            RetryLimits {
+                max_attempts: env.config.retry.max_attempts,
+                ..RetryLimits::default()
+            }
         };
         let verdict = retry_verdict(
             &evidence,
             &method,
             request.is_some(),
-            self.attempts,
+            self.earlier.attempts,
             fresh,
             &limits,
         );
         match (verdict, request) {
-            (RetryVerdict::Retry { delay }, Some(request)) if env.retries.try_withdraw() => {
-                debug!(key = %self.key, ?evidence, attempts = self.attempts, "request sent again");
+            (RetryVerdict::Retry { delay }, Some(request))
+                if !evidence.costs_the_peer() || env.retries.try_withdraw() =>
+            {
+                debug!(key = %self.key, ?evidence, attempts = self.earlier.attempts, "request sent again");
                 env.plugins.tell(&Event::Retried {
                     key: &self.key,
                     kind: error.kind(),
-                    attempts: self.attempts,
+                    attempts: self.earlier.attempts,
                 });
                 Ok((request, delay))
             }
@@ -318,11 +320,14 @@ impl PooledLease {
                 .error
                 .with_host(self.key.to_string())
                 .with_attempts(1);
-            let limits = RetryLimits {
-                max_attempts: 1,
-                ..RetryLimits::default()
-            };
-            match retry_verdict(&failed.evidence, &method, false, 1, false, &limits) {
+            match retry_verdict(
+                &failed.evidence,
+                &method,
+                false,
+                1,
+                false,
+                &RetryLimits::ONCE,
+            ) {
                 RetryVerdict::MaybeProcessed => maybe_processed(error),
                 RetryVerdict::Retry { .. } | RetryVerdict::Fail => error,
             }

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::http::HttpConn;
 use crate::info::ConnId;
 use crate::manager::HostHandle;
-use crate::pool::{Inner, RequestOptions, bad, key_of, open};
+use crate::pool::{Inner, RequestOptions, bad, key_of, open_greeted};
 
 /// Which connections to a target should be open: for each of its addresses and each source, so many.
 #[derive(Clone)]
@@ -304,7 +304,7 @@ async fn open_one(
                 .with_target(target),
         );
     };
-    let fresh = match open(&inner.env, ticket).await {
+    let fresh = match open_greeted(&inner.env, ticket).await {
         Ok(fresh) => fresh,
         Err(failed) => {
             let error = failed.error.clone();

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -13,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 use ::h2::client::{Builder, Connection, ResponseFuture, SendRequest};
-use ::h2::{Error as H2Error, SendStream};
+use ::h2::{Error as H2Error, Reason, SendStream};
 
 pub(super) use self::exchange::{Receiving, exchange};
 use super::conn::{ConnEvents, GOODBYE, HttpSettings, is_peer_gone};
@@ -35,7 +36,7 @@ pub(super) async fn handshake(
         .max_header_list_size(settings.max_head_size)
         .initial_window_size(settings.stream_window.min(MAX_WINDOW))
         .initial_connection_window_size(settings.connection_window.min(MAX_WINDOW))
-        .initial_max_send_streams(settings.assumed_streams)
+        .initial_max_send_streams(UNTOLD)
         // Cancelled streams are remembered for a moment, so that what was on its way to them is no protocol error.
         .max_concurrent_reset_streams(1024)
         .handshake(io)
@@ -53,10 +54,12 @@ pub(super) async fn handshake(
         probe: Some(sender),
         gone_away: false,
         pinger: Pinger::new(pings, settings.ping_interval, settings.ping_timeout),
-        limit: settings.assumed_streams,
+        limit: UNTOLD,
         meter: meter.clone(),
         shared: shared.clone(),
         goodbye: None,
+        greeting_timeout: settings.greeting_timeout,
+        greeting: None,
     };
     Ok((shared, machine))
 }
@@ -124,9 +127,25 @@ pub(super) struct Machine {
     meter: Arc<Meter>,
     shared: Arc<Shared>,
     goodbye: Option<Pin<Box<Sleep>>>,
+    greeting_timeout: Option<Duration>,
+    /// Runs while the peer owes its first SETTINGS.
+    greeting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Machine {
+    /// Ready with the peer's stream limit once its first SETTINGS have come.
+    pub(super) fn poll_greeting(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, H2Error>> {
+        let polled = Pin::new(&mut self.conn).poll(cx);
+        self.limit = self.conn.max_concurrent_send_streams();
+        if self.limit != UNTOLD {
+            return Poll::Ready(Ok(self.limit));
+        }
+        match ready!(polled) {
+            Ok(()) => Poll::Ready(Err(Reason::NO_ERROR.into())),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
     /// Ready, once, when the socket should be dropped.
     pub(super) fn poll(
         &mut self,
@@ -144,6 +163,9 @@ impl Machine {
         if let Poll::Ready(result) = polled {
             return Poll::Ready(self.why(result));
         }
+        if self.poll_overdue(cx).is_ready() {
+            return Poll::Ready(CloseReason::Error);
+        }
         let heard = self.meter.read();
         if self.pinger.poll(cx, heard, &self.shared.control).is_ready() {
             return Poll::Ready(CloseReason::PingTimeout);
@@ -156,6 +178,20 @@ impl Machine {
             return Poll::Ready(reason);
         }
         Poll::Pending
+    }
+
+    /// Ready once the peer has owed its first SETTINGS for too long.
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.greeting_timeout {
+            Some(limit) if self.limit == UNTOLD => {
+                let greeting = || Box::pin(tokio::time::sleep(limit));
+                self.greeting.get_or_insert_with(greeting).as_mut().poll(cx)
+            }
+            _ => {
+                self.greeting = None;
+                Poll::Pending
+            }
+        }
     }
 
     /// Tells the owner what the poll before has changed: the h2 crate does not.
@@ -192,6 +228,10 @@ impl Machine {
         }
     }
 }
+
+/// The stream limit of a peer that has not sent its first SETTINGS: these say a number of 32 bits, or none, which the h2
+/// crate turns into `usize::MAX`.
+const UNTOLD: usize = usize::MAX - 1;
 
 /// The largest flow-control window (RFC 9113 §6.9.1).
 const MAX_WINDOW: u32 = (1 << 31) - 1;

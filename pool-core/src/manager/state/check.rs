@@ -19,11 +19,8 @@ impl HostState {
         let in_flight: usize = self.conns.iter().map(|(_, conn)| conn.in_flight).sum();
         let leased = counters.acquired - counters.released;
         assert!(leased >= in_flight as u64, "a lease was lost");
-        let probing = self
-            .conns
-            .iter()
-            .filter(|(_, c)| c.state == ConnState::Probing);
-        assert_eq!(self.probing, probing.count(), "probing");
+        let coming = self.conns.iter().filter(|(_, conn)| conn.is_coming());
+        assert_eq!(self.coming, coming.count(), "coming");
         let leaving = self.conns.iter().filter(|(_, conn)| conn.is_leaving());
         assert_eq!(self.leaving, leaving.count(), "leaving");
     }
@@ -95,7 +92,7 @@ impl HostState {
             Addresses::Unknown => panic!("nobody looks the addresses up"),
             Addresses::Known => {}
         }
-        let expected = (self.dials.len() + self.probing).saturating_mul(self.expected);
+        let expected = (self.dials.len() + self.coming).saturating_mul(self.expected);
         let full = self.dials.len() >= self.limits.dials
             || self.conns.len() + self.dials.len() >= self.limits.conns;
         let timer = self.wake_asked.is_some_and(|at| at > now);

@@ -28,7 +28,7 @@ impl HostState {
     ) -> Option<(EndpointStats, HostEndpoints)> {
         let endpoint = self.endpoint_mut(addr)?;
         endpoint.stats.observe(outcome);
-        let stats = endpoint.stats.clone();
+        let stats = endpoint.stats;
         Some((stats, self.host_endpoints()))
     }
 
@@ -40,6 +40,15 @@ impl HostState {
         };
         let ejected = present().filter(|endpoint| !endpoint.is_active()).count();
         HostEndpoints::new(present().count(), ejected)
+    }
+
+    /// Lets another address come first, if another has a connection with room: for a second try.
+    pub(crate) fn pass_over(&mut self, addr: SocketAddr) {
+        let next = self.ready.front();
+        if let Some(endpoint) = next.filter(|&next| self.endpoints[next].addr == addr) {
+            self.ready.remove(&mut self.endpoints, endpoint);
+            self.ready.push_back(&mut self.endpoints, endpoint);
+        }
     }
 
     /// The addresses that are out of rotation until a check succeeds.

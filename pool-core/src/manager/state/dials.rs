@@ -29,6 +29,17 @@ enum Stage {
     Running,
 }
 
+/// A connection that a dial has brought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) id: ConnId,
+    /// Leases at a time, as the peer allows; `None` while it has not said.
+    pub(crate) limit: Option<usize>,
+    pub(crate) multiplexed: bool,
+    /// Whether it comes claimed, for a check by whoever dialled.
+    pub(crate) checked: bool,
+}
+
 /// Whose fault a failed dial was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DialFailure {
@@ -55,7 +66,10 @@ impl Dial {
 impl HostState {
     /// Asks for the dials that those who wait need and that dials in flight will not serve.
     pub(super) fn plan(&mut self, now: Instant, out: &mut Actions) {
-        if self.phase != Phase::Open || self.waiters.is_empty() {
+        if self.waiters.is_empty() {
+            return self.abandon_asked();
+        }
+        if self.phase != Phase::Open {
             return;
         }
         match self.addresses {
@@ -144,15 +158,12 @@ impl HostState {
 
     /// A dial has brought a connection.
     ///
-    /// With `checked` it comes claimed, for a check by whoever dialled, and is handed out only when that lease ends
+    /// If [`checked`](Arrival::checked) it comes claimed, for a check by whoever dialled, and is handed out only when that lease ends
     /// well. `None`: this dial is not known any more, and the connection must be closed.
     pub(crate) fn dialled(
         &mut self,
         dial: DialRef,
-        id: ConnId,
-        limit: usize,
-        multiplexed: bool,
-        checked: bool,
+        new: Arrival,
         now: Instant,
         out: &mut Actions,
     ) -> Option<ConnRef> {
@@ -161,9 +172,14 @@ impl HostState {
         self.endpoints[endpoint].failed_dials = 0;
         self.endpoints[endpoint].backoff_until = None;
         self.pause_until = None;
-        let conn = self.insert(id, endpoint, limit, multiplexed, now);
-        self.expected = self.conns[conn.slot].limit.max(1);
-        if checked {
+        let conn = self.insert(new.id, endpoint, new.limit, new.multiplexed, now);
+        self.expected = match new.limit {
+            Some(_) => self.conns[conn.slot].limit.max(1),
+            // What an earlier connection was told, unless that one could not multiplex.
+            None if self.expected > 1 => self.expected,
+            None => self.limits.streams,
+        };
+        if new.checked {
             self.counters.acquired += 1;
             self.conns[conn.slot].in_flight = 1;
             let state = match self.phase {
@@ -234,11 +250,14 @@ impl HostState {
 
     /// The leases that `dials` dials and the checks that run may bring.
     fn expected_from(&self, dials: usize) -> usize {
-        (dials + self.probing).saturating_mul(self.expected)
+        (dials + self.coming).saturating_mul(self.expected)
     }
 
     /// Forgets the dials that still wait for the budget.
     pub(super) fn abandon_asked(&mut self) {
+        if self.dials.is_empty() {
+            return;
+        }
         let asked: Vec<usize> = self
             .dials
             .iter()
@@ -298,14 +317,8 @@ impl HostState {
         if self.conns.len() + self.dials.len() < self.limits.conns {
             return true;
         }
-        let useless = self.idle.iter(&self.conns).find(|&slot| {
-            let endpoint = self.conns[slot].endpoint;
-            !self.endpoints[endpoint].is_active()
-        });
-        if let Some(slot) = useless {
-            // Its socket still counts; the plan is made again when it is gone.
-            self.retire(slot, CloseReason::Surplus, out);
-        }
+        // Its socket still counts; the plan is made again when it is gone.
+        self.give_up_useless(out);
         false
     }
 

@@ -25,7 +25,7 @@ use smallvec::SmallVec;
 use self::conn::{Conn, Idle};
 pub(crate) use self::conn::{ConnRef, ConnState, seed};
 use self::dials::Dial;
-pub(crate) use self::dials::{DialFailure, DialRef};
+pub(crate) use self::dials::{Arrival, DialFailure, DialRef};
 pub(crate) use self::endpoint::Standing;
 use self::endpoint::{Endpoint, Ready};
 use super::list::List;
@@ -34,7 +34,7 @@ use super::waiters::{Place, WaiterRef, Waiters};
 use crate::info::ConnId;
 
 /// The limits of one host.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct HostLimits {
     pub(crate) conns: usize,
     pub(crate) per_endpoint: usize,
@@ -203,7 +203,7 @@ pub(crate) struct HostState {
     /// The earliest tick asked for that is still to come.
     wake_asked: Option<Instant>,
     /// Connections under a check.
-    probing: usize,
+    coming: usize,
     /// Connections that drain or close.
     leaving: usize,
     counters: Counters,
@@ -232,7 +232,7 @@ impl HostState {
             readmit_at: None,
             pause_until: None,
             wake_asked: None,
-            probing: 0,
+            coming: 0,
             leaving: 0,
             counters: Counters::default(),
         }
@@ -291,6 +291,9 @@ impl HostState {
         let queued = self.waiters.collect(waiter);
         if queued {
             self.counters.cancelled += 1;
+            if self.waiters.is_empty() {
+                self.abandon_asked();
+            }
         }
         queued
     }
@@ -362,7 +365,7 @@ impl HostState {
         if self.endpoints[endpoint].load() >= self.limits.per_endpoint {
             return None;
         }
-        let conn = self.insert(id, endpoint, limit, multiplexed, now);
+        let conn = self.insert(id, endpoint, Some(limit), multiplexed, now);
         self.offer(conn.slot, now, out);
         // Its address may be new, and can be dialled too.
         self.plan(now, out);
@@ -393,7 +396,9 @@ impl HostState {
         out: &mut Actions,
     ) {
         let Some(slot) = self.find(conn) else { return };
-        self.conns[slot].peer_limit = limit;
+        self.count_state(slot, usize::wrapping_sub);
+        self.conns[slot].peer_limit = Some(limit);
+        self.count_state(slot, usize::wrapping_add);
         self.expected = limit.min(self.limits.streams).max(1);
         self.refit(slot, now, out);
         self.plan(now, out);
@@ -445,6 +450,18 @@ impl HostState {
         }
         self.retire(slot, CloseReason::Reclaimed, out);
         true
+    }
+
+    /// Closes an idle connection that nobody may claim, for another of this host.
+    pub(crate) fn give_up_useless(&mut self, out: &mut Actions) -> bool {
+        let useless = self.idle.iter(&self.conns).find(|&slot| {
+            let conn = &self.conns[slot];
+            conn.is_idle() && !self.endpoints[conn.endpoint].is_active()
+        });
+        if let Some(slot) = useless {
+            self.retire(slot, CloseReason::Surplus, out);
+        }
+        useless.is_some()
     }
 
     /// Since when the longest idle connection has been idle.
@@ -694,7 +711,7 @@ impl HostState {
         &mut self,
         id: ConnId,
         endpoint: usize,
-        peer_limit: usize,
+        peer_limit: Option<usize>,
         multiplexed: bool,
         now: Instant,
     ) -> ConnRef {
@@ -704,11 +721,7 @@ impl HostState {
             id,
             endpoint,
             state: ConnState::Ready,
-            limit: if multiplexed {
-                peer_limit.min(self.limits.streams)
-            } else {
-                1
-            },
+            limit: self.limit_for(peer_limit, multiplexed),
             peer_limit,
             multiplexed,
             in_flight: 0,
@@ -720,7 +733,15 @@ impl HostState {
             free: super::list::Links::default(),
             idle: super::list::Links::default(),
         });
+        self.count_state(slot, usize::wrapping_add);
         ConnRef { slot, id }
+    }
+
+    fn limit_for(&self, peer_limit: Option<usize>, multiplexed: bool) -> usize {
+        match peer_limit {
+            Some(limit) if multiplexed => limit.min(self.limits.streams),
+            Some(_) | None => 1,
+        }
     }
 
     /// The connection to claim next, rotating over the addresses.
@@ -817,9 +838,9 @@ impl HostState {
     /// Adds the connection to the counts by state, or takes it out.
     fn count_state(&mut self, slot: usize, count: impl Fn(usize, usize) -> usize) {
         let conn = &self.conns[slot];
-        let probing = usize::from(conn.state == ConnState::Probing);
+        let coming = usize::from(conn.is_coming());
         let leaving = usize::from(conn.is_leaving());
-        self.probing = count(self.probing, probing);
+        self.coming = count(self.coming, coming);
         self.leaving = count(self.leaving, leaving);
     }
 
@@ -841,7 +862,7 @@ impl HostState {
             return;
         }
         self.unlink_free(slot);
-        self.conns[slot].limit = self.conns[slot].peer_limit.min(self.limits.streams);
+        self.conns[slot].limit = self.limit_for(self.conns[slot].peer_limit, true);
         if self.conns[slot].state == ConnState::Ready {
             self.offer(slot, now, out);
         }

@@ -266,14 +266,28 @@ fn a_lost_runtime_refuses_everybody_and_plans_nothing() {
 fn permits_that_nobody_needs_any_more_end_every_dial_that_waits_for_them() {
     let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
     let waiters: Vec<_> = (0..3).map(|_| rig.join()).collect();
-    for waiter in waiters {
-        rig.leave(waiter);
+    rig.granted();
+    for waiter in &waiters[1..] {
+        rig.leave(*waiter);
     }
+    assert_eq!(rig.state.asked(), 2);
     assert!(!rig.granted());
     assert_eq!(rig.state.asked(), 0);
     rig.out.clear();
     rig.join();
     assert_eq!(rig.reservations(), 1, "a later waiter asks anew");
+}
+
+#[test]
+fn no_dial_waits_for_permits_when_nobody_waits_for_it() {
+    let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
+    let waiter = rig.join();
+    assert_eq!(rig.state.asked(), 1);
+    rig.leave(waiter);
+    assert_eq!(rig.state.asked(), 0);
+    rig.join();
+    rig.h1();
+    assert_eq!((rig.grants().len(), rig.state.asked()), (1, 0));
 }
 
 #[test]
@@ -314,7 +328,8 @@ fn a_late_end_of_a_dial_changes_nothing() {
     assert_eq!(next.slot, dial.slot);
     rig.fail(dial, DialFailure::Endpoint);
     let id = rig.id();
-    let late = rig.step(|state, now, out| state.dialled(dial, id, 1, false, false, now, out));
+    let late = rig
+        .step(|state, now, out| state.dialled(dial, arrival(id, Some(1), false, false), now, out));
     assert_eq!(late, None);
     assert!(rig.out.is_empty());
     rig.dialled_h1(next);
@@ -368,4 +383,22 @@ fn a_failed_probe_of_an_ejected_address_is_not_charged_to_waiters() {
     rig.dialled_h1(dial);
     assert_eq!(rig.grants().len(), 1);
     assert!(rig.fails().is_empty());
+}
+
+#[test]
+fn until_an_h2_peer_has_said_its_limit_one_lease_goes_out_and_nobody_dials() {
+    let mut rig = Rig::known(LIMITS, &[addr(1)], 100);
+    for _ in 0..20 {
+        rig.join();
+    }
+    let (dial, _) = rig.dials()[0];
+    let id = rig.id();
+    let conn = rig
+        .step(|state, now, out| state.dialled(dial, arrival(id, None, true, false), now, out))
+        .expect("the dial is known");
+    assert_eq!(rig.grants().len(), 1);
+    assert!(rig.out.is_empty(), "{:?}", rig.out);
+
+    rig.step(|state, now, out| state.set_peer_limit(conn, 8, now, out));
+    assert_eq!(rig.grants().len(), 7);
 }

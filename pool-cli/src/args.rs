@@ -1,0 +1,286 @@
+//! The command line: what each subcommand takes.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use pool_core::ResolveEntry;
+use pool_core::config::parse_duration;
+use pool_localip::SourceSpec;
+
+/// Outbound HTTP over connections that are already open.
+#[derive(Parser)]
+#[command(name = "pool", version, about, after_long_help = MORE, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Fetches URLs over hot connections.
+    Fetch(Box<FetchArgs>),
+    /// Measures cold against hot connections, on origins inside this process, and checks what it claims.
+    Demo(DemoArgs),
+    /// Shows the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Lists the policies that a configuration can name.
+    Plugins {
+        #[command(subcommand)]
+        command: PluginsCommand,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Prints every setting, and where its value comes from.
+    Show {
+        #[command(flatten)]
+        settings: SettingArgs,
+        /// Prints one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PluginsCommand {
+    /// Prints every policy with its options.
+    List {
+        /// Prints one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Flags that are the topmost layer of the configuration.
+#[derive(ClapArgs, Default)]
+pub(crate) struct SettingArgs {
+    /// Reads settings from this TOML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Connections to one host, over all sources and addresses [default: 16; 256 if all targets are loopback or private].
+    #[arg(long, value_name = "N")]
+    pub(crate) max_conns_per_host: Option<NonZeroUsize>,
+    /// How long an HTTP/2 connection is quiet before a PING asks whether the peer is there, or `never`.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) ping_interval: Option<Duration>,
+    /// Seconds (or `250ms`) that the name lookup, the TCP connect and the handshake may take, each.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Speaks HTTP/1.1 only.
+    #[arg(long = "http1.1", group = "version")]
+    pub(crate) http1: bool,
+    /// Speaks HTTP/2 where the server agrees to it, else HTTP/1.1; the default.
+    #[arg(long = "http2", group = "version")]
+    pub(crate) http2: bool,
+    /// Speaks HTTP/2 only, on http:// without asking first.
+    #[arg(long = "http2-prior-knowledge", group = "version")]
+    pub(crate) http2_only: bool,
+}
+
+#[derive(ClapArgs)]
+#[command(after_long_help = FETCH_MORE)]
+pub(crate) struct FetchArgs {
+    /// What to fetch. One URL alone: its body goes to stdout.
+    #[arg(value_name = "URL")]
+    pub(crate) urls: Vec<String>,
+    /// Reads lines from this file, or from stdin (`-`): a URL, or {"url","method","headers","body"}.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Writes each body to a file in this directory.
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Writes one JSON object per request to this file, or to stdout (`-`).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jsonl: Option<PathBuf>,
+    /// Writes the closing statistics as JSON to this file, or to stdout (`-`).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
+
+    /// Uses this method.
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+    /// Sends this header (`Name: value`; `Name:` leaves a default one out). Repeatable.
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub(crate) headers: Vec<String>,
+    /// Sends this body, by POST; `@FILE` reads it from a file without its line ends, `@-` from stdin. Repeatable.
+    #[arg(short = 'd', long = "data", value_name = "DATA")]
+    pub(crate) data: Vec<String>,
+
+    /// Connects to these addresses for a host and port. Repeatable.
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]")]
+    pub(crate) resolve: Vec<ResolveEntry>,
+    /// Connects from this local address, or from all of a prefix. Repeatable.
+    #[arg(long, value_name = "ADDR|CIDR")]
+    pub(crate) source: Vec<SourceSpec>,
+    /// Trusts the authorities in this PEM file instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Shows the client certificate in this PEM file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The private key of the client certificate; without it, the key is in the same file.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// Accepts any certificate from anybody. DANGEROUS.
+    #[arg(short = 'k', long)]
+    pub(crate) insecure: bool,
+
+    /// Requests at a time.
+    #[arg(short, long, value_name = "N", default_value = "16")]
+    pub(crate) concurrency: NonZeroUsize,
+    /// Opens every address from every source first.
+    #[arg(long)]
+    pub(crate) warm: bool,
+    /// Seconds (or `250ms`) that one request may take in all.
+    #[arg(short, long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub(crate) max_time: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct DemoArgs {
+    /// Prints one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Requests in each row.
+    #[arg(long, value_name = "N", default_value = "800", value_parser = clap::value_parser!(u32).range(200..=100_000))]
+    pub(crate) requests: u32,
+    /// Requests at a time.
+    #[arg(long, value_name = "N", default_value = "32", value_parser = clap::value_parser!(u32).range(1..=128))]
+    pub(crate) concurrency: u32,
+    /// Chooses which address is dead, which forbids, which turns slow and which is killed.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) seed: u64,
+}
+
+/// A number of seconds as curl writes it, or a duration with units.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?,
+        Err(_) => parse_duration(text).map_err(|error| error.to_string())?,
+    };
+    if duration.is_zero() {
+        return Err("nothing can be done in no time; leave the flag out for no limit".into());
+    }
+    Ok(duration)
+}
+
+const MORE: &str = "\
+Exit codes:
+  0    all good
+  1    it ran, and some items failed
+  2    the command line, the input or the configuration makes no sense
+  3    this machine cannot do it: a source address it does not have, too few open files
+  130  interrupted twice; the first interrupt finishes what is under way
+
+Configuration, from the lowest layer to the highest:
+  built-in defaults, the file of --config, POOL_* variables, flags
+  `pool config show` prints every setting and where its value comes from.
+
+Environment:
+  POOL_SECTION__KEY  a setting, such as POOL_LIMITS__PER_HOST=32
+  POOL_LOG           a log filter, such as pool_core=debug; logs go to stderr";
+
+const FETCH_MORE: &str = "\
+Examples:
+  pool fetch https://example.com/
+  pool fetch -i urls.txt -c 64 --jsonl records.jsonl -o bodies
+  printf '%s\\n' https://a.test/1 https://a.test/2 | pool fetch -i - --jsonl - --resolve a.test:443:127.0.1.1,127.0.1.2 --source 127.0.2.0/28 --warm
+
+Every response counts as fetched, whatever its status. Records come in the order in which requests end. The default of
+--max-conns-per-host looks at URLs on the command line only, and looks no name up: addresses come from the URL or from
+--resolve. With -i it is 16.
+
+Exit codes: 0 all fetched, 1 some failed, 2 bad arguments or empty input, 3 a source address this machine does not have
+or too few open files, 130 interrupted twice.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn fetch(args: &[&str]) -> FetchArgs {
+        let all = ["pool", "fetch"].iter().chain(args);
+        match Args::try_parse_from(all).map(|args| args.command) {
+            Ok(Command::Fetch(args)) => *args,
+            Ok(_) => panic!("another command"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn curls_short_and_long_flags_mean_what_they_mean_there() {
+        let args = fetch(&[
+            "-X",
+            "PUT",
+            "-H",
+            "a: b",
+            "-d",
+            "x",
+            "-d",
+            "y",
+            "-k",
+            "-m",
+            "2.5",
+            "--connect-timeout",
+            "0.25",
+            "--http1.1",
+            "--resolve",
+            "a.test:443:127.0.0.1,::1",
+            "--cacert",
+            "ca.pem",
+            "--cert",
+            "c.pem",
+            "--key",
+            "k.pem",
+            "https://a.test/",
+        ]);
+        assert_eq!(args.method.as_deref(), Some("PUT"));
+        assert_eq!(args.data, ["x", "y"]);
+        assert!(args.insecure && args.settings.http1);
+        assert_eq!(args.max_time, Some(Duration::from_millis(2500)));
+        assert_eq!(
+            args.settings.connect_timeout,
+            Some(Duration::from_millis(250))
+        );
+        assert_eq!(args.resolve[0].addrs.len(), 2);
+    }
+
+    #[test]
+    fn seconds_take_units_too_and_nothing_absurd() {
+        assert_eq!(parse_seconds("250ms"), Ok(Duration::from_millis(250)));
+        for text in ["0", "-1", "NaN", "1e300", "soon", ""] {
+            assert!(parse_seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn absurd_numbers_and_contradictions_are_refused() {
+        for args in [
+            &["-c", "0"][..],
+            &["--max-conns-per-host", "0"],
+            &["--max-conns-per-host", "-1"],
+            &["--http1.1", "--http2"],
+            &["--key", "k.pem"],
+            &["--source", "127.0.0.0/33"],
+            &["--resolve", "a.test:443"],
+        ] {
+            let all = ["pool", "fetch"].iter().chain(args);
+            assert!(Args::try_parse_from(all).is_err(), "{args:?}");
+        }
+    }
+}

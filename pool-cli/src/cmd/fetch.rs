@@ -1,0 +1,261 @@
+//! `pool fetch`: many URLs over connections that stay open.
+
+mod exchange;
+mod files;
+mod input;
+mod record;
+mod request;
+mod setup;
+mod sink;
+mod warm;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use pool_core::{Pool, Registry};
+use tokio::runtime::Runtime;
+use tokio::time::{Instant, sleep};
+
+use crate::args::FetchArgs;
+use crate::config::{self, Circumstances};
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, Versioned, is_dash};
+use crate::signal::Interrupt;
+pub(super) use exchange::micros;
+use exchange::{Exchanger, Save};
+use files::Names;
+use input::{Item, Lines};
+use record::Record;
+use request::Template;
+use sink::{Sink, Tally};
+use warm::Warmer;
+
+/// Fetches everything, and says how it went.
+pub(crate) fn run(args: &FetchArgs, registry: Registry, open_files: u64) -> Result<Exit, Failure> {
+    check(args)?;
+    let around = Circumstances {
+        open_files,
+        all_private: setup::all_private(args),
+        concurrency: Some(args.concurrency.get()),
+    };
+    let config = config::load(&args.settings, around, &registry)?.config;
+    let drain = config.timeouts.drain;
+    let template = Template::new(args)?;
+    let sink = sink(args)?;
+    let pool = setup::pool(args, config, registry)?;
+    let exchanger = Exchanger {
+        pool: pool.clone(),
+        template,
+        warmer: args.warm.then(Warmer::default),
+        max_time: args.max_time,
+    };
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
+        let lines = match &args.input {
+            Some(path) => Some(input::open(path).await?),
+            None => None,
+        };
+        let fetch = Fetch {
+            exchanger: Arc::new(exchanger),
+            concurrency: args.concurrency.get(),
+            drain,
+            interrupt: listen()?,
+        };
+        let names = args.output.clone().map(Names::new);
+        let exit = fetch
+            .run(
+                saves(args.urls.clone(), lines, names, only_body(args)),
+                sink,
+            )
+            .await?;
+        finish(&pool, args, drain).await?;
+        Ok(exit)
+    });
+    // A read of stdin may hang in a thread that nobody can wake.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The items with the place for each body: names are given in the order of the input.
+fn saves(
+    urls: Vec<String>,
+    lines: Option<Lines>,
+    mut names: Option<Names>,
+    only_body: bool,
+) -> impl Stream<Item = std::io::Result<(Item, Save)>> + Send {
+    input::items(urls, lines).map(move |item| {
+        let item = item?;
+        let save = match (&item, &mut names) {
+            (Item::Job(job), Some(names)) => Save::File(names.assign(&job.uri)),
+            _ if only_body => Save::Stdout,
+            _ => Save::Nowhere,
+        };
+        Ok((item, save))
+    })
+}
+
+struct Fetch {
+    exchanger: Arc<Exchanger>,
+    concurrency: usize,
+    /// How long requests under way may go on after an interrupt.
+    drain: Duration,
+    interrupt: Interrupt,
+}
+
+impl Fetch {
+    /// Does all items, at most `concurrency` at a time, and writes a record of each.
+    async fn run(
+        &self,
+        items: impl Stream<Item = std::io::Result<(Item, Save)>> + Send,
+        mut sink: Sink,
+    ) -> Result<Exit, Failure> {
+        let start = Instant::now();
+        let records = items
+            .take_until(self.interrupt.clone().come())
+            .map(|item| self.start(item))
+            .buffer_unordered(self.concurrency);
+        let mut records = pin!(records);
+        let mut too_late = pin!(self.too_late());
+        let mut broken_input = None;
+        let mut cut = false;
+        loop {
+            let record = tokio::select! {
+                record = records.next() => record,
+                () = &mut too_late, if !cut => {
+                    cut = true;
+                    // Those under way end now with an error, and become records as any.
+                    self.exchanger.pool.close(Duration::ZERO).await;
+                    records.next().await
+                }
+            };
+            match record {
+                None => break,
+                Some(Ok(record)) => sink.take(record)?,
+                Some(Err(Ended::Input(error))) => broken_input = Some(error),
+                Some(Err(Ended::Run(failure))) => return Err(failure),
+            }
+        }
+        let tally = sink.tally();
+        let exit = sink.finish(start.elapsed());
+        if let Some(error) = broken_input {
+            return Err(Failure::usage(
+                format!("cannot read the input to its end: {error}"),
+                "what was read before was fetched",
+            ));
+        }
+        if tally == Tally::default() && !self.interrupt.has_come() {
+            return Err(Failure::usage(
+                "the input is empty: there is no URL in it",
+                "write one URL or JSON object on each line",
+            ));
+        }
+        Ok(exit)
+    }
+
+    /// Begins one item in a task of its own, so that hashing uses every processor.
+    fn start(
+        &self,
+        item: std::io::Result<(Item, Save)>,
+    ) -> impl Future<Output = Result<Record, Ended>> + use<> {
+        let exchanger = Arc::clone(&self.exchanger);
+        async move {
+            match item.map_err(Ended::Input)? {
+                (Item::Bad(bad), _) => Ok(Record::Failed(bad.into())),
+                (Item::Job(job), save) => {
+                    let task = tokio::spawn(async move { exchanger.run(job, save).await });
+                    match task.await {
+                        Ok(outcome) => outcome.map_err(Ended::Run),
+                        Err(error) => match error.try_into_panic() {
+                            Ok(panic) => std::panic::resume_unwind(panic),
+                            Err(_) => unreachable!("the task is aborted by nobody"),
+                        },
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns once, a while after an interrupt.
+    async fn too_late(&self) {
+        self.interrupt.clone().come().await;
+        sleep(self.drain).await;
+    }
+}
+
+/// Why there is no record.
+enum Ended {
+    Input(std::io::Error),
+    Run(Failure),
+}
+
+/// What is asked for, as far as the arguments alone can be wrong.
+fn check(args: &FetchArgs) -> Result<(), Failure> {
+    if args.urls.is_empty() && args.input.is_none() {
+        return Err(Failure::usage(
+            "there is nothing to fetch",
+            "give a URL, or -i FILE with one on each line, or -i - for stdin",
+        ));
+    }
+    if let Some(dir) = &args.output
+        && dir.exists()
+        && !dir.is_dir()
+    {
+        return Err(Failure::usage(
+            format!("{} is a file", dir.display()),
+            "-o takes a directory; one URL without -o writes its body to stdout",
+        ));
+    }
+    if only_body(args) && args.stats.as_deref().is_some_and(is_dash) {
+        return Err(Failure::usage(
+            "the body and --stats - both go to stdout",
+            "write one of them to a file",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether it is one URL whose body goes to stdout.
+fn only_body(args: &FetchArgs) -> bool {
+    args.urls.len() == 1 && args.input.is_none() && args.output.is_none() && args.jsonl.is_none()
+}
+
+fn sink(args: &FetchArgs) -> Result<Sink, Failure> {
+    match &args.jsonl {
+        Some(path) => Sink::objects(path),
+        None if only_body(args) => Ok(Sink::body()),
+        None => Ok(Sink::lines()),
+    }
+}
+
+/// Closes the pool, and writes the closing snapshot where it is wanted.
+async fn finish(pool: &Pool, args: &FetchArgs, drain: Duration) -> Result<(), Failure> {
+    pool.close(drain).await;
+    match &args.stats {
+        Some(path) => Output::open(path)?.json(&Versioned::new(pool.snapshot())),
+        None => Ok(()),
+    }
+}
+
+fn listen() -> Result<Interrupt, Failure> {
+    Interrupt::listen().map_err(|error| {
+        Failure::environment(
+            format!("cannot listen for interrupts: {error}"),
+            "look at the limits of this process",
+        )
+    })
+}
+
+/// A runtime for one command.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(|error| {
+        Failure::environment(
+            format!("cannot start: {error}"),
+            "look at the limits of this process: threads and open files",
+        )
+    })
+}

@@ -1,0 +1,111 @@
+//! Where records go, and what they add up to.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::record::Record;
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, Progress, Versioned, note};
+
+/// Takes the record of every item, in the order in which they end.
+pub(super) struct Sink {
+    shape: Shape,
+    progress: Progress,
+    tally: Tally,
+}
+
+/// What becomes of records.
+enum Shape {
+    /// One object per line.
+    Objects(Output),
+    /// One line for people each.
+    Lines(Output),
+    /// The body went to stdout, so only an error is told.
+    Body,
+}
+
+/// What has been counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) ok: u64,
+    pub(super) failed: u64,
+    pub(super) reused: u64,
+}
+
+impl Sink {
+    /// Objects, to this file or stdout.
+    pub(super) fn objects(path: &Path) -> Result<Self, Failure> {
+        Ok(Self::new(Shape::Objects(Output::open(path)?)))
+    }
+
+    /// Lines on stdout.
+    pub(super) fn lines() -> Self {
+        Self::new(Shape::Lines(Output::stdout()))
+    }
+
+    /// Only an error.
+    pub(super) fn body() -> Self {
+        Self::new(Shape::Body)
+    }
+
+    fn new(shape: Shape) -> Self {
+        Self {
+            shape,
+            progress: Progress::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Writes one record.
+    pub(super) fn take(&mut self, record: Record) -> Result<(), Failure> {
+        match &record {
+            Record::Done(done) => {
+                self.tally.ok += 1;
+                let reused = done.conn.as_ref().is_some_and(|conn| conn.reused);
+                self.tally.reused += u64::from(reused);
+            }
+            Record::Failed(_) => self.tally.failed += 1,
+        }
+        match &mut self.shape {
+            Shape::Objects(output) => output.json(&Versioned::new(&record))?,
+            Shape::Lines(output) => {
+                self.progress.clear();
+                output.line(&record.text())?;
+            }
+            Shape::Body => {
+                if let Record::Failed(failed) = record {
+                    let url = failed.url.unwrap_or_default();
+                    let error = failed.error;
+                    let message = format!("{url}: {} ({})", error.message, error.kind);
+                    return Err(Failure::item(message, error.hint));
+                }
+                return Ok(());
+            }
+        }
+        let Tally { ok, failed, .. } = self.tally;
+        self.progress.show(|| format!("{ok} ok · {failed} failed"));
+        Ok(())
+    }
+
+    /// What was counted so far.
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Says what it all added up to.
+    pub(super) fn finish(mut self, took: Duration) -> Exit {
+        self.progress.clear();
+        let Tally { ok, failed, reused } = self.tally;
+        if !matches!(self.shape, Shape::Body) {
+            let seconds = took.as_secs_f64();
+            note(&format!(
+                "{ok} ok · {failed} failed · {reused} on a connection that was open · {seconds:.2} s"
+            ));
+        }
+        if failed == 0 {
+            Exit::AllGood
+        } else {
+            Exit::SomeFailed
+        }
+    }
+}

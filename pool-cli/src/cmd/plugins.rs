@@ -1,0 +1,99 @@
+//! `pool plugins list`: the policies that a configuration can name.
+
+use pool_core::Registry;
+use pool_core::registry::PolicyDoc;
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, Versioned};
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    plugins: Vec<Plugin<'a>>,
+}
+
+#[derive(Serialize)]
+struct Plugin<'a> {
+    section: &'static str,
+    name: &'a str,
+    summary: &'a str,
+    options: Vec<PluginOption<'a>>,
+}
+
+#[derive(Serialize)]
+struct PluginOption<'a> {
+    key: &'a str,
+    meaning: &'a str,
+    /// `null` if it must be given.
+    default: Option<&'a str>,
+}
+
+/// Prints every policy with its options, by section.
+pub(crate) fn list(json: bool, registry: &Registry) -> Result<Exit, Failure> {
+    let docs = registry.list();
+    let mut stdout = Output::stdout();
+    if json {
+        let plugins = docs.iter().map(plugin).collect();
+        stdout.json(&Versioned::new(Listed { plugins }))?;
+    } else {
+        stdout.write(text(&docs).as_bytes())?;
+    }
+    Ok(Exit::AllGood)
+}
+
+fn plugin(doc: &PolicyDoc) -> Plugin<'_> {
+    Plugin {
+        section: doc.kind.section(),
+        name: &doc.name,
+        summary: &doc.summary,
+        options: doc
+            .options
+            .iter()
+            .map(|option| PluginOption {
+                key: &option.key,
+                meaning: &option.meaning,
+                default: option.default.as_deref(),
+            })
+            .collect(),
+    }
+}
+
+fn text(docs: &[PolicyDoc]) -> String {
+    let mut text = String::new();
+    let mut current = None;
+    for doc in docs {
+        if current != Some(doc.kind) {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text.push_str(&format!("{gap}{}: {}\n", doc.kind.section(), doc.kind));
+            current = Some(doc.kind);
+        }
+        text.push_str(format!("  {:22}{}", doc.name, doc.summary).trim_end());
+        text.push('\n');
+        for option in &doc.options {
+            let default = match &option.default {
+                Some(default) => format!("default {default}"),
+                None => "required".into(),
+            };
+            text.push_str(&format!(
+                "    {:20}{} ({default})\n",
+                option.key, option.meaning
+            ));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_stands_under_its_section_with_its_options() {
+        let text = text(&Registry::builtin().list());
+        let eviction = text.find("eviction: eviction policy").unwrap();
+        let idle = text.find("\n  idle").unwrap();
+        let health = text.find("health: health check").unwrap();
+        assert!(eviction < idle && idle < health, "{text}");
+        assert!(text.contains("\n    after"), "{text}");
+    }
+}

@@ -1,0 +1,85 @@
+//! What is wrong with a configuration, as people read it.
+
+use figment::error::Kind;
+use pool_core::config::{ConfigError, nearest};
+
+use super::Setting;
+use super::origin::{Origin, origin};
+use crate::exit::Failure;
+
+/// A layer that cannot be read, or does not fit.
+pub(super) fn unreadable(error: figment::Error) -> Failure {
+    let mut messages = Vec::new();
+    let mut hint = None;
+    for error in error {
+        let (message, what_to_do) = one(&error);
+        messages.push(message);
+        hint = hint.or(what_to_do);
+    }
+    let hint =
+        hint.unwrap_or_else(|| "`pool config show` prints every setting and its form".into());
+    Failure::usage(messages.join("\n"), hint)
+}
+
+fn one(error: &figment::Error) -> (String, Option<String>) {
+    let path = error.path.join(".");
+    let place = |key: &str| match origin(error.metadata.as_ref(), key) {
+        Origin::Default => String::new(),
+        origin => format!(" in {origin}"),
+    };
+    match &error.kind {
+        Kind::UnknownField(field, known) => {
+            let parent = match path.strip_suffix(field.as_str()) {
+                Some(parent) => parent.trim_end_matches('.'),
+                None => &path,
+            };
+            let full = |name: &str| match parent {
+                "" => name.to_owned(),
+                parent => format!("{parent}.{name}"),
+            };
+            let key = full(field);
+            let near = nearest(field, known.iter().copied());
+            let near: Vec<String> = near.into_iter().map(full).collect();
+            let mut message = format!("unknown key {key:?}{}", place(&key));
+            if !near.is_empty() {
+                message.push_str(&format!("; did you mean {}?", near.join(" or ")));
+            }
+            let section = match parent {
+                "" => "the top level".into(),
+                parent => format!("[{parent}]"),
+            };
+            (message, Some(format!("{section} has {}", known.join(", "))))
+        }
+        // A file that is no TOML: the message shows the line.
+        kind if path.is_empty() => (
+            format!("{}{}", kind.to_string().trim_end(), place("")),
+            None,
+        ),
+        kind => (format!("{path}: {kind}{}", place(&path)), None),
+    }
+}
+
+/// A configuration that was read and makes no sense.
+pub(super) fn senseless(error: &ConfigError, settings: &[Setting]) -> Failure {
+    let messages = error.problems().iter().map(|problem| {
+        let setting = settings.iter().find(|setting| setting.key == problem.key);
+        // An option that is missing stands nowhere; its policy does.
+        let setting = setting.or_else(|| {
+            let parent = problem.key.rsplit_once('.')?.0;
+            let mut of_policy = settings
+                .iter()
+                .filter(|setting| setting.key.starts_with(parent));
+            of_policy.next()
+        });
+        let place = setting.map_or_else(String::new, |setting| format!(" in {}", setting.origin));
+        format!(
+            "{} = {}{place}: {}",
+            problem.key, problem.value, problem.wrong
+        )
+    });
+    let fixes = error.problems().iter().map(|problem| problem.fix.as_str());
+    Failure::usage(
+        messages.collect::<Vec<_>>().join("\n"),
+        fixes.collect::<Vec<_>>().join("; "),
+    )
+}

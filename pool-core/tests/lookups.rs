@@ -1,6 +1,6 @@
 //! Name lookups that fail, hang, panic or change.
 
-mod wire;
+mod network;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use network::{Manner, Network, URL, addrs, get, pool, resolver};
 use pool_core::{BoxError, Config, ErrorKind, Phase, Resolver, Warm};
-use wire::{Manner, URL, Wire, addrs, get, pool, resolver};
 
 /// Does badly the first time, well from then on.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ async fn a_bad_lookup_ends_every_wait_for_it_and_the_next_request_asks_again() {
     ];
     for (first, kind, panics) in table {
         let shaky = Shaky::new(first);
-        let pool = pool(&Wire::new(), shaky.clone(), Config::default())
+        let pool = pool(&Network::new(), shaky.clone(), Config::default())
             .build()
             .unwrap();
         let all = futures_util::future::join_all((0..8).map(|_| get(&pool))).await;
@@ -78,9 +78,13 @@ async fn a_bad_lookup_ends_every_wait_for_it_and_the_next_request_asks_again() {
 
 #[tokio::test(start_paused = true)]
 async fn warming_with_a_resolver_that_panics_is_an_error() {
-    let pool = pool(&Wire::new(), Shaky::new(First::Panics), Config::default())
-        .build()
-        .unwrap();
+    let pool = pool(
+        &Network::new(),
+        Shaky::new(First::Panics),
+        Config::default(),
+    )
+    .build()
+    .unwrap();
     let error = pool.warm(&Warm::new(URL)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Resolve);
     assert_eq!(pool.snapshot().plugin_panics, 1);
@@ -105,7 +109,9 @@ async fn a_panic_does_not_end_the_refresh() {
     let hiccup = Arc::new(Hiccup::default());
     let mut config = Config::default();
     config.upkeep.refresh_interval = Duration::from_secs(1);
-    let pool = pool(&Wire::new(), hiccup.clone(), config).build().unwrap();
+    let pool = pool(&Network::new(), hiccup.clone(), config)
+        .build()
+        .unwrap();
     get(&pool).await.unwrap();
     tokio::time::sleep(Duration::from_millis(6500)).await;
     assert_eq!(hiccup.0.load(Ordering::Relaxed), 7);
@@ -115,11 +121,11 @@ async fn a_panic_does_not_end_the_refresh() {
 
 #[tokio::test(start_paused = true)]
 async fn a_host_without_connections_is_looked_up_again() {
-    let (wire, all) = (Wire::new(), addrs(2));
+    let (network, all) = (Network::new(), addrs(2));
     let names = resolver(vec![all[0]]);
     let mut config = Config::default();
     config.upkeep.refresh_interval = Duration::from_secs(60);
-    let pool = pool(&wire, names.clone(), config)
+    let pool = pool(&network, names.clone(), config)
         .eviction(Arc::new(pool_health::IdleTimeout(Duration::from_secs(1))))
         .build()
         .unwrap();
@@ -127,7 +133,7 @@ async fn a_host_without_connections_is_looked_up_again() {
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(pool.snapshot().connections.totals.open, 0);
     // It moves while nobody asks for it.
-    wire.set(all[0], Manner::Refuses);
+    network.set(all[0], Manner::Refuses);
     names.set("a.test", 80, vec![all[1]]);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(get(&pool).await.unwrap(), all[1].to_string());

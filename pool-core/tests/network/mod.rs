@@ -23,12 +23,12 @@ pub enum Manner {
 
 /// The addresses, by their manner; unknown ones answer.
 #[derive(Debug, Default)]
-pub struct Wire {
+pub struct Network {
     manners: Mutex<HashMap<SocketAddr, Manner>>,
     connects: Mutex<Vec<SocketAddr>>,
 }
 
-impl Wire {
+impl Network {
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
@@ -49,7 +49,7 @@ impl Wire {
 }
 
 #[async_trait]
-impl Connect for Wire {
+impl Connect for Network {
     async fn connect(&self, cx: ConnectContext<'_>) -> Result<Connected, ConnectError> {
         self.connects.lock().unwrap().push(cx.target);
         match self.manner(cx.target) {
@@ -96,8 +96,8 @@ pub fn resolver(addrs: Vec<SocketAddr>) -> Arc<StaticResolver> {
 }
 
 /// A builder for a pool on this network; plain HTTP/1.1.
-pub fn pool(wire: &Arc<Wire>, resolver: Arc<dyn Resolver>, config: Config) -> PoolBuilder {
-    let connect: Arc<dyn Connect> = wire.clone();
+pub fn pool(network: &Arc<Network>, resolver: Arc<dyn Resolver>, config: Config) -> PoolBuilder {
+    let connect: Arc<dyn Connect> = network.clone();
     Pool::builder()
         .config(config)
         .resolver(resolver)

@@ -59,18 +59,18 @@ async fn a_server_without_tls_on_a_tls_port_is_a_tls_error() {
 }
 
 async fn rig(fleet: FleetBuilder) -> (Fleet, Pool) {
-    let fleet = fleet.start().await.unwrap();
+    let fleet = fleet.start().await.expect("a fleet");
     let tls = RustlsConnector::builder().roots(Roots::None);
-    let tls = tls.add_ca_pem(fleet.ca_pem().as_bytes()).unwrap();
+    let tls = tls.add_ca_pem(fleet.ca_pem().as_bytes()).expect("a root");
     let resolver = StaticResolver::default();
     resolver.set(fleet.name(), fleet.port(), fleet.addrs());
     let mut config = Config::default();
     config.dial.backoff_base = std::time::Duration::from_millis(1);
     let pool = Pool::builder()
         .config(config)
-        .tls(Arc::new(tls.build().unwrap()))
+        .tls(Arc::new(tls.build().expect("a connector")))
         .resolver(Arc::new(resolver));
-    (fleet, pool.build().unwrap())
+    (fleet, pool.build().expect("a pool"))
 }
 
 /// The error and its causes, in words and as they debug.

@@ -1,6 +1,7 @@
 //! What a peer did decides whether a request is sent again; the peer counts.
 #![cfg(feature = "testing")]
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -25,7 +26,7 @@ const REFUSED_STREAM: u32 = 7;
 
 /// Serves connections as `plan` says until dropped.
 struct H2Peer {
-    addr: std::net::SocketAddr,
+    addr: SocketAddr,
     requests: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -38,7 +39,7 @@ impl Drop for H2Peer {
 
 impl H2Peer {
     async fn start(plan: impl Fn(usize) -> Does + Send + Sync + 'static) -> Self {
-        let peer = Peer::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let peer = Peer::listen(LOOPBACK).await.expect("a free port");
         let addr = peer.addr();
         let (requests, plan) = (Arc::<AtomicUsize>::default(), Arc::new(plan));
         let counted = requests.clone();
@@ -116,6 +117,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Frame {
     }
 }
 
+/// Any free port.
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const PREFACE: usize = 24;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -138,7 +141,7 @@ fn pool_for(peer: &H2Peer) -> Pool {
         ..Config::default()
     };
     let pool = Pool::builder().config(config).resolver(Arc::new(resolver));
-    pool.build().unwrap()
+    pool.build().expect("a pool")
 }
 
 /// Returns how many tries it took, or the error.
@@ -148,7 +151,7 @@ async fn send(pool: &Pool, method: Method) -> Result<u32, Error> {
         _ => Body::empty(),
     };
     let request = Request::builder().method(method).uri("http://a.test/");
-    let response = pool.request(request.body(body).unwrap()).await?;
+    let response = pool.request(request.body(body).expect("a request")).await?;
     assert_eq!(response.status(), 200);
     let attempts = response.body().conn_info().attempts;
     response.into_body().bytes().await?;

@@ -164,7 +164,8 @@ fn backoff(attempt: u32, limits: &RetryLimits) -> Duration {
 
 /// Bounds retries over all requests: a share of the requests, plus a constant.
 ///
-/// With a tenth, a host that fails everything is asked 1.1 times as often as before, not three times. Lock-free; one per pool.
+/// With a tenth, a host that fails everything is asked 1.1 times as often as before, not three times. Lock-free; one
+/// per pool.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     /// In hundredths of a retry: a request pays `percent` in, a retry takes a hundred out.

@@ -122,6 +122,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
         (before < limit).then_some(slot)
     }
 
+    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.waiters.load(Ordering::Relaxed)
     }

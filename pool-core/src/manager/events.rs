@@ -96,9 +96,16 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         })
     }
 
-    /// Closes an idle connection, drains a busy one. `false` if it is gone or on its way out.
-    pub(crate) fn evict(&self, conn: ConnRef, reason: CloseReason) -> bool {
-        Host::event(&self.0, |state, at, out| state.drain(conn, reason, at, out))
+    /// Takes out a connection that a policy judged: one judged idle closes if it still is, one judged in use drains.
+    /// `false` if it was leased meanwhile, is gone, or is on its way out.
+    pub(crate) fn evict(&self, judged: &ConnView, reason: CloseReason) -> bool {
+        Host::event(&self.0, |state, at, out| {
+            if judged.idle_rank.is_some() {
+                state.evict_idle(judged.conn, reason, at, out)
+            } else {
+                state.drain(judged.conn, reason, at, out)
+            }
+        })
     }
 
     /// Claims an idle connection for a check.

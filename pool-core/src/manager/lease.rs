@@ -104,6 +104,11 @@ impl<C: Send + Sync + 'static> Lease<C> {
         stats
     }
 
+    /// Says that an exchange which needed the whole connection is over and the lease about to end.
+    pub(crate) fn expect_back(&self) {
+        Host::event(&self.host, |state, _, _| state.expect_back(self.claim.conn));
+    }
+
     pub(crate) fn conn_ref(&self) -> ConnRef {
         self.claim.conn
     }

@@ -11,13 +11,15 @@ mod events;
 mod host;
 mod lease;
 mod list;
-#[cfg(all(test, pool_loom))]
+#[cfg(test)]
+#[cfg(pool_loom)]
 mod loom_tests;
 mod reason;
 mod snapshot;
 mod state;
 mod sync;
-#[cfg(all(test, not(pool_loom)))]
+#[cfg(test)]
+#[cfg(not(pool_loom))]
 mod tests;
 mod ticket;
 mod waiters;

@@ -105,12 +105,23 @@ impl Shared {
     /// the connection. It becomes so during a poll by the driver, which looks here after each: whoever of the two looks
     /// second sees both.
     fn post(&self, lease: Lease<HttpConn>) {
+        if !self.is_settled() {
+            // Before the caller learns that the response has ended: its next request must not dial meanwhile.
+            lease.expect_back();
+        }
         self.lock().returning = Some(lease);
         self.settle();
         if self.stage() == Stage::Returning {
             // hyper may be stuck with unsent bytes, so the driver sets itself a deadline.
             self.control.wake();
         }
+    }
+
+    /// Whether hyper has made up its mind about the connection.
+    fn is_settled(&self) -> bool {
+        let state = self.lock();
+        let sender = state.sender.as_ref();
+        sender.is_none_or(|sender| sender.is_closed() || sender.is_ready())
     }
 
     /// Gives a parked lease back if it is clear how.

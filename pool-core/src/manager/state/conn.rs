@@ -52,6 +52,8 @@ pub(crate) struct Conn {
     pub(crate) uses: u64,
     pub(crate) errors: u32,
     pub(crate) consecutive_errors: u32,
+    /// The lease is on its way back.
+    pub(crate) returning: bool,
     pub(crate) free: Links,
     pub(crate) idle: Links,
 }

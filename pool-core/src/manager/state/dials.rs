@@ -248,9 +248,11 @@ impl HostState {
         self.plan(now, out);
     }
 
-    /// The leases that `dials` dials and the checks that run may bring.
-    fn expected_from(&self, dials: usize) -> usize {
-        (dials + self.coming).saturating_mul(self.expected)
+    /// The leases that `dials` dials may bring, and connections that run a check, have not been told their limit, or are
+    /// on their way back.
+    pub(super) fn expected_from(&self, dials: usize) -> usize {
+        let new = (dials + self.coming).saturating_mul(self.expected);
+        new.saturating_add(self.returning)
     }
 
     /// Forgets the dials that still wait for the budget.

@@ -5,7 +5,7 @@
 //! the [`Action`]s out after it has let go of the lock.
 
 #[cfg(test)]
-mod check;
+mod audit;
 mod checks;
 mod conn;
 mod dials;
@@ -202,8 +202,10 @@ pub(crate) struct HostState {
     pause_until: Option<Instant>,
     /// The earliest tick asked for that is still to come.
     wake_asked: Option<Instant>,
-    /// Connections under a check.
+    /// Connections under a check, or whose peer has not said its limit.
     coming: usize,
+    /// Connections whose lease is on its way back.
+    returning: usize,
     /// Connections that drain or close.
     leaving: usize,
     counters: Counters,
@@ -233,6 +235,7 @@ impl HostState {
             pause_until: None,
             wake_asked: None,
             coming: 0,
+            returning: 0,
             leaving: 0,
             counters: Counters::default(),
         }
@@ -298,6 +301,17 @@ impl HostState {
         queued
     }
 
+    /// The exchange of the one lease on this connection is over: it comes back in a moment, so that whoever comes to wait
+    /// needs no dial.
+    pub(crate) fn expect_back(&mut self, conn: ConnRef) {
+        let Some(slot) = self.find(conn) else { return };
+        let conn = &mut self.conns[slot];
+        if conn.state == ConnState::Ready && !conn.multiplexed && !conn.returning {
+            conn.returning = true;
+            self.returning += 1;
+        }
+    }
+
     /// A lease ended. An end for an earlier life only counts.
     pub(crate) fn release(
         &mut self,
@@ -310,6 +324,7 @@ impl HostState {
         self.counters.released += 1;
         let Some(slot) = self.find(conn) else { return };
         self.unlink_free(slot);
+        self.is_back(slot);
         let conn = &mut self.conns[slot];
         conn.in_flight -= 1;
         // A check is not a use: a connection that came from the idle list has been idle all the while.
@@ -480,6 +495,7 @@ impl HostState {
         let slot = self.find(conn)?;
         self.unlink_free(slot);
         self.unlink_idle(slot);
+        self.is_back(slot);
         self.count_state(slot, usize::wrapping_sub);
         let conn = self.conns.remove(slot);
         let reason = match conn.state {
@@ -730,6 +746,7 @@ impl HostState {
             uses: 0,
             errors: 0,
             consecutive_errors: 0,
+            returning: false,
             free: super::list::Links::default(),
             idle: super::list::Links::default(),
         });
@@ -889,6 +906,12 @@ impl HostState {
         self.endpoints[endpoint].remove_free(&mut self.conns, slot, in_flight);
         if !self.endpoints[endpoint].has_free() {
             self.ready.remove(&mut self.endpoints, endpoint);
+        }
+    }
+
+    fn is_back(&mut self, slot: usize) {
+        if std::mem::take(&mut self.conns[slot].returning) {
+            self.returning -= 1;
         }
     }
 

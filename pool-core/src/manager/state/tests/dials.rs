@@ -86,6 +86,31 @@ fn a_connection_that_comes_back_serves_before_the_dial_does() {
 }
 
 #[test]
+fn a_connection_on_its_way_back_spares_a_dial() {
+    let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
+    let conn = rig.h1();
+    rig.claim();
+    rig.step(|state, _, _| state.expect_back(conn));
+    let first = rig.join();
+    assert_eq!(rig.dials(), []);
+    rig.join();
+    assert_eq!(rig.dials().len(), 1, "it can serve only one");
+    rig.release(conn);
+    assert_eq!(rig.grants(), [(first, conn)]);
+}
+
+#[test]
+fn a_connection_that_was_expected_back_and_closes_is_replaced() {
+    let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
+    let conn = rig.h1();
+    rig.claim();
+    rig.step(|state, _, _| state.expect_back(conn));
+    rig.join();
+    rig.end(conn, Returned::Discard(CloseReason::PeerClosed));
+    assert_eq!(rig.dials().len(), 1);
+}
+
+#[test]
 fn dials_spread_over_the_addresses() {
     let mut rig = Rig::known(LIMITS, &[addr(1), addr(2)], 1);
     for _ in 0..4 {
@@ -192,8 +217,8 @@ fn dials_that_fail_together_double_the_wait_once() {
     for (dial, _) in rig.dials() {
         rig.fail(dial, DialFailure::Endpoint);
     }
-    rig.join();
-    assert!(rig.timers()[0] <= rig.now + ms(100));
+    let until = rig.state.endpoints().next().unwrap().backoff_until;
+    assert!(until.unwrap() <= rig.now + ms(100));
 }
 
 #[test]

@@ -1,14 +1,12 @@
 //! Name lookups that fail, hang, panic or change.
 
-mod network;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::network::{Manner, Network, URL, addrs, get, pool, resolver};
 use async_trait::async_trait;
-use network::{Manner, Network, URL, addrs, get, pool, resolver};
 use pool_core::{BoxError, Config, ErrorKind, Phase, Resolver, Warm};
 
 /// Does badly the first time, well from then on.
@@ -99,7 +97,7 @@ struct Hiccup(AtomicUsize);
 impl Resolver for Hiccup {
     async fn resolve(&self, _: &str, _: u16) -> Result<Vec<SocketAddr>, BoxError> {
         let asked = self.0.fetch_add(1, Ordering::Relaxed);
-        assert!(asked % 2 == 0, "expected by this test");
+        assert!(asked.is_multiple_of(2), "expected by this test");
         Ok(addrs(1))
     }
 }

@@ -21,6 +21,8 @@ impl HostState {
         assert!(leased >= in_flight as u64, "a lease was lost");
         let coming = self.conns.iter().filter(|(_, conn)| conn.is_coming());
         assert_eq!(self.coming, coming.count(), "coming");
+        let returning = self.conns.iter().filter(|(_, conn)| conn.returning);
+        assert_eq!(self.returning, returning.count(), "returning");
         let leaving = self.conns.iter().filter(|(_, conn)| conn.is_leaving());
         assert_eq!(self.leaving, leaving.count(), "leaving");
     }
@@ -92,7 +94,7 @@ impl HostState {
             Addresses::Unknown => panic!("nobody looks the addresses up"),
             Addresses::Known => {}
         }
-        let expected = (self.dials.len() + self.coming).saturating_mul(self.expected);
+        let expected = self.expected_from(self.dials.len());
         let full = self.dials.len() >= self.limits.dials
             || self.conns.len() + self.dials.len() >= self.limits.conns;
         let timer = self.wake_asked.is_some_and(|at| at > now);

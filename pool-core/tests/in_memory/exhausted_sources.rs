@@ -1,13 +1,11 @@
 //! More dials than source addresses: a dial waits for an address to come back, and asks no more often than that.
 
-mod network;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use network::{Network, URL, addrs, pool, resolver};
+use crate::network::{Network, URL, addrs, pool, resolver};
 use pool_core::{Config, Pool};
 use pool_localip::{AddrSet, AllocContext, Exhausted, Lease, LocalAddrAllocator};
 
@@ -29,7 +27,7 @@ impl LocalAddrAllocator for Counted {
 }
 
 fn two_sources() -> Arc<Counted> {
-    let set: AddrSet = "10.1.0.1,10.1.0.2".parse().unwrap();
+    let set: AddrSet = "10.1.0.1,10.1.0.2".parse().expect("two addresses");
     Arc::new(Counted {
         set: set.max_per_addr(1),
         asked: AtomicUsize::new(0),
@@ -39,7 +37,7 @@ fn two_sources() -> Arc<Counted> {
 fn pool_from(sources: &Arc<Counted>, network: &Arc<Network>) -> Pool {
     let allocator: Arc<dyn LocalAddrAllocator> = sources.clone();
     let pool = pool(network, resolver(addrs(1)), Config::default());
-    pool.local_addrs(allocator).build().unwrap()
+    pool.local_addrs(allocator).build().expect("a pool")
 }
 
 #[tokio::test(start_paused = true)]

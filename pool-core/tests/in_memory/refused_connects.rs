@@ -1,8 +1,6 @@
 //! Addresses that refuse: each is tried once, and one that answers is enough.
 
-mod network;
-
-use network::{Manner, Network, addrs, get, pool, resolver};
+use crate::network::{Manner, Network, addrs, get, pool, resolver};
 use pool_core::{Config, ErrorKind};
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::network::{Network, URL, addrs, pool, resolver};
+use crate::network::{Network, URL, addrs, pass, pool, resolver};
 use pool_core::{Config, Pool};
 use pool_localip::{AddrSet, AllocContext, Exhausted, Lease, LocalAddrAllocator};
 
@@ -51,7 +51,7 @@ async fn a_parked_dial_goes_on_when_an_address_comes_back() {
         let pool = pool.clone();
         async move { pool.acquire(URL).await }
     });
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    pass(Duration::from_secs(10)).await;
     assert!(!third.is_finished());
     assert_eq!((network.connects().len(), sources.set.in_use()), (2, 2));
     assert_eq!(sources.asked.load(Ordering::Relaxed), 3, "no busy loop");

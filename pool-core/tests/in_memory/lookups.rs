@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::network::{Manner, Network, URL, addrs, get, pool, resolver};
+use crate::network::{Manner, Network, URL, addrs, get, pass, pool, resolver};
 use async_trait::async_trait;
 use pool_core::{BoxError, Config, ErrorKind, Phase, Resolver, Warm};
 
@@ -111,7 +111,7 @@ async fn a_panic_does_not_end_the_refresh() {
         .build()
         .unwrap();
     get(&pool).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(6500)).await;
+    pass(Duration::from_millis(6500)).await;
     assert_eq!(hiccup.0.load(Ordering::Relaxed), 7);
     assert_eq!(pool.snapshot().plugin_panics, 3);
     get(&pool).await.unwrap();
@@ -128,11 +128,11 @@ async fn a_host_without_connections_is_looked_up_again() {
         .build()
         .unwrap();
     assert_eq!(get(&pool).await.unwrap(), all[0].to_string());
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    pass(Duration::from_secs(30)).await;
     assert_eq!(pool.snapshot().connections.totals.open, 0);
     // It moves while nobody asks for it.
     network.set(all[0], Manner::Refuses);
     names.set("a.test", 80, vec![all[1]]);
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    pass(Duration::from_secs(60)).await;
     assert_eq!(get(&pool).await.unwrap(), all[1].to_string());
 }

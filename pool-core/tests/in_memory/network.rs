@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pool_core::{Config, Connect, ConnectContext, ConnectError, Connected, Pool, PoolBuilder};
@@ -115,3 +116,8 @@ pub(crate) async fn get(pool: &Pool) -> Result<String, pool_core::Error> {
 const INTACT: &str = "nothing panics under this lock";
 
 pub(crate) const URL: &str = "http://a.test/";
+
+/// Lets paused time pass, and whatever is due in it happen.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await; // fault: time itself, which is paused
+}

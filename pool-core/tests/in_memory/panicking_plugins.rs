@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::network::{Network, addrs, get, pool, resolver};
+use crate::network::{Network, addrs, get, pass, pool, resolver};
 use async_trait::async_trait;
 use pool_core::{Config, Connect, ConnectContext, ConnectError, Connected, ErrorKind};
 use pool_core::{Event, Observer, Pool};
@@ -111,7 +111,7 @@ async fn a_health_check_fails_the_connection_and_upkeep_goes_on() {
         .unwrap();
     for round in 1..=3 {
         get(&pool).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        pass(Duration::from_millis(1500)).await;
         assert_eq!(pool.snapshot().plugin_panics, round);
     }
     assert_eq!(network.connects().len(), 3);

@@ -162,13 +162,15 @@ fn backoff(attempt: u32, limits: &RetryLimits) -> Duration {
         .min(limits.max_delay)
 }
 
-/// Bounds retries over all requests: a tenth of the requests, plus a constant.
+/// Bounds retries over all requests: a share of the requests, plus a constant.
 ///
-/// A host that fails everything is then asked 1.1 times as often as before, not three times. Lock-free; one per pool.
+/// With a tenth, a host that fails everything is asked 1.1 times as often as before, not three times. Lock-free; one
+/// per pool.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
-    /// In tenths of a retry: a request pays one in, a retry takes ten out.
-    tenths: AtomicU64,
+    /// In hundredths of a retry: a request pays `percent` in, a retry takes a hundred out.
+    hundredths: AtomicU64,
+    percent: u64,
     cap: u64,
     requests: AtomicU64,
     retries: AtomicU64,
@@ -177,11 +179,12 @@ pub(crate) struct RetryBudget {
 
 impl RetryBudget {
     /// Starts with `constant` retries in hand, and never saves up more than ten times that or 100, whichever is more.
-    pub(crate) fn new(constant: u32) -> Self {
-        let tenths = u64::from(constant) * PER_RETRY;
+    pub(crate) fn new(constant: u32, percent: u32) -> Self {
+        let hundredths = u64::from(constant) * PER_RETRY;
         Self {
-            tenths: AtomicU64::new(tenths),
-            cap: (tenths * 10).max(100 * PER_RETRY),
+            hundredths: AtomicU64::new(hundredths),
+            percent: percent.into(),
+            cap: (hundredths * 10).max(100 * PER_RETRY),
             requests: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -191,10 +194,10 @@ impl RetryBudget {
     /// Counts a new request; call it once per request, not per try.
     pub(crate) fn deposit(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let add = |tenths: u64| (tenths < self.cap).then_some(tenths + 1);
+        let add = |saved: u64| (saved < self.cap).then_some(saved + self.percent);
         // Err says that the budget is full.
         let _full = self
-            .tenths
+            .hundredths
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
@@ -202,9 +205,9 @@ impl RetryBudget {
     #[must_use]
     pub(crate) fn try_withdraw(&self) -> bool {
         let taken = self
-            .tenths
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tenths| {
-                tenths.checked_sub(PER_RETRY)
+            .hundredths
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |saved| {
+                saved.checked_sub(PER_RETRY)
             })
             .is_ok();
         let counter = if taken { &self.retries } else { &self.refused };
@@ -223,4 +226,4 @@ impl RetryBudget {
     }
 }
 
-const PER_RETRY: u64 = 10;
+const PER_RETRY: u64 = 100;

@@ -31,7 +31,7 @@ pub(crate) struct Env {
 impl Env {
     pub(crate) fn new(config: Config, plugins: Plugins) -> Self {
         Self {
-            retries: RetryBudget::new(config.retry.budget_min),
+            retries: RetryBudget::new(config.retry.budget_min, config.retry.budget_percent),
             config,
             plugins,
             home: Mutex::default(),

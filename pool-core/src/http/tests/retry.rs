@@ -174,7 +174,7 @@ fn the_delay_grows_with_every_refusal_up_to_its_bound() {
 
 #[test]
 fn the_budget_is_a_tenth_of_the_requests_and_a_constant() {
-    let budget = RetryBudget::new(2);
+    let budget = RetryBudget::new(2, 10);
     let mut granted = 0;
     for _ in 0..1000 {
         budget.deposit();
@@ -186,7 +186,7 @@ fn the_budget_is_a_tenth_of_the_requests_and_a_constant() {
 
 #[test]
 fn a_long_calm_does_not_save_up_a_storm() {
-    let budget = RetryBudget::new(0);
+    let budget = RetryBudget::new(0, 10);
     for _ in 0..100_000 {
         budget.deposit();
     }
@@ -196,7 +196,7 @@ fn a_long_calm_does_not_save_up_a_storm() {
 
 #[test]
 fn threads_share_one_budget() {
-    let budget = RetryBudget::new(50);
+    let budget = RetryBudget::new(50, 10);
     let granted: usize = std::thread::scope(|scope| {
         let ask = || (0..100).filter(|_| budget.try_withdraw()).count();
         let askers: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();

@@ -1,15 +1,13 @@
 //! Name lookups that fail, hang, panic or change.
 
-mod wire;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::network::{Manner, Network, URL, addrs, get, pass, pool, resolver};
 use async_trait::async_trait;
 use pool_core::{BoxError, Config, ErrorKind, Phase, Resolver, Warm};
-use wire::{Manner, URL, Wire, addrs, get, pool, resolver};
 
 /// Does badly the first time, well from then on.
 #[derive(Debug)]
@@ -58,7 +56,7 @@ async fn a_bad_lookup_ends_every_wait_for_it_and_the_next_request_asks_again() {
     ];
     for (first, kind, panics) in table {
         let shaky = Shaky::new(first);
-        let pool = pool(&Wire::new(), shaky.clone(), Config::default())
+        let pool = pool(&Network::new(), shaky.clone(), Config::default())
             .build()
             .unwrap();
         let all = futures_util::future::join_all((0..8).map(|_| get(&pool))).await;
@@ -78,9 +76,13 @@ async fn a_bad_lookup_ends_every_wait_for_it_and_the_next_request_asks_again() {
 
 #[tokio::test(start_paused = true)]
 async fn warming_with_a_resolver_that_panics_is_an_error() {
-    let pool = pool(&Wire::new(), Shaky::new(First::Panics), Config::default())
-        .build()
-        .unwrap();
+    let pool = pool(
+        &Network::new(),
+        Shaky::new(First::Panics),
+        Config::default(),
+    )
+    .build()
+    .unwrap();
     let error = pool.warm(&Warm::new(URL)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Resolve);
     assert_eq!(pool.snapshot().plugin_panics, 1);
@@ -95,7 +97,7 @@ struct Hiccup(AtomicUsize);
 impl Resolver for Hiccup {
     async fn resolve(&self, _: &str, _: u16) -> Result<Vec<SocketAddr>, BoxError> {
         let asked = self.0.fetch_add(1, Ordering::Relaxed);
-        assert!(asked % 2 == 0, "expected by this test");
+        assert!(asked.is_multiple_of(2), "expected by this test");
         Ok(addrs(1))
     }
 }
@@ -105,9 +107,11 @@ async fn a_panic_does_not_end_the_refresh() {
     let hiccup = Arc::new(Hiccup::default());
     let mut config = Config::default();
     config.upkeep.refresh_interval = Duration::from_secs(1);
-    let pool = pool(&Wire::new(), hiccup.clone(), config).build().unwrap();
+    let pool = pool(&Network::new(), hiccup.clone(), config)
+        .build()
+        .unwrap();
     get(&pool).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(6500)).await;
+    pass(Duration::from_millis(6500)).await;
     assert_eq!(hiccup.0.load(Ordering::Relaxed), 7);
     assert_eq!(pool.snapshot().plugin_panics, 3);
     get(&pool).await.unwrap();
@@ -115,20 +119,20 @@ async fn a_panic_does_not_end_the_refresh() {
 
 #[tokio::test(start_paused = true)]
 async fn a_host_without_connections_is_looked_up_again() {
-    let (wire, all) = (Wire::new(), addrs(2));
+    let (network, all) = (Network::new(), addrs(2));
     let names = resolver(vec![all[0]]);
     let mut config = Config::default();
     config.upkeep.refresh_interval = Duration::from_secs(60);
-    let pool = pool(&wire, names.clone(), config)
+    let pool = pool(&network, names.clone(), config)
         .eviction(Arc::new(pool_health::IdleTimeout(Duration::from_secs(1))))
         .build()
         .unwrap();
     assert_eq!(get(&pool).await.unwrap(), all[0].to_string());
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    pass(Duration::from_secs(30)).await;
     assert_eq!(pool.snapshot().connections.totals.open, 0);
     // It moves while nobody asks for it.
-    wire.set(all[0], Manner::Refuses);
+    network.set(all[0], Manner::Refuses);
     names.set("a.test", 80, vec![all[1]]);
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    pass(Duration::from_secs(60)).await;
     assert_eq!(get(&pool).await.unwrap(), all[1].to_string());
 }

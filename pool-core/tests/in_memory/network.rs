@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pool_core::{Config, Connect, ConnectContext, ConnectError, Connected, Pool, PoolBuilder};
@@ -12,50 +13,47 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 /// What an address does with a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Manner {
+pub(crate) enum Manner {
     /// Answers every HTTP/1.1 request with 200 and its own address.
     #[default]
     Answers,
     Refuses,
-    /// Never finishes the connect.
-    Stalls,
 }
 
 /// The addresses, by their manner; unknown ones answer.
 #[derive(Debug, Default)]
-pub struct Wire {
+pub(crate) struct Network {
     manners: Mutex<HashMap<SocketAddr, Manner>>,
     connects: Mutex<Vec<SocketAddr>>,
 }
 
-impl Wire {
-    pub fn new() -> Arc<Self> {
+impl Network {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    pub fn set(&self, addr: SocketAddr, manner: Manner) {
-        self.manners.lock().unwrap().insert(addr, manner);
+    pub(crate) fn set(&self, addr: SocketAddr, manner: Manner) {
+        self.manners.lock().expect(INTACT).insert(addr, manner);
     }
 
     /// Every address that was connected to, in that order.
-    pub fn connects(&self) -> Vec<SocketAddr> {
-        self.connects.lock().unwrap().clone()
+    pub(crate) fn connects(&self) -> Vec<SocketAddr> {
+        self.connects.lock().expect(INTACT).clone()
     }
 
     fn manner(&self, addr: SocketAddr) -> Manner {
-        let manners = self.manners.lock().unwrap();
+        let manners = self.manners.lock().expect(INTACT);
         manners.get(&addr).copied().unwrap_or_default()
     }
 }
 
 #[async_trait]
-impl Connect for Wire {
+impl Connect for Network {
     async fn connect(&self, cx: ConnectContext<'_>) -> Result<Connected, ConnectError> {
-        self.connects.lock().unwrap().push(cx.target);
+        self.connects.lock().expect(INTACT).push(cx.target);
         match self.manner(cx.target) {
             Manner::Answers => {}
             Manner::Refuses => return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()),
-            Manner::Stalls => std::future::pending().await,
         }
         let (near, far) = duplex(16 * 1024);
         tokio::spawn(serve(far, cx.target));
@@ -82,22 +80,26 @@ async fn serve(mut io: DuplexStream, addr: SocketAddr) {
 }
 
 /// `10.0.0.1:80`, `10.0.0.2:80` and so on.
-pub fn addrs(n: u8) -> Vec<SocketAddr> {
+pub(crate) fn addrs(n: u8) -> Vec<SocketAddr> {
     (1..=n)
         .map(|i| SocketAddr::from(([10, 0, 0, i], 80)))
         .collect()
 }
 
 /// A resolver for `a.test` on port 80.
-pub fn resolver(addrs: Vec<SocketAddr>) -> Arc<StaticResolver> {
+pub(crate) fn resolver(addrs: Vec<SocketAddr>) -> Arc<StaticResolver> {
     let resolver = StaticResolver::default();
     resolver.set("a.test", 80, addrs);
     Arc::new(resolver)
 }
 
 /// A builder for a pool on this network; plain HTTP/1.1.
-pub fn pool(wire: &Arc<Wire>, resolver: Arc<dyn Resolver>, config: Config) -> PoolBuilder {
-    let connect: Arc<dyn Connect> = wire.clone();
+pub(crate) fn pool(
+    network: &Arc<Network>,
+    resolver: Arc<dyn Resolver>,
+    config: Config,
+) -> PoolBuilder {
+    let connect: Arc<dyn Connect> = network.clone();
     Pool::builder()
         .config(config)
         .resolver(resolver)
@@ -105,10 +107,17 @@ pub fn pool(wire: &Arc<Wire>, resolver: Arc<dyn Resolver>, config: Config) -> Po
 }
 
 /// Sends a GET and reads the address that answered.
-pub async fn get(pool: &Pool) -> Result<String, pool_core::Error> {
+pub(crate) async fn get(pool: &Pool) -> Result<String, pool_core::Error> {
     let response = pool.get(URL).await?;
     let body = response.into_body().bytes().await?;
     Ok(String::from_utf8(body.to_vec()).expect("an address"))
 }
 
-pub const URL: &str = "http://a.test/";
+const INTACT: &str = "nothing panics under this lock";
+
+pub(crate) const URL: &str = "http://a.test/";
+
+/// Lets paused time pass, and whatever is due in it happen.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await; // fault: time itself, which is paused
+}

@@ -1,15 +1,13 @@
 //! More dials than source addresses: a dial waits for an address to come back, and asks no more often than that.
 
-mod wire;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::network::{Network, URL, addrs, pass, pool, resolver};
 use pool_core::{Config, Pool};
 use pool_localip::{AddrSet, AllocContext, Exhausted, Lease, LocalAddrAllocator};
-use wire::{URL, Wire, addrs, pool, resolver};
 
 /// Counts how often it is asked.
 #[derive(Debug)]
@@ -29,23 +27,23 @@ impl LocalAddrAllocator for Counted {
 }
 
 fn two_sources() -> Arc<Counted> {
-    let set: AddrSet = "10.1.0.1,10.1.0.2".parse().unwrap();
+    let set: AddrSet = "10.1.0.1,10.1.0.2".parse().expect("two addresses");
     Arc::new(Counted {
         set: set.max_per_addr(1),
         asked: AtomicUsize::new(0),
     })
 }
 
-fn pool_from(sources: &Arc<Counted>, wire: &Arc<Wire>) -> Pool {
+fn pool_from(sources: &Arc<Counted>, network: &Arc<Network>) -> Pool {
     let allocator: Arc<dyn LocalAddrAllocator> = sources.clone();
-    let pool = pool(wire, resolver(addrs(1)), Config::default());
-    pool.local_addrs(allocator).build().unwrap()
+    let pool = pool(network, resolver(addrs(1)), Config::default());
+    pool.local_addrs(allocator).build().expect("a pool")
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_parked_dial_goes_on_when_an_address_comes_back() {
-    let (sources, wire) = (two_sources(), Wire::new());
-    let pool = pool_from(&sources, &wire);
+    let (sources, network) = (two_sources(), Network::new());
+    let pool = pool_from(&sources, &network);
     // Held, not returned: a third request needs a third connection.
     let first = pool.acquire(URL).await.unwrap();
     let second = pool.acquire(URL).await.unwrap();
@@ -53,9 +51,9 @@ async fn a_parked_dial_goes_on_when_an_address_comes_back() {
         let pool = pool.clone();
         async move { pool.acquire(URL).await }
     });
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    pass(Duration::from_secs(10)).await;
     assert!(!third.is_finished());
-    assert_eq!((wire.connects().len(), sources.set.in_use()), (2, 2));
+    assert_eq!((network.connects().len(), sources.set.in_use()), (2, 2));
     assert_eq!(sources.asked.load(Ordering::Relaxed), 3, "no busy loop");
 
     // A connection that closes gives its address back; one that is returned would have gone to the waiter as it is.
@@ -76,8 +74,8 @@ async fn a_parked_dial_goes_on_when_an_address_comes_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_parked_dial_ends_with_the_pool() {
-    let (sources, wire) = (two_sources(), Wire::new());
-    let pool = pool_from(&sources, &wire);
+    let (sources, network) = (two_sources(), Network::new());
+    let pool = pool_from(&sources, &network);
     let held = (
         pool.acquire(URL).await.unwrap(),
         pool.acquire(URL).await.unwrap(),

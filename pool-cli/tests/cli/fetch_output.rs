@@ -1,6 +1,6 @@
 //! Where bodies and records go.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 
 use pool_core::testing::Body;
 
@@ -156,6 +156,21 @@ async fn statistics_are_written_at_the_end() {
         stats["acquire_wait"].is_object() && stats["lock_wait"].is_object(),
         "{stats}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_nobody_reads_to_its_end_ends_it_quietly() {
+    let site = Site::one().await;
+    site.fleet
+        .origin(0)
+        .script(|script| script.body = Body::Bytes(100_000_000));
+    let mut child = site.fetch().args(&[&site.url("/")]).start();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 10]).unwrap();
+    drop(stdout);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_core::testing::{Alpn, Fleet, FleetBuilder};
+use pool_core::testing::{Alpn, Fleet, FleetBuilder, Ledger};
 use pool_core::{Config, ErrorKind, Pool, StaticResolver};
+use tokio::time::timeout;
 use tokio_test::task::spawn;
 use tokio_test::{assert_pending, assert_ready};
 
@@ -54,10 +55,7 @@ async fn connections_in_all() {
     // Of another host, and fresh: it is closed for the one that starves.
     drop(held);
     fourth.await.expect("room has been made");
-    fleet
-        .ledger()
-        .wait_until(|l| l.open_connections() <= 3)
-        .await;
+    sees(&fleet, |ledger| ledger.open_connections() <= 3).await;
     close_balanced(&pool).await;
 }
 
@@ -148,10 +146,7 @@ async fn idle_connections_per_host() {
     let pool = pool_of(&fleet, config).build().expect("a pool");
     slow_crowd(&pool, &fleet, 8).await;
     assert_eq!(fleet.ledger().accepted(), 8);
-    fleet
-        .ledger()
-        .wait_until(|l| l.open_connections() == 2)
-        .await;
+    sees(&fleet, |ledger| ledger.open_connections() == 2).await;
     let mark = fleet.ledger().mark();
     get(&pool, &fleet.url("/")).await;
     assert_eq!(fleet.ledger().since(&mark).accepted(), 0, "two were kept");
@@ -181,6 +176,12 @@ async fn slow_crowd(pool: &Pool, fleet: &Fleet, tasks: usize) {
         async move { get(&pool, &url).await }
     })
     .await;
+}
+
+/// Waits until the server sees it so.
+async fn sees(fleet: &Fleet, holds: impl FnMut(&Ledger) -> bool) {
+    let seen = timeout(Duration::from_secs(10), fleet.ledger().wait_until(holds)).await;
+    seen.unwrap_or_else(|_| panic!("{:?}", fleet.ledger()));
 }
 
 /// The most handshakes the server saw under way while `work` was done.

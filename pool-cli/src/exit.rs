@@ -78,15 +78,16 @@ impl Failure {
 
     /// Says it on stderr.
     pub(crate) fn report(self) -> Exit {
+        if let Self::Told { message, hint, .. } = &self {
+            output::note(&format!("error: {message}\nhint: {hint}"));
+        }
+        self.exit()
+    }
+
+    /// What the process ends with.
+    pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Told {
-                exit,
-                message,
-                hint,
-            } => {
-                output::note(&format!("error: {message}\nhint: {hint}"));
-                exit
-            }
+            Self::Told { exit, .. } => *exit,
             Self::ClosedPipe => Exit::AllGood,
         }
     }

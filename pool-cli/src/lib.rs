@@ -1,36 +1,6 @@
 //! The `pool` command line, as a library: a binary with policies of its own is a few lines.
-//!
-//! ```no_run
-//! use std::process::ExitCode;
-//!
-//! use pool_health::{EvictReason, EvictionContext, EvictionPolicy, Options, OptionsError, Verdict};
-//!
-//! /// Retires a connection after some checkouts: `[[eviction]] use = "max-checkouts" max = 7`.
-//! #[derive(Debug)]
-//! struct MaxCheckouts(u64);
-//!
-//! impl MaxCheckouts {
-//!     fn from_options(options: &Options) -> Result<Self, OptionsError> {
-//!         options.finish(&["max"])?;
-//!         Ok(Self(options.number("max")?.unwrap_or(100)))
-//!     }
-//! }
-//!
-//! impl EvictionPolicy for MaxCheckouts {
-//!     fn name(&self) -> &'static str {
-//!         "max-checkouts"
-//!     }
-//!
-//!     fn judge(&self, cx: &EvictionContext<'_>) -> Verdict {
-//!         Verdict::evict_if(cx.conn.uses >= self.0, EvictReason::Policy("max-checkouts"))
-//!     }
-//! }
-//!
-//! fn main() -> ExitCode {
-//!     pool_cli::Cli::new().eviction("max-checkouts", MaxCheckouts::from_options).run()
-//! }
-//! ```
-
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod args;

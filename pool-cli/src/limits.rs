@@ -86,7 +86,7 @@ mod tests {
     fn too_few_files_are_the_environments_fault() {
         for files in [0, 1, 64] {
             let failure = total_for(files).unwrap_err();
-            assert_eq!(failure.report().code(), 3);
+            assert_eq!(failure.exit().code(), 3);
         }
     }
 

@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use pool_core::WarmProgress;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -145,6 +147,20 @@ impl Progress {
         let mut stderr = io::stderr();
         let _ = write!(stderr, "\r{text}\x1b[K").and_then(|()| stderr.flush());
     }
+}
+
+/// Shows how far a warm-up is, after `what`; the line is gone when it is done.
+pub(crate) fn warm_progress(what: impl Into<String>) -> Arc<dyn Fn(&WarmProgress) + Send + Sync> {
+    let what = what.into();
+    let line = Mutex::new(Progress::new());
+    Arc::new(move |now| {
+        let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.done == now.total {
+            line.clear();
+        } else {
+            line.show(|| format!("{what}: {} of {} connections", now.done, now.total));
+        }
+    })
 }
 
 #[cfg(test)]

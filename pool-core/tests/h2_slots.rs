@@ -95,8 +95,10 @@ async fn the_slot_stays_taken_while_the_request_is_still_being_sent() {
 }
 
 fn config() -> Config {
-    let mut config = Config::default();
-    config.protocols = Protocols::Http2;
+    let mut config = Config {
+        protocols: Protocols::Http2,
+        ..Config::default()
+    };
     config.limits.per_host = 1;
     config
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use pool_core::{Pool, Registry};
+use pool_core::Registry;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
@@ -44,6 +44,7 @@ pub(crate) fn run(args: &FetchArgs, registry: Registry, open_files: u64) -> Resu
     let drain = config.timeouts.drain;
     let template = Template::new(args)?;
     let sink = sink(args)?;
+    let stats = args.stats.as_deref().map(Output::open).transpose()?;
     let pool = setup::pool(args, config, registry)?;
     let exchanger = Exchanger {
         pool: pool.clone(),
@@ -64,14 +65,19 @@ pub(crate) fn run(args: &FetchArgs, registry: Registry, open_files: u64) -> Resu
             interrupt: listen()?,
         };
         let names = args.output.clone().map(Names::new);
-        let exit = fetch
-            .run(
-                saves(args.urls.clone(), lines, names, only_body(args)),
-                sink,
-            )
-            .await?;
-        finish(&pool, args, drain).await?;
-        Ok(exit)
+        let items = saves(args.urls.clone(), lines, names, only_body(args));
+        let outcome = fetch.run(items, sink).await;
+        // A run that was broken off still has requests under way, and nobody waits for them.
+        let deadline = if outcome.is_ok() {
+            drain
+        } else {
+            Duration::ZERO
+        };
+        pool.close(deadline).await;
+        if let Some(mut stats) = stats {
+            stats.json(&Versioned::new(pool.snapshot()))?;
+        }
+        outcome
     });
     // A read of stdin may hang in a thread that nobody can wake.
     runtime.shutdown_background();
@@ -138,7 +144,7 @@ impl Fetch {
             }
         }
         let tally = sink.tally();
-        let exit = sink.finish(start.elapsed());
+        let exit = sink.finish(start.elapsed())?;
         if let Some(error) = broken_input {
             return Err(Failure::usage(
                 format!("cannot read the input to its end: {error}"),
@@ -226,15 +232,6 @@ fn sink(args: &FetchArgs) -> Result<Sink, Failure> {
         Some(path) => Sink::objects(path),
         None if only_body(args) => Ok(Sink::body()),
         None => Ok(Sink::lines()),
-    }
-}
-
-/// Closes the pool, and writes the closing snapshot where it is wanted.
-async fn finish(pool: &Pool, args: &FetchArgs, drain: Duration) -> Result<(), Failure> {
-    pool.close(drain).await;
-    match &args.stats {
-        Some(path) => Output::open(path)?.json(&Versioned::new(pool.snapshot())),
-        None => Ok(()),
     }
 }
 

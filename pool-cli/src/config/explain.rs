@@ -16,8 +16,8 @@ pub(super) fn unreadable(error: figment::Error) -> Failure {
         messages.push(message);
         hint = hint.or(what_to_do);
     }
-    let hint =
-        hint.unwrap_or_else(|| "`pool config show` prints every setting and its form".into());
+    let hint = hint
+        .unwrap_or_else(|| "`pool config show` prints every setting and how it is written".into());
     Failure::usage(messages.join("\n"), hint)
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct HttpSettings {
     pub(crate) stream_window: u32,
     /// How much of all HTTP/2 responses of a connection may be in memory unread, in bytes.
     pub(crate) connection_window: u32,
+    /// How long an HTTP/2 peer may take for its first SETTINGS; `None` for ever.
+    pub(crate) greeting_timeout: Option<Duration>,
 }
 
 impl Default for HttpSettings {
@@ -55,6 +57,7 @@ impl Default for HttpSettings {
             max_head_size: 64 * 1024,
             stream_window: 1024 * 1024,
             connection_window: 4 * 1024 * 1024,
+            greeting_timeout: Some(Duration::from_secs(10)),
         }
     }
 }

@@ -17,7 +17,7 @@ mod request_body;
 mod retry;
 mod upload;
 
-#[cfg(test)]
+#[cfg(all(test, not(pool_loom)))]
 mod tests;
 
 use std::time::Duration;

@@ -27,6 +27,16 @@ pub(crate) enum Evidence {
     RequestFailed,
 }
 
+impl Evidence {
+    /// Whether another try is work for the peer that it did not have before: such tries draw on the budget.
+    pub(crate) fn costs_the_peer(self) -> bool {
+        !matches!(
+            self,
+            Self::NotSent | Self::GoAwayUnprocessed { error: false }
+        )
+    }
+}
+
 /// What to do after a failed try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryVerdict {
@@ -46,6 +56,9 @@ pub(crate) enum RetryVerdict {
 pub(crate) struct RetryLimits {
     /// Tries per request, the first one included.
     pub(crate) max_attempts: u32,
+    /// Tries per request where the peer had not looked at the earlier ones, because it was closing connections that had
+    /// served before: each costs a round trip and nothing else, and a server that reloads under load closes many.
+    pub(crate) max_untouched: u32,
     /// The delay after the first refusal; it doubles with each further one.
     pub(crate) base_delay: Duration,
     /// The longest delay.
@@ -54,10 +67,22 @@ pub(crate) struct RetryLimits {
     pub(crate) resend_idempotent: bool,
 }
 
+impl RetryLimits {
+    /// One try, whatever happens.
+    pub(crate) const ONCE: Self = Self {
+        max_attempts: 1,
+        max_untouched: 1,
+        base_delay: Duration::ZERO,
+        max_delay: Duration::ZERO,
+        resend_idempotent: false,
+    };
+}
+
 impl Default for RetryLimits {
     fn default() -> Self {
         Self {
             max_attempts: 3,
+            max_untouched: 9,
             base_delay: Duration::from_millis(20),
             max_delay: Duration::from_secs(1),
             resend_idempotent: true,
@@ -80,14 +105,27 @@ pub(crate) fn retry_verdict(
     limits: &RetryLimits,
 ) -> RetryVerdict {
     let attempts_left = attempt < limits.max_attempts;
+    let untouched_left = attempt < limits.max_untouched;
     match *evidence {
         // A connection that opens and dies at once would do so again.
         Evidence::NotSent if fresh_connection => RetryVerdict::Fail,
-        Evidence::NotSent if attempts_left => RetryVerdict::Retry {
+        Evidence::NotSent if untouched_left => RetryVerdict::Retry {
             delay: Duration::ZERO,
         },
         // A peer that greets the first request with an error code would greet the next one so.
         Evidence::GoAwayUnprocessed { error: true } if fresh_connection => RetryVerdict::Fail,
+        Evidence::GoAwayUnprocessed { error: false }
+            if body_replayable && untouched_left && !fresh_connection =>
+        {
+            RetryVerdict::Retry {
+                // At once, once: the next connection is most likely not closing.
+                delay: if attempt == 1 {
+                    Duration::ZERO
+                } else {
+                    backoff(attempt - 1, limits)
+                },
+            }
+        }
         Evidence::Refused | Evidence::GoAwayUnprocessed { .. }
             if body_replayable && attempts_left =>
         {
@@ -124,13 +162,15 @@ fn backoff(attempt: u32, limits: &RetryLimits) -> Duration {
         .min(limits.max_delay)
 }
 
-/// Bounds retries over all requests: a tenth of the requests, plus a constant.
+/// Bounds retries over all requests: a share of the requests, plus a constant.
 ///
-/// A host that fails everything is then asked 1.1 times as often as before, not three times. Lock-free; one per pool.
+/// With a tenth, a host that fails everything is asked 1.1 times as often as before, not three times. Lock-free; one
+/// per pool.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
-    /// In tenths of a retry: a request pays one in, a retry takes ten out.
-    tenths: AtomicU64,
+    /// In hundredths of a retry: a request pays `percent` in, a retry takes a hundred out.
+    hundredths: AtomicU64,
+    percent: u64,
     cap: u64,
     requests: AtomicU64,
     retries: AtomicU64,
@@ -139,11 +179,12 @@ pub(crate) struct RetryBudget {
 
 impl RetryBudget {
     /// Starts with `constant` retries in hand, and never saves up more than ten times that or 100, whichever is more.
-    pub(crate) fn new(constant: u32) -> Self {
-        let tenths = u64::from(constant) * PER_RETRY;
+    pub(crate) fn new(constant: u32, percent: u32) -> Self {
+        let hundredths = u64::from(constant) * PER_RETRY;
         Self {
-            tenths: AtomicU64::new(tenths),
-            cap: (tenths * 10).max(100 * PER_RETRY),
+            hundredths: AtomicU64::new(hundredths),
+            percent: percent.into(),
+            cap: (hundredths * 10).max(100 * PER_RETRY),
             requests: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -153,10 +194,10 @@ impl RetryBudget {
     /// Counts a new request; call it once per request, not per try.
     pub(crate) fn deposit(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let add = |tenths: u64| (tenths < self.cap).then_some(tenths + 1);
+        let add = |saved: u64| (saved < self.cap).then_some(saved + self.percent);
         // Err says that the budget is full.
         let _full = self
-            .tenths
+            .hundredths
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
@@ -164,9 +205,9 @@ impl RetryBudget {
     #[must_use]
     pub(crate) fn try_withdraw(&self) -> bool {
         let taken = self
-            .tenths
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tenths| {
-                tenths.checked_sub(PER_RETRY)
+            .hundredths
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |saved| {
+                saved.checked_sub(PER_RETRY)
             })
             .is_ok();
         let counter = if taken { &self.retries } else { &self.refused };
@@ -185,4 +226,4 @@ impl RetryBudget {
     }
 }
 
-const PER_RETRY: u64 = 10;
+const PER_RETRY: u64 = 100;

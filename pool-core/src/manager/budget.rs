@@ -122,6 +122,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
         (before < limit).then_some(slot)
     }
 
+    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.waiters.load(Ordering::Relaxed)
     }
@@ -205,18 +206,25 @@ impl<C: Send + Sync + 'static> Budget<C> {
     /// Gives free permits to the ring, head first.
     fn serve_ring(shared: &Arc<Shared<C>>) {
         loop {
-            let host = {
+            let (host, served) = {
                 let mut books = lock(&shared.budget.books);
-                if !books.has_room() {
+                if books.has_room() {
+                    let Some(host) = books.pop() else { return };
+                    books.take();
+                    shared.budget.publish(&books);
+                    (host, true)
+                } else if books.conns >= books.limits.conns
+                    && let Some(head) = books.ring.front()
+                {
+                    (head.clone(), false)
+                } else {
                     return;
                 }
-                let Some(host) = books.pop() else {
-                    return;
-                };
-                books.take();
-                shared.budget.publish(&books);
-                host
             };
+            if !served {
+                // It may have enrolled for want of a dial, when there were connections.
+                return shared.scan_later(&host);
+            }
             match Host::accept(&host, Permits::new(shared)) {
                 Ok(wants_more) => {
                     if wants_more {
@@ -242,6 +250,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
     fn dial_freed(shared: &Arc<Shared<C>>) {
         lock(&shared.budget.books).dials -= 1;
         Self::serve_ring(shared);
+        shared.driver.permit_returned();
     }
 }
 

@@ -37,7 +37,6 @@ impl<C: Send + Sync + 'static> Registered<C> {
 #[derive(Debug)]
 pub(crate) struct ConnView {
     pub(crate) conn: ConnRef,
-    pub(crate) target: SocketAddr,
     pub(crate) stats: ConnStats,
     pub(crate) endpoint: EndpointStats,
     /// 0 has been idle longest; `None` in use.
@@ -70,17 +69,6 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         self.0.look(|core| core.state.condemned())
     }
 
-    /// The host's addresses; gone ones are left out.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.look(|core| {
-            let present = core
-                .state
-                .endpoints()
-                .filter(|endpoint| endpoint.standing != Standing::Gone);
-            present.map(|endpoint| endpoint.addr).collect()
-        })
-    }
-
     /// Every connection that may be handed out, to be judged outside the lock.
     pub(crate) fn views(&self) -> (Vec<ConnView>, HostStats) {
         self.0.look(|core| {
@@ -95,11 +83,10 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
                 .filter(|(_, conn, _)| conn.is_ready())
                 .map(|(conn, found, target)| ConnView {
                     conn,
-                    target,
                     stats: found.stats(),
                     endpoint: state
                         .endpoint(target)
-                        .map(|endpoint| endpoint.stats.clone())
+                        .map(|endpoint| endpoint.stats)
                         .unwrap_or_default(),
                     idle_rank: ranks.get(&conn.slot).copied(),
                 })
@@ -109,9 +96,16 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         })
     }
 
-    /// Closes an idle connection, drains a busy one. `false` if it is gone or on its way out.
-    pub(crate) fn evict(&self, conn: ConnRef, reason: CloseReason) -> bool {
-        Host::event(&self.0, |state, at, out| state.drain(conn, reason, at, out))
+    /// Takes out a connection that a policy judged: one judged idle closes if it still is, one judged in use drains.
+    /// `false` if it was leased meanwhile, is gone, or is on its way out.
+    pub(crate) fn evict(&self, judged: &ConnView, reason: CloseReason) -> bool {
+        Host::event(&self.0, |state, at, out| {
+            if judged.idle_rank.is_some() {
+                state.evict_idle(judged.conn, reason, at, out)
+            } else {
+                state.drain(judged.conn, reason, at, out)
+            }
+        })
     }
 
     /// Claims an idle connection for a check.
@@ -133,8 +127,10 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         self.0.look(|core| core.entries().cloned().collect())
     }
 
-    pub(crate) fn has_work(&self) -> bool {
-        self.0.look(|core| !core.state.is_quiet())
+    /// A host that holds nothing forgets which addresses it had: its next acquire looks them up. `false` if it is in
+    /// use.
+    pub(crate) fn forget_addresses(&self) -> bool {
+        Host::event(&self.0, |state, _, _| state.forget_addresses())
     }
 }
 

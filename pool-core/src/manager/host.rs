@@ -26,7 +26,7 @@ pub(crate) struct Host<C: Send + Sync + 'static> {
     scan_due: AtomicBool,
     /// Whether it is in the budget's ring; written under the budget's lock only.
     pub(crate) enrolled: AtomicBool,
-    /// Set after the state was retired, for those who look without its lock.
+    /// Set when the state is retired, under its lock, for those who look without it.
     retired: AtomicBool,
 }
 

@@ -20,7 +20,8 @@ use crate::key::Key;
 /// longest. It cannot be given back twice, and one that outlives its connection changes nothing when it ends.
 pub struct Lease<C: Send + Sync + 'static> {
     host: Arc<Host<C>>,
-    entry: Arc<Entry<C>>,
+    /// `None` only while it drops.
+    entry: Option<Arc<Entry<C>>>,
     claim: Claim,
     how: Returned,
     #[cfg(test)]
@@ -35,7 +36,7 @@ impl<C: Send + Sync + 'static> Lease<C> {
     pub(crate) fn new(host: Arc<Host<C>>, granted: Granted<C>) -> Self {
         Self {
             host,
-            entry: granted.entry,
+            entry: Some(granted.entry),
             claim: granted.claim,
             how: Returned::Clean,
             #[cfg(test)]
@@ -55,22 +56,22 @@ impl<C: Send + Sync + 'static> Lease<C> {
 
     /// The connection.
     pub fn conn(&self) -> &C {
-        &self.entry.value
+        &self.entry().value
     }
 
     /// The connection's id.
     pub fn id(&self) -> ConnId {
-        self.entry.id
+        self.entry().id
     }
 
     /// The connection's remote address.
     pub fn target(&self) -> SocketAddr {
-        self.entry.target
+        self.entry().target
     }
 
     /// When the connection was opened.
     pub fn created(&self) -> Instant {
-        self.entry.created
+        self.entry().created
     }
 
     /// Leases on this connection before this one.
@@ -91,7 +92,7 @@ impl<C: Send + Sync + 'static> Lease<C> {
     /// The connection's statistics as they were before this lease, for eviction policies.
     pub fn stats_before(&self) -> ConnStats {
         let claim = &self.claim;
-        let mut stats = ConnStats::new(self.entry.created);
+        let mut stats = ConnStats::new(self.entry().created);
         stats.last_used = claim.last_used;
         stats.idle_since = (claim.in_flight == 0).then_some(claim.last_used);
         stats.uses = claim.uses;
@@ -99,7 +100,7 @@ impl<C: Send + Sync + 'static> Lease<C> {
         stats.errors = claim.errors;
         stats.consecutive_errors = claim.consecutive_errors;
         stats.multiplexed = claim.multiplexed;
-        stats.seed = seed(self.entry.id);
+        stats.seed = seed(self.entry().id);
         stats
     }
 
@@ -136,6 +137,11 @@ impl<C: Send + Sync + 'static> Lease<C> {
             self.how = Returned::Discard(reason);
         }
     }
+
+    fn entry(&self) -> &Entry<C> {
+        let entry = self.entry.as_ref();
+        entry.expect("a lease holds its connection until it drops")
+    }
 }
 
 impl<C: Send + Sync + 'static> Drop for Lease<C> {
@@ -147,6 +153,8 @@ impl<C: Send + Sync + 'static> Drop for Lease<C> {
                 Returned::Clean | Returned::Failed => None,
             });
         }
+        // Let go of first: if the connection closes, its permit is free before the host plans the next dial.
+        self.entry = None;
         Host::release(&self.host, self.claim.conn, self.how);
     }
 }
@@ -154,9 +162,9 @@ impl<C: Send + Sync + 'static> Drop for Lease<C> {
 impl<C: Send + Sync + 'static> fmt::Debug for Lease<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
-            .field("id", &self.entry.id)
+            .field("id", &self.entry().id)
             .field("key", &self.host.key)
-            .field("target", &self.entry.target)
+            .field("target", &self.entry().target)
             .finish_non_exhaustive()
     }
 }

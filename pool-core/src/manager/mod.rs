@@ -11,13 +11,15 @@ mod events;
 mod host;
 mod lease;
 mod list;
-#[cfg(all(test, pool_loom))]
+#[cfg(test)]
+#[cfg(pool_loom)]
 mod loom_tests;
 mod reason;
 mod snapshot;
 mod state;
 mod sync;
-#[cfg(all(test, not(pool_loom)))]
+#[cfg(test)]
+#[cfg(not(pool_loom))]
 mod tests;
 mod ticket;
 mod waiters;
@@ -63,7 +65,7 @@ pub trait Driver<C: Send + Sync + 'static>: Send + Sync + 'static {
     /// Call [`HostHandle::tick`] at this time.
     fn wake_at(&self, host: HostHandle<C>, at: Instant);
 
-    /// A connection's permit came back: its socket is gone.
+    /// A permit came back: a connection's socket is gone, or a dial has ended.
     fn permit_returned(&self) {}
 }
 
@@ -143,6 +145,8 @@ pub(crate) struct Shared<C: Send + Sync + 'static> {
     forgotten: Mutex<state::Counters>,
     /// Where the next scan for an idle connection to reclaim begins.
     scan_from: AtomicUsize,
+    /// When the next scan of every host may begin.
+    next_scan: Mutex<Option<Instant>>,
     pub(crate) lock_waits: Histogram,
 }
 
@@ -161,6 +165,9 @@ const SHARDS: usize = 1;
 
 /// Hosts looked at in one scan for an idle connection to reclaim.
 const SCAN: usize = 32;
+
+/// Every host is looked at for one no more often than this.
+const SCAN_EVERY: Duration = Duration::from_millis(100);
 
 /// A concurrent map from keys to connections, with admission: limits, queues, hand-off.
 ///
@@ -205,6 +212,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
                 handles: AtomicUsize::new(1),
                 forgotten: Mutex::default(),
                 scan_from: AtomicUsize::new(0),
+                next_scan: Mutex::new(None),
                 lock_waits: Histogram::default(),
             }),
         }
@@ -547,13 +555,13 @@ impl<C: Send + Sync + 'static> Shared<C> {
             }
             // Marked under its own lock, then unmapped: whoever holds it sees the mark and looks again.
             let Some(counters) = Host::step(&host, |core| {
-                core.state
-                    .retire_host()
-                    .then(|| core.state.counters().clone())
+                core.state.retire_host().then(|| {
+                    host.mark_retired();
+                    core.state.counters().clone()
+                })
             }) else {
                 continue;
             };
-            host.mark_retired();
             lock(&self.forgotten).absorb(&counters);
             self.unmap(&host);
             forgotten += 1;
@@ -564,33 +572,59 @@ impl<C: Send + Sync + 'static> Shared<C> {
     /// `host` starves for a connection permit: closes an idle connection of its own that nobody may claim, or another
     /// host's old one, the oldest of a sample.
     fn reclaim_for(&self, host: &Arc<Host<C>>) {
-        if Host::event(host, |state, _, out| state.give_up_useless(out)) {
-            return;
-        }
-        let min_idle = lock(&self.limits).min_reclaim_idle;
-        let mut sample: Vec<Arc<Host<C>>> = Vec::new();
-        let from = self.scan_from.fetch_add(1, Ordering::Relaxed);
-        for at in 0..self.shards.len() {
-            let shard = read(&self.shards[(from + at) % self.shards.len()]);
-            let others = shard.values().filter(|other| !Arc::ptr_eq(other, host));
-            sample.extend(others.take(SCAN - sample.len()).cloned());
-            if sample.len() == SCAN {
-                break;
+        if !Host::event(host, |state, _, out| state.give_up_useless(out)) {
+            let min_idle = lock(&self.limits).min_reclaim_idle;
+            let looked_at = if self.scan_is_due(min_idle) {
+                self.hosts()
+            } else {
+                self.sample()
+            };
+            let oldest = looked_at
+                .iter()
+                .filter(|other| !Arc::ptr_eq(other, host))
+                .filter_map(|other| Some((other.look(|core| core.state.oldest_idle())?, other)))
+                .min_by_key(|(since, _)| *since);
+            if let Some((_, victim)) = oldest {
+                Host::event(victim, |state, at, out| state.reclaim(min_idle, at, out));
             }
         }
-        let oldest = sample
-            .iter()
-            .filter_map(|other| Some((other.look(|core| core.state.oldest_idle())?, other)))
-            .min_by_key(|(since, _)| *since);
-        if let Some((_, victim)) = oldest {
-            Host::event(victim, |state, at, out| state.reclaim(min_idle, at, out));
-        }
         // Another host may be before this one in the ring and get what was reclaimed: look again then.
+        self.scan_later(host);
+    }
+
+    /// Asks for a tick of a starving host by which another's idle connection is old enough to reclaim.
+    fn scan_later(&self, host: &Arc<Host<C>>) {
+        let min_idle = lock(&self.limits).min_reclaim_idle;
         if host.claim_scan()
             && let Some(at) = now().checked_add(min_idle.max(Duration::from_millis(1)))
         {
             self.driver.wake_at(HostHandle(host.clone()), at);
         }
+    }
+
+    /// Whether it is time to look at every host, which few idle ones among many would otherwise escape.
+    fn scan_is_due(&self, min_idle: Duration) -> bool {
+        let at = now();
+        let mut next = lock(&self.next_scan);
+        let due = next.is_none_or(|next| next <= at);
+        if due {
+            *next = at.checked_add(min_idle.max(SCAN_EVERY));
+        }
+        due
+    }
+
+    /// Some hosts, others each time.
+    fn sample(&self) -> Vec<Arc<Host<C>>> {
+        let mut sample: Vec<Arc<Host<C>>> = Vec::new();
+        let from = self.scan_from.fetch_add(1, Ordering::Relaxed);
+        for at in 0..self.shards.len() {
+            let shard = read(&self.shards[(from + at) % self.shards.len()]);
+            sample.extend(shard.values().take(SCAN - sample.len()).cloned());
+            if sample.len() == SCAN {
+                break;
+            }
+        }
+        sample
     }
 }
 

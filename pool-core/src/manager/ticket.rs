@@ -7,7 +7,7 @@ use super::budget::{ConnPermit, DialPermit, Permits};
 use super::host::{Granted, Host};
 use super::lease::Lease;
 use super::reason::CloseReason;
-use super::state::{Claim, ConnRef, DialFailure, DialRef};
+use super::state::{Arrival, Claim, ConnRef, DialFailure, DialRef};
 use super::sync::{Arc, now};
 use super::{Closing, Entry, HostHandle};
 use crate::error::{Error, ErrorKind};
@@ -85,8 +85,15 @@ impl<C: Send + Sync + 'static> Ticket<C> {
     ///
     /// `None`: the host does not want it any more; `value` has been closed.
     pub fn succeed(self, value: C, limit: usize, multiplexed: bool) -> Option<Registered<C>> {
-        self.register(value, limit, multiplexed, false)
-            .map(|(registered, _)| registered)
+        let new = self.arrival(Some(limit), multiplexed, false);
+        self.register(value, new).map(|(registered, _)| registered)
+    }
+
+    /// As [`succeed`](Self::succeed), for a multiplexed connection whose peer has not said its limit yet: it serves one
+    /// lease, and counts as expected capacity, until [`Registered::set_stream_limit`] is called.
+    pub fn succeed_untold(self, value: C) -> Option<Registered<C>> {
+        let new = self.arrival(None, true, false);
+        self.register(value, new).map(|(registered, _)| registered)
     }
 
     /// As [`succeed`](Self::succeed), but nobody else gets the connection until the lease has ended well.
@@ -96,7 +103,8 @@ impl<C: Send + Sync + 'static> Ticket<C> {
         limit: usize,
         multiplexed: bool,
     ) -> Option<(Registered<C>, Lease<C>)> {
-        let (registered, claim) = self.register(value, limit, multiplexed, true)?;
+        let new = self.arrival(Some(limit), multiplexed, true);
+        let (registered, claim) = self.register(value, new)?;
         let granted = Granted {
             claim,
             entry: registered.entry.clone(),
@@ -105,13 +113,16 @@ impl<C: Send + Sync + 'static> Ticket<C> {
         Some((registered, lease))
     }
 
-    fn register(
-        mut self,
-        value: C,
-        limit: usize,
-        multiplexed: bool,
-        checked: bool,
-    ) -> Option<(Registered<C>, Claim)> {
+    fn arrival(&self, limit: Option<usize>, multiplexed: bool, checked: bool) -> Arrival {
+        Arrival {
+            id: self.id,
+            limit,
+            multiplexed,
+            checked,
+        }
+    }
+
+    fn register(mut self, value: C, new: Arrival) -> Option<(Registered<C>, Claim)> {
         let dial = self.dial.take()?;
         let at = now();
         let entry = Arc::new(Entry {
@@ -123,7 +134,7 @@ impl<C: Send + Sync + 'static> Ticket<C> {
         });
         let conn = Host::step(&self.host, |core| {
             let (state, actions) = core.actions();
-            let conn = state.dialled(dial, self.id, limit, multiplexed, checked, at, actions)?;
+            let conn = state.dialled(dial, new, at, actions)?;
             core.put_entry(conn.slot, entry.clone());
             Some(conn)
         });
@@ -139,7 +150,7 @@ impl<C: Send + Sync + 'static> Ticket<C> {
             last_used: at,
             errors: 0,
             consecutive_errors: 0,
-            multiplexed,
+            multiplexed: new.multiplexed,
         };
         Some((Registered { entry, conn, host }, claim))
     }

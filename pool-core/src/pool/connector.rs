@@ -18,7 +18,7 @@ use tower_service::Service;
 use super::request::key_of;
 use super::{Pool, RequestOptions};
 use crate::clock;
-use crate::dial::{self, DialRequest};
+use crate::dial::DialRequest;
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::info::{ConnFacts, Protocol};
 
@@ -41,9 +41,7 @@ impl PoolConnector {
         let inner = self.pool.inner();
         let env = &inner.env;
         let key = key_of(inner, &uri, &RequestOptions::new())?;
-        let (most, timeouts) = (env.config.dial.max_addresses, &env.config.timeouts);
-        let addrs =
-            dial::resolve(env.plugins.resolver.as_ref(), &key, most, timeouts.resolve).await?;
+        let addrs = env.plugins.resolve(&key, &env.config).await?;
         let mut last = Error::new(ErrorKind::Resolve).with_host(key.to_string());
         for (attempt, target) in (0..).zip(addrs) {
             match self.dial(&key, target, attempt).await {
@@ -78,7 +76,7 @@ impl PoolConnector {
             connect_timeout: env.config.timeouts.connect,
             handshake_timeout: env.config.timeouts.handshake,
         };
-        let opened = dial::open(request, lease, ()).await?;
+        let opened = env.plugins.open(request, lease, ()).await?;
         Ok(ConnectorIo {
             io: TokioIo::new(opened.io),
             facts: Arc::new(opened.facts),

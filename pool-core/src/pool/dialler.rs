@@ -1,9 +1,11 @@
 //! The tasks behind the manager: lookups, dials, timers. The pool owns them, not the request that caused them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::select;
 use pool_health::Outcome;
 use pool_localip::AllocContext;
 use tokio::sync::Notify;
@@ -67,39 +69,15 @@ impl Driver<HttpConn> for Dialler {
 }
 
 impl Dialler {
-    /// Spawns on the pool's runtime. Without one the task is dropped here, which tells those who wait for it.
+    /// Spawns on the pool's runtime; the task ends with the pool, wherever it waits. Dropped unfinished, by that or for
+    /// want of a runtime, it tells those who wait for it.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut running = Running {
-            env: self.env.clone(),
-            began: false,
-        };
-        let task = async move {
-            running.begin();
-            task.await;
-        };
-        if let Some(runtime) = self.env.runtime() {
-            runtime.spawn(task);
-        }
-    }
-}
-
-/// Notices a task that ends before its first poll: its runtime is gone.
-struct Running {
-    env: Arc<Env>,
-    began: bool,
-}
-
-impl Running {
-    fn begin(&mut self) {
-        self.began = true;
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.began {
-            self.env.unsettle();
-        }
+        let mut closing = self.env.closing.subscribe();
+        self.env.spawn(async move {
+            let closed = pin!(closing.wait_for(|closed| *closed));
+            // Whichever comes first: nobody waits for a dial or a timer of a closed pool.
+            let _first = select(closed, pin!(task)).await;
+        });
     }
 }
 
@@ -121,15 +99,7 @@ async fn look_up(env: Arc<Env>, mut lookup: Lookup) {
     let Some(key) = lookup.host.as_ref().map(|host| host.key().clone()) else {
         return;
     };
-    let config = &env.config;
-    let resolver = env.plugins.resolver.as_ref();
-    let answer = dial::resolve(
-        resolver,
-        &key,
-        config.dial.max_addresses,
-        config.timeouts.resolve,
-    )
-    .await;
+    let answer = env.plugins.resolve(&key, &env.config).await;
     let Some(host) = lookup.host.take() else {
         return;
     };
@@ -162,8 +132,8 @@ pub(crate) struct Fresh {
     ticket: Ticket<HttpConn>,
     conn: HttpConn,
     driver: HttpDriver,
-    /// Exchanges at a time, as the peer said.
-    limit: usize,
+    /// Exchanges at a time; `None` while an HTTP/2 peer has not said.
+    limit: Option<usize>,
     times: dial::DialTimes,
 }
 
@@ -190,18 +160,41 @@ impl Fresh {
     /// Hands it to the manager, for whoever waits.
     pub(crate) fn serve(self, env: &Arc<Env>) {
         let multiplexed = self.conn.protocol() == Protocol::Http2;
-        let registered = self.ticket.succeed(self.conn, self.limit, multiplexed);
+        let registered = match self.limit {
+            Some(limit) => self.ticket.succeed(self.conn, limit, multiplexed),
+            None => self.ticket.succeed_untold(self.conn),
+        };
         if let Some(registered) = registered {
             drive(env, registered, self.driver, self.times);
+        }
+    }
+
+    /// Waits for an HTTP/2 peer's word on how many exchanges it takes: nobody is in a hurry for this connection.
+    pub(crate) async fn greeted(mut self, env: &Env) -> Result<Self, FailedDial> {
+        let greeting = timeout(env.config.timeouts.handshake, self.driver.greet());
+        let late = |_| Err(Error::new(ErrorKind::Timeout(Phase::Handshake)));
+        match greeting.await.unwrap_or_else(late) {
+            Ok(limit) => {
+                self.limit = Some(limit);
+                Ok(self)
+            }
+            Err(error) => {
+                let error = error
+                    .with_host(self.ticket.host().key().to_string())
+                    .with_target(self.ticket.target());
+                Err(FailedDial {
+                    ticket: self.ticket,
+                    error,
+                })
+            }
         }
     }
 
     /// Hands it to the manager, claimed for a check.
     pub(crate) fn serve_claimed(self, env: &Arc<Env>) -> Option<Lease<HttpConn>> {
         let multiplexed = self.conn.protocol() == Protocol::Http2;
-        let (registered, lease) =
-            self.ticket
-                .succeed_claimed(self.conn, self.limit, multiplexed)?;
+        let limit = self.limit.unwrap_or(1);
+        let (registered, lease) = self.ticket.succeed_claimed(self.conn, limit, multiplexed)?;
         drive(env, registered, self.driver, self.times);
         Some(lease)
     }
@@ -230,18 +223,20 @@ fn drive(
         env: env.clone(),
         registered,
     };
-    let running = driver.run(Arc::new(events));
     // Without a runtime the driver is dropped here, closes the socket and says so.
-    if let Some(runtime) = env.runtime() {
-        runtime.spawn(running);
-    }
+    env.spawn(driver.run(Arc::new(events)));
+}
+
+/// Opens a connection that nobody waits for, up to the peer's word on how many exchanges it takes.
+pub(crate) async fn open_greeted(
+    env: &Arc<Env>,
+    ticket: Ticket<HttpConn>,
+) -> Result<Fresh, FailedDial> {
+    open(env, ticket).await?.greeted(env).await
 }
 
 /// Opens the connection the ticket asks for, up to its HTTP handshake.
-pub(crate) async fn open(
-    env: &Arc<Env>,
-    mut ticket: Ticket<HttpConn>,
-) -> Result<Fresh, FailedDial> {
+async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, FailedDial> {
     let host = ticket.host();
     let key = host.key().clone();
     let outcome = async {
@@ -258,29 +253,26 @@ pub(crate) async fn open(
             connect_timeout: env.config.timeouts.connect,
             handshake_timeout: env.config.timeouts.handshake,
         };
-        let opened = dial::open(request, lease, guard).await?;
+        let opened = env.plugins.open(request, lease, guard).await?;
         let runtime = env
             .runtime()
             .ok_or_else(|| Error::new(ErrorKind::RuntimeGone))?;
         let facts = Arc::new(opened.facts);
         let settings = env.http_settings();
-        let (target, leased) = (facts.target, facts.leased);
-        let begin = async {
-            let protocol = facts.protocol;
-            let began = HttpConn::handshake(opened.io, protocol, &settings, facts, &runtime);
-            let (conn, mut driver) = began.await?;
-            let limit = driver.greet().await?;
-            Ok::<_, Error>((conn, driver, limit))
+        let began = HttpConn::handshake(
+            opened.io,
+            facts.protocol,
+            &settings,
+            facts.clone(),
+            &runtime,
+        );
+        let (conn, driver) = began.await?;
+        // HTTP/1.1 takes one without a word; an HTTP/2 peer's word comes with its SETTINGS, and the first request need
+        // not wait for them.
+        let limit = match facts.protocol {
+            Protocol::Http1 => Some(1),
+            Protocol::Http2 => None,
         };
-        let begun = timeout(env.config.timeouts.handshake, begin).await;
-        let begun = begun.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout(Phase::Handshake))));
-        let (conn, driver, limit) = begun.map_err(|error| {
-            let error = error.with_host(key.to_string()).with_target(target);
-            match leased {
-                Some(leased) => error.with_local(leased),
-                None => error,
-            }
-        })?;
         Ok::<_, Error>((conn, driver, limit, opened.times))
     }
     .await;

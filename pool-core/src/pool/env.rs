@@ -15,7 +15,7 @@ use crate::observe::Histogram;
 pub(crate) struct Env {
     pub(crate) config: Config,
     pub(crate) plugins: Plugins,
-    runtime: Mutex<Option<Handle>>,
+    home: Mutex<Home>,
     /// Told when a leased source address came back.
     pub(crate) source_freed: Arc<Notify>,
     /// Told when a socket's permit came back.
@@ -31,10 +31,10 @@ pub(crate) struct Env {
 impl Env {
     pub(crate) fn new(config: Config, plugins: Plugins) -> Self {
         Self {
-            retries: RetryBudget::new(config.retry.budget_min),
+            retries: RetryBudget::new(config.retry.budget_min, config.retry.budget_percent),
             config,
             plugins,
-            runtime: Mutex::new(None),
+            home: Mutex::default(),
             source_freed: Arc::default(),
             permit_returned: Notify::new(),
             closing: watch::Sender::new(false),
@@ -46,22 +46,46 @@ impl Env {
 
     /// The runtime of dials, drivers and upkeep.
     pub(crate) fn runtime(&self) -> Option<Handle> {
-        self.lock().clone()
+        self.home().runtime.clone()
     }
 
     /// Takes this runtime if there was none. Returns whether it did.
-    pub(crate) fn settle(&self, on: impl FnOnce() -> Option<Handle>) -> Option<Handle> {
-        let mut runtime = self.lock();
-        if runtime.is_some() {
-            return None;
+    pub(crate) fn settle(&self, on: impl FnOnce() -> Option<Handle>) -> bool {
+        let mut home = self.home();
+        if home.runtime.is_some() {
+            return false;
         }
-        *runtime = on();
-        runtime.clone()
+        home.runtime = on();
+        home.moves += 1;
+        home.runtime.is_some()
+    }
+
+    /// Spawns a task of the pool's own. Without a runtime it is dropped here, which tells those who wait for it.
+    pub(crate) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let (runtime, moves) = {
+            let home = self.home();
+            (home.runtime.clone(), home.moves)
+        };
+        let mut resident = Resident {
+            env: self.clone(),
+            moves,
+            ended: false,
+        };
+        let task = async move {
+            task.await;
+            resident.end();
+        };
+        if let Some(runtime) = runtime {
+            runtime.spawn(task);
+        }
     }
 
     /// The runtime turned out to be gone: the next acquire from a live one settles there.
-    pub(crate) fn unsettle(&self) {
-        *self.lock() = None;
+    fn unsettle(&self, moves: u64) {
+        let mut home = self.home();
+        if home.moves == moves {
+            home.runtime = None;
+        }
     }
 
     pub(crate) fn http_settings(&self) -> HttpSettings {
@@ -72,11 +96,42 @@ impl Env {
             max_head_size: http2.header_list,
             stream_window: http2.stream_window,
             connection_window: http2.connection_window,
+            greeting_timeout: finite(self.config.timeouts.handshake),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Handle>> {
-        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
+    fn home(&self) -> MutexGuard<'_, Home> {
+        self.home.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the pool's tasks run.
+#[derive(Debug, Default)]
+struct Home {
+    runtime: Option<Handle>,
+    /// Tells a task of an earlier runtime that the pool has moved on.
+    moves: u64,
+}
+
+/// Notices a task that is dropped before its end: nobody cancels the pool's tasks, so its runtime is gone.
+struct Resident {
+    env: Arc<Env>,
+    moves: u64,
+    ended: bool,
+}
+
+impl Resident {
+    /// A method, so that the task captures the whole and not one field of it.
+    fn end(&mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        if !self.ended && !std::thread::panicking() {
+            self.env.unsettle(self.moves);
+        }
     }
 }
 

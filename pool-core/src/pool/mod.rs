@@ -23,7 +23,7 @@ pub use self::builder::{BuildError, PoolBuilder};
 pub use self::close::Closed;
 pub use self::connector::{ConnectorIo, PoolConnector};
 use self::dialler::Dialler;
-pub(crate) use self::dialler::open;
+pub(crate) use self::dialler::open_greeted;
 pub(crate) use self::env::{Env, finite};
 pub use self::options::RequestOptions;
 pub(crate) use self::plugins::Plugins;
@@ -75,20 +75,21 @@ impl fmt::Debug for Inner {
 impl Inner {
     /// Refuses what is new and ends the upkeep; what is in flight goes on.
     fn close(&self) {
-        self.env.closing.send_replace(true);
+        // Waiters first: they shall hear of the close, not of the dials that it ends.
         self.manager.close();
+        self.env.closing.send_replace(true);
     }
 
     /// Makes sure that dials and upkeep have a runtime to run on.
     pub(crate) fn settle(self: &Arc<Self>) {
-        if let Some(runtime) = self.env.settle(|| Handle::try_current().ok()) {
-            upkeep::start(self, &runtime);
+        if self.env.settle(|| Handle::try_current().ok()) {
+            upkeep::start(self);
         }
     }
 
     fn settle_on(self: &Arc<Self>, runtime: Handle) {
-        if let Some(runtime) = self.env.settle(|| Some(runtime)) {
-            upkeep::start(self, &runtime);
+        if self.env.settle(|| Some(runtime)) {
+            upkeep::start(self);
         }
     }
 }

@@ -1,8 +1,12 @@
 //! The plugins of one pool, and the fences around their calls.
 
+use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Instant;
 
 use pool_health::{
@@ -12,7 +16,10 @@ use pool_health::{
 use pool_localip::{AllocContext, Exhausted, LocalAddrAllocator};
 use pool_tls::{FingerprintContext, FingerprintSource, ProfileId, TlsConnector};
 
-use crate::dial::{Connect, Resolver};
+use crate::config::Config;
+use crate::dial::{self, Connect, DialRequest, Opened, Resolver};
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
 use crate::manager::CloseReason;
 use crate::observe::{Event, Observer};
 
@@ -82,6 +89,53 @@ impl Plugins {
         for observer in &self.observers {
             let _told: Option<()> = self.contain(|| observer.on(event));
         }
+    }
+
+    /// Looks up the addresses of a host. A resolver that panics has failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`dial::resolve`].
+    pub(crate) async fn resolve(
+        &self,
+        key: &Key,
+        config: &Config,
+    ) -> Result<Vec<SocketAddr>, Error> {
+        let (max, deadline) = (config.dial.max_addresses, config.timeouts.resolve);
+        let lookup = dial::resolve(self.resolver.as_ref(), key, max, deadline);
+        self.contain_future(lookup).await.unwrap_or_else(|| {
+            let error = Error::new(ErrorKind::Resolve).with_detail("the resolver panicked");
+            Err(error.with_host(key.host()))
+        })
+    }
+
+    /// Opens a connection. A connector, of TCP or of TLS, that panics has failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`dial::open`].
+    pub(crate) async fn open<G: Send + 'static>(
+        &self,
+        request: DialRequest<'_>,
+        lease: pool_localip::Lease,
+        guard: G,
+    ) -> Result<Opened, Error> {
+        let (host, target) = (request.key.host(), request.target);
+        let dial = dial::open(request, lease, guard);
+        self.contain_future(dial).await.unwrap_or_else(|| {
+            let error = Error::new(ErrorKind::Connect).with_detail("the connector panicked");
+            Err(error.with_host(host).with_target(target))
+        })
+    }
+
+    /// Runs a future with a plugin's code in it; `None` if it panicked.
+    pub(crate) async fn contain_future<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|cx| match self.contain(|| future.as_mut().poll(cx)) {
+            Some(polled) => polled.map(Some),
+            None => Poll::Ready(None),
+        })
+        .await
     }
 
     /// Runs a plugin's code; `None` if it panicked.

@@ -183,13 +183,13 @@ impl Tries<'_> {
             .with_host(self.key.to_string())
             .with_attempts(self.earlier.attempts);
         let env = &self.inner.env;
-        let limits = RetryLimits {
-            max_attempts: if self.options.no_retry {
-                1
-            } else {
-                env.config.retry.max_attempts
-            },
-            ..RetryLimits::default()
+        let limits = if self.options.no_retry {
+            RetryLimits::ONCE
+        } else {
+            RetryLimits {
+                max_attempts: env.config.retry.max_attempts,
+                ..RetryLimits::default()
+            }
         };
         let verdict = retry_verdict(
             &evidence,
@@ -200,7 +200,9 @@ impl Tries<'_> {
             &limits,
         );
         match (verdict, request) {
-            (RetryVerdict::Retry { delay }, Some(request)) if env.retries.try_withdraw() => {
+            (RetryVerdict::Retry { delay }, Some(request))
+                if !evidence.costs_the_peer() || env.retries.try_withdraw() =>
+            {
                 debug!(key = %self.key, ?evidence, attempts = self.earlier.attempts, "request sent again");
                 env.plugins.tell(&Event::Retried {
                     key: &self.key,
@@ -318,11 +320,14 @@ impl PooledLease {
                 .error
                 .with_host(self.key.to_string())
                 .with_attempts(1);
-            let limits = RetryLimits {
-                max_attempts: 1,
-                ..RetryLimits::default()
-            };
-            match retry_verdict(&failed.evidence, &method, false, 1, false, &limits) {
+            match retry_verdict(
+                &failed.evidence,
+                &method,
+                false,
+                1,
+                false,
+                &RetryLimits::ONCE,
+            ) {
                 RetryVerdict::MaybeProcessed => maybe_processed(error),
                 RetryVerdict::Retry { .. } | RetryVerdict::Fail => error,
             }

@@ -8,8 +8,8 @@ use crate::pool::Inner;
 /// Judges every connection by the policies whose name `chosen` accepts. Returns how many were taken out: idle ones
 /// close, busy ones drain.
 ///
-/// Judged on a copy, outside every lock, and applied by id: a connection leased meanwhile drains, one that is gone stays
-/// gone, and one that took its place is not touched.
+/// Judged on a copy, outside every lock, and applied by id: an idle connection leased meanwhile is left alone, one
+/// that is gone stays gone, and one that took its place is not touched.
 pub(crate) fn evict(inner: &Inner, chosen: impl Fn(&str) -> bool) -> usize {
     let plugins = &inner.env.plugins;
     let policies: Vec<_> = plugins
@@ -40,7 +40,7 @@ pub(crate) fn evict(inner: &Inner, chosen: impl Fn(&str) -> bool) -> usize {
                 .iter()
                 .find_map(|policy| plugins.evicted_by(policy.as_ref(), &cx));
             if let Some(reason) = reason
-                && host.evict(view.conn, reason)
+                && host.evict(&view, reason)
             {
                 evicted += 1;
                 stats.open -= 1;

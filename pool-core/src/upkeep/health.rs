@@ -11,7 +11,7 @@ use super::probe;
 use crate::http::HttpConn;
 use crate::manager::{CloseReason, ConnRef, HostHandle, Lease, Standing};
 use crate::observe::Event;
-use crate::pool::{Inner, open};
+use crate::pool::{Inner, open_greeted};
 
 /// Checks every idle connection, a few at a time. Returns how many failed.
 pub(crate) async fn check_all(inner: &Arc<Inner>) -> usize {
@@ -99,7 +99,7 @@ async fn recover_one(inner: &Arc<Inner>, host: HostHandle<HttpConn>, target: Soc
     let Some(ticket) = host.dial(target, None) else {
         return;
     };
-    let fresh = match open(&inner.env, ticket).await {
+    let fresh = match open_greeted(&inner.env, ticket).await {
         Ok(fresh) => fresh,
         Err(failed) => {
             failed.end();

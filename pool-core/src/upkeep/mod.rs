@@ -14,7 +14,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 pub(crate) use self::evict::evict;
@@ -27,42 +26,42 @@ use crate::pool::{Inner, finite};
 type Round = fn(Arc<Inner>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Starts every task on the pool's runtime.
-pub(crate) fn start(inner: &Arc<Inner>, runtime: &Handle) {
+pub(crate) fn start(inner: &Arc<Inner>) {
     let upkeep = &inner.env.config.upkeep;
-    every(inner, runtime, upkeep.idle_interval, |inner| {
+    every(inner, upkeep.idle_interval, |inner| {
         Box::pin(async move {
             evict(&inner, |name| name != LIFETIME);
             let most = inner.env.config.limits.hosts;
             inner.manager.forget_empty_hosts(most);
         })
     });
-    every(inner, runtime, upkeep.lifetime_interval, |inner| {
+    every(inner, upkeep.lifetime_interval, |inner| {
         Box::pin(async move {
             evict(&inner, |name| name == LIFETIME);
         })
     });
     if !inner.env.plugins.health.is_empty() {
-        every(inner, runtime, upkeep.health_interval, |inner| {
+        every(inner, upkeep.health_interval, |inner| {
             Box::pin(async move {
                 check_all(&inner).await;
                 health::recover(&inner).await;
             })
         });
     }
-    every(inner, runtime, upkeep.refresh_interval, |inner| {
+    every(inner, upkeep.refresh_interval, |inner| {
         Box::pin(async move { refresh::refresh(&inner).await })
     });
 }
 
 /// Runs `round` every `interval` until the pool closes, which also ends a round under way. The first is one interval
 /// from now.
-fn every(inner: &Arc<Inner>, runtime: &Handle, interval: Duration, round: Round) {
+fn every(inner: &Arc<Inner>, interval: Duration, round: Round) {
     let Some(interval) = finite(interval) else {
         return;
     };
     let mut closing = inner.env.closing.subscribe();
     let pool: Weak<Inner> = Arc::downgrade(inner);
-    runtime.spawn(async move {
+    inner.env.spawn(async move {
         loop {
             // Err is a whole interval without a close.
             if timeout(interval, closing.wait_for(|closed| *closed))

@@ -11,12 +11,11 @@ use http::Uri;
 use tokio::time::sleep;
 
 use super::health;
-use crate::dial;
 use crate::error::{Error, ErrorKind};
 use crate::http::HttpConn;
 use crate::info::ConnId;
 use crate::manager::HostHandle;
-use crate::pool::{Inner, RequestOptions, bad, key_of, open};
+use crate::pool::{Inner, RequestOptions, bad, key_of, open_greeted};
 
 /// Which connections to a target should be open: for each of its addresses and each source, so many.
 #[derive(Clone)]
@@ -168,14 +167,7 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
     let key = key_of(inner, &uri, &plan.options)?;
     let host = inner.manager.host(&key);
     let config = &inner.env.config;
-    let resolver = inner.env.plugins.resolver.as_ref();
-    let targets = dial::resolve(
-        resolver,
-        &key,
-        config.dial.max_addresses,
-        config.timeouts.resolve,
-    )
-    .await?;
+    let targets = inner.env.plugins.resolve(&key, config).await?;
     host.set_addresses(&targets);
 
     let sources = match &plan.sources {
@@ -312,7 +304,7 @@ async fn open_one(
                 .with_target(target),
         );
     };
-    let fresh = match open(&inner.env, ticket).await {
+    let fresh = match open_greeted(&inner.env, ticket).await {
         Ok(fresh) => fresh,
         Err(failed) => {
             let error = failed.error.clone();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_core::testing::{Alpn, Fleet};
+use bytes::Bytes;
+use pool_core::testing::{Alpn, Body, Fleet};
 use pool_core::{Config, Warm};
 use pool_health::{ConsecutiveFailures, MaxUses};
 
@@ -30,6 +31,10 @@ async fn scenario(alpn: Alpn) {
         .start()
         .await
         .expect("a fleet");
+    for origin in fleet.origins() {
+        // A body cut half-way is an error that only the caller can mend: here a head is a whole answer.
+        origin.script(|script| script.body = Body::Exactly(Bytes::new()));
+    }
     let ledger = fleet.ledger();
     let witness = Witness::new();
     let mut config = Config::default();

@@ -19,8 +19,8 @@ pub(crate) struct Load {
 pub(crate) struct Tally {
     /// The ids of those answered by 200 with a whole body.
     pub(crate) ok: BTreeSet<String>,
-    /// The ids of POSTs that say themselves that they may have been processed.
-    pub(crate) maybe: BTreeSet<String>,
+    /// POSTs that say themselves that they may have been processed.
+    pub(crate) maybe: Vec<String>,
     /// What else became of requests; a promise breaks with each.
     pub(crate) lost: Vec<String>,
 }
@@ -43,6 +43,8 @@ impl Load {
                         _ => Method::GET,
                     };
                     tally.enter(&pool, method, &url, format!("r{n}")).await;
+                    // A closed pool refuses without waiting; the origins run here too.
+                    tokio::task::yield_now().await;
                 }
                 tally
             })
@@ -71,7 +73,7 @@ impl Tally {
             Ok(200) => drop(self.ok.insert(id)),
             Ok(status) => self.lost.push(format!("{method} {id}: status {status}")),
             Err(error) if method == Method::POST && error.kind() == ErrorKind::MaybeProcessed => {
-                self.maybe.insert(id);
+                self.maybe.push(format!("{id}: {error:?}"));
             }
             Err(error) => self.lost.push(format!("{method} {id}: {error:?}")),
         }

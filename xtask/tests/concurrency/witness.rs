@@ -111,7 +111,7 @@ pub(crate) async fn close_and_balance(pool: &Pool, witness: &Witness) {
 
 /// No scenario takes longer, whatever hangs.
 pub(crate) async fn bounded<T>(scenario: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), scenario)
+    tokio::time::timeout(Duration::from_secs(20), scenario)
         .await
         .expect("a scenario ends")
 }

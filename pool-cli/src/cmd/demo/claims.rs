@@ -43,9 +43,10 @@ pub(super) fn check(rows: &[Row], sources: usize) -> Vec<Claim> {
     ]
 }
 
-/// How many did not hold.
-pub(super) fn broken(claims: &[Claim]) -> usize {
-    claims.iter().filter(|claim| !claim.held).count()
+/// Those that did not hold.
+pub(super) fn broken(claims: &[Claim]) -> Vec<&str> {
+    let broken = claims.iter().filter(|claim| !claim.held);
+    broken.map(|claim| claim.claim.as_str()).collect()
 }
 
 #[cfg(test)]
@@ -83,7 +84,7 @@ mod tests {
 
     #[test]
     fn good_rows_break_no_claim() {
-        assert_eq!(broken(&check(&rows(), 32)), 0);
+        assert!(broken(&check(&rows(), 32)).is_empty());
     }
 
     #[test]
@@ -101,6 +102,6 @@ mod tests {
 
     #[test]
     fn without_rows_nothing_is_proven() {
-        assert_eq!(broken(&check(&[], 32)), 5);
+        assert_eq!(broken(&check(&[], 32)).len(), 5);
     }
 }

@@ -74,7 +74,7 @@ impl Report {
             let verdict = if *held { "held" } else { "BROKEN" };
             text.push_str(&format!("{verdict:8}{claim}\n"));
         }
-        if claims::broken(&self.claims) == 0 {
+        if claims::broken(&self.claims).is_empty() {
             let program = program();
             text.push_str(&format!(
                 "\nNext:\n  {program} demo --requests 4000 --concurrency 64 --seed 7\n  {program} fetch --help\n"

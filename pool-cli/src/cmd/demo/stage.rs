@@ -47,17 +47,23 @@ const SOURCES: u8 = 32;
 /// What every origin simulates.
 pub(super) const RTT: Duration = Duration::from_millis(40);
 
+/// Requests at a time on one connection: few, so that a pool that warms nothing needs several connections too.
+const STREAMS: u32 = 4;
+
 /// What the slow origin adds to each answer.
 const SLOW: Duration = Duration::from_millis(160);
 
 impl Stage {
-    /// Starts the fleet and gives out the parts.
-    pub(super) async fn set(seed: u64) -> Result<Self, Failure> {
+    /// Starts the fleet and gives out the parts. `ports_stand_in` does with one loopback address, as systems must that
+    /// have no more.
+    pub(super) async fn set(seed: u64, ports_stand_in: bool) -> Result<Self, Failure> {
         let targets = (1..=TARGETS).map(|i| IpAddr::from([127, 0, 1, i]));
         let fleet = Fleet::builder()
             .name("shop.demo.test")
             .origins(targets)
             .rtt(RTT)
+            .max_streams(STREAMS)
+            .ports_stand_in(ports_stand_in)
             .start()
             .await
             .map_err(|error| {
@@ -107,8 +113,7 @@ impl Stage {
             health: health.to_vec(),
             ..Config::default()
         };
-        let cells = self.fleet.addrs().len() * self.sources.len().max(1);
-        config.limits.per_host = cells;
+        config.limits.per_host = usize::from(TARGETS) * usize::from(SOURCES);
         config.limits.dials_per_host = config.limits.dials_total;
         let addrs: Arc<dyn LocalAddrAllocator> = match self.sources.as_slice() {
             [] => Arc::new(OsAssigned),
@@ -154,6 +159,11 @@ impl Stage {
         let delay = if slow { SLOW } else { Duration::ZERO };
         let origin = self.fleet.origin(self.roles.slow);
         origin.script(|script| script.response_delay = delay);
+    }
+
+    /// Connections to open for each address and source: the matrix is as large where there is one source only.
+    pub(super) fn per_cell(&self) -> usize {
+        usize::from(SOURCES) / self.sources_expected()
     }
 
     /// How many sources the origins must see if all carry traffic.

@@ -142,7 +142,7 @@ mod tests {
                 "out/a.test/index",
                 "out/a.test/cat.png",
                 "out/b.test_8443/y",
-                "out/____1__80/z",
+                "out/___1__80/z",
             ]
         );
     }

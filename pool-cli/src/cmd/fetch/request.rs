@@ -212,7 +212,7 @@ mod tests {
         let data = format!("@{}", path.display());
         assert_eq!(request(&["-d", &data]).body(), "a=1b=2");
         let missing = template(&["-d", "@/nowhere/data"]).unwrap_err();
-        assert_eq!(missing.report().code(), 2);
+        assert_eq!(missing.exit().code(), 2);
     }
 
     #[test]

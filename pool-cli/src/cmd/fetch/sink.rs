@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use super::record::Record;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, Progress, Versioned, note};
+use crate::output::{Output, Progress, Versioned, note, printable};
 
 /// Takes the record of every item, in the order in which they end.
 pub(super) struct Sink {
     shape: Shape,
     progress: Progress,
     tally: Tally,
+    /// What is told instead of a summary, where there is one item.
+    failure: Option<Failure>,
 }
 
 /// What becomes of records.
@@ -53,6 +55,7 @@ impl Sink {
             shape,
             progress: Progress::new(),
             tally: Tally::default(),
+            failure: None,
         }
     }
 
@@ -77,7 +80,7 @@ impl Sink {
                     let url = failed.url.unwrap_or_default();
                     let error = failed.error;
                     let message = format!("{url}: {} ({})", error.message, error.kind);
-                    return Err(Failure::item(message, error.hint));
+                    self.failure = Some(Failure::item(printable(&message), error.hint));
                 }
                 return Ok(());
             }
@@ -93,7 +96,11 @@ impl Sink {
     }
 
     /// Says what it all added up to.
-    pub(super) fn finish(mut self, took: Duration) -> Exit {
+    ///
+    /// # Errors
+    ///
+    /// The one item's, where its body was to go to stdout.
+    pub(super) fn finish(mut self, took: Duration) -> Result<Exit, Failure> {
         self.progress.clear();
         let Tally { ok, failed, reused } = self.tally;
         if !matches!(self.shape, Shape::Body) {
@@ -102,10 +109,10 @@ impl Sink {
                 "{ok} ok · {failed} failed · {reused} on a connection that was open · {seconds:.2} s"
             ));
         }
-        if failed == 0 {
-            Exit::AllGood
-        } else {
-            Exit::SomeFailed
+        match self.failure {
+            Some(failure) => Err(failure),
+            None if failed > 0 => Ok(Exit::SomeFailed),
+            None => Ok(Exit::AllGood),
         }
     }
 }

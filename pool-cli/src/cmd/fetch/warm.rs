@@ -8,7 +8,7 @@ use pool_core::{ErrorKind, Pool, Warm};
 use tokio::sync::OnceCell;
 
 use crate::exit::{Failure, chain};
-use crate::output::note;
+use crate::output::{note, warm_progress};
 
 /// Warms each origin once; whoever asks meanwhile waits for it.
 #[derive(Debug, Default)]
@@ -39,7 +39,8 @@ impl Warmer {
 }
 
 async fn open(pool: &Pool, origin: &str) -> Result<(), Failure> {
-    match pool.warm(&Warm::new(origin)).await {
+    let plan = Warm::new(origin).progress(warm_progress(format!("warm {origin}")));
+    match pool.warm(&plan).await {
         Ok(report) if report.failed() == 0 => Ok(()),
         Ok(report) => {
             let (ready, cold) = (report.ready(), report.failed());

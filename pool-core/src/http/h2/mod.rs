@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -57,6 +58,8 @@ pub(super) async fn handshake(
         meter: meter.clone(),
         shared: shared.clone(),
         goodbye: None,
+        greeting_timeout: settings.greeting_timeout,
+        greeting: None,
     };
     Ok((shared, machine))
 }
@@ -124,6 +127,9 @@ pub(super) struct Machine {
     meter: Arc<Meter>,
     shared: Arc<Shared>,
     goodbye: Option<Pin<Box<Sleep>>>,
+    greeting_timeout: Option<Duration>,
+    /// Runs while the peer owes its first SETTINGS.
+    greeting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Machine {
@@ -157,6 +163,9 @@ impl Machine {
         if let Poll::Ready(result) = polled {
             return Poll::Ready(self.why(result));
         }
+        if self.poll_overdue(cx).is_ready() {
+            return Poll::Ready(CloseReason::Error);
+        }
         let heard = self.meter.read();
         if self.pinger.poll(cx, heard, &self.shared.control).is_ready() {
             return Poll::Ready(CloseReason::PingTimeout);
@@ -169,6 +178,20 @@ impl Machine {
             return Poll::Ready(reason);
         }
         Poll::Pending
+    }
+
+    /// Ready once the peer has owed its first SETTINGS for too long.
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.greeting_timeout {
+            Some(limit) if self.limit == UNTOLD => {
+                let greeting = || Box::pin(tokio::time::sleep(limit));
+                self.greeting.get_or_insert_with(greeting).as_mut().poll(cx)
+            }
+            _ => {
+                self.greeting = None;
+                Poll::Pending
+            }
+        }
     }
 
     /// Tells the owner what the poll before has changed: the h2 crate does not.

@@ -38,6 +38,8 @@ async fn a_peer_that_does_not_read_is_found_too() {
     let settings = HttpSettings {
         ping_interval: Some(INTERVAL),
         ping_timeout: TIMEOUT,
+        // It never greets either; here PING is to find it.
+        greeting_timeout: None,
         ..HttpSettings::default()
     };
     let mut rig = Rig::h2(io, &settings).await;
@@ -120,4 +122,20 @@ async fn http1_has_no_ping() {
     let rig = Rig::h1(io).await;
     let kind = rig.conn.ping().await.unwrap_err().kind();
     assert_eq!(kind, ErrorKind::Request);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_h2_peer_that_never_greets_is_given_up() {
+    let settings = HttpSettings {
+        ping_interval: None,
+        greeting_timeout: Some(TIMEOUT),
+        ..HttpSettings::default()
+    };
+    let (io, _peer) = tokio::io::duplex(64 * 1024);
+    let mut rig = Rig::h2(io, &settings).await;
+    let started = tokio::time::Instant::now();
+    let failed = rig.send(get()).await.unwrap_err();
+    assert_eq!(failed.evidence, Evidence::SentNoReply);
+    assert!(started.elapsed() <= TIMEOUT + Duration::from_millis(10));
+    assert_eq!(rig.end().await.0, CloseReason::Error);
 }

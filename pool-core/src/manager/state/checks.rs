@@ -4,9 +4,24 @@ use std::net::SocketAddr;
 
 use pool_health::{EndpointStats, HostEndpoints, Outcome};
 
-use super::{Claim, ConnRef, ConnState, HostState, Standing};
+use super::{Claim, ConnRef, ConnState, HostState, Phase, Standing};
 
 impl HostState {
+    /// Claims an idle connection for a check. Nobody else gets it until the lease is released.
+    pub(crate) fn claim_for_check(&mut self, conn: ConnRef) -> Option<Claim> {
+        let slot = self.find(conn)?;
+        if !self.conns[slot].is_idle() || self.phase != Phase::Open {
+            return None;
+        }
+        self.unlink_free(slot);
+        self.counters.acquired += 1;
+        self.set_state(slot, ConnState::Probing);
+        let claimed = &mut self.conns[slot];
+        let claim = claimed.claim(slot);
+        claimed.in_flight = 1;
+        Some(claim)
+    }
+
     /// A second lease for the owner of a check: the connection stays under the check when this one ends well.
     pub(crate) fn claim_within_check(&mut self, conn: ConnRef) -> Option<Claim> {
         let slot = self.find(conn)?;
@@ -28,7 +43,7 @@ impl HostState {
     ) -> Option<(EndpointStats, HostEndpoints)> {
         let endpoint = self.endpoint_mut(addr)?;
         endpoint.stats.observe(outcome);
-        let stats = endpoint.stats.clone();
+        let stats = endpoint.stats;
         Some((stats, self.host_endpoints()))
     }
 

@@ -42,8 +42,9 @@ pub(crate) struct Conn {
     pub(crate) state: ConnState,
     /// Leases at a time: 1 for HTTP/1.1, streams for HTTP/2.
     pub(crate) limit: usize,
-    /// What the peer allows; `limit` is the smaller of this and our own bound.
-    pub(crate) peer_limit: usize,
+    /// What the peer allows; `limit` is the smaller of this and our own bound. `None`: it has not said yet, and until
+    /// then there is one lease at a time, because a peer may refuse what goes beyond its limit.
+    pub(crate) peer_limit: Option<usize>,
     pub(crate) multiplexed: bool,
     pub(crate) in_flight: usize,
     pub(crate) created: Instant,
@@ -86,6 +87,15 @@ impl Linked<Idle> for Conn {
 impl Conn {
     pub(crate) fn has_room(&self) -> bool {
         self.state == ConnState::Ready && self.in_flight < self.limit
+    }
+
+    /// Whether it will bring more capacity than it has now: when a check ends, or when the peer says its limit.
+    pub(crate) fn is_coming(&self) -> bool {
+        match self.state {
+            ConnState::Probing => true,
+            ConnState::Ready => self.peer_limit.is_none(),
+            ConnState::Draining(_) | ConnState::Closing(_) => false,
+        }
     }
 
     pub(crate) fn is_ready(&self) -> bool {

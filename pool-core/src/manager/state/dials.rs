@@ -29,6 +29,17 @@ enum Stage {
     Running,
 }
 
+/// A connection that a dial has brought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) id: ConnId,
+    /// Leases at a time, as the peer allows; `None` while it has not said.
+    pub(crate) limit: Option<usize>,
+    pub(crate) multiplexed: bool,
+    /// Whether it comes claimed, for a check by whoever dialled.
+    pub(crate) checked: bool,
+}
+
 /// Whose fault a failed dial was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DialFailure {
@@ -147,15 +158,12 @@ impl HostState {
 
     /// A dial has brought a connection.
     ///
-    /// With `checked` it comes claimed, for a check by whoever dialled, and is handed out only when that lease ends
+    /// If [`checked`](Arrival::checked) it comes claimed, for a check by whoever dialled, and is handed out only when that lease ends
     /// well. `None`: this dial is not known any more, and the connection must be closed.
     pub(crate) fn dialled(
         &mut self,
         dial: DialRef,
-        id: ConnId,
-        limit: usize,
-        multiplexed: bool,
-        checked: bool,
+        new: Arrival,
         now: Instant,
         out: &mut Actions,
     ) -> Option<ConnRef> {
@@ -164,9 +172,14 @@ impl HostState {
         self.endpoints[endpoint].failed_dials = 0;
         self.endpoints[endpoint].backoff_until = None;
         self.pause_until = None;
-        let conn = self.insert(id, endpoint, limit, multiplexed, now);
-        self.expected = self.conns[conn.slot].limit.max(1);
-        if checked {
+        let conn = self.insert(new.id, endpoint, new.limit, new.multiplexed, now);
+        self.expected = match new.limit {
+            Some(_) => self.conns[conn.slot].limit.max(1),
+            // What an earlier connection was told, unless that one could not multiplex.
+            None if self.expected > 1 => self.expected,
+            None => self.limits.streams,
+        };
+        if new.checked {
             self.counters.acquired += 1;
             self.conns[conn.slot].in_flight = 1;
             let state = match self.phase {
@@ -235,9 +248,10 @@ impl HostState {
         self.plan(now, out);
     }
 
-    /// The leases that `dials` dials, the checks that run and the connections on their way back may bring.
+    /// The leases that `dials` dials may bring, and connections that run a check, have not been told their limit, or are
+    /// on their way back.
     pub(super) fn expected_from(&self, dials: usize) -> usize {
-        let new = (dials + self.probing).saturating_mul(self.expected);
+        let new = (dials + self.coming).saturating_mul(self.expected);
         new.saturating_add(self.returning)
     }
 

@@ -4,10 +4,14 @@
 //! wake each other. Nothing here reads a clock, locks, wakes, logs or waits; whoever owns a [`HostState`] carries
 //! the [`Action`]s out after it has let go of the lock.
 
+mod action;
+mod addresses;
 #[cfg(test)]
-mod check;
+mod audit;
+mod books;
 mod checks;
 mod conn;
+mod counters;
 mod dials;
 mod endpoint;
 #[cfg(test)]
@@ -15,17 +19,17 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use smallvec::SmallVec;
 
+pub(crate) use self::action::{Action, Actions, Claim, Refusal, Returned, Turned};
 use self::conn::{Conn, Idle};
 pub(crate) use self::conn::{ConnRef, ConnState, seed};
+pub(crate) use self::counters::Counters;
 use self::dials::Dial;
-pub(crate) use self::dials::{DialFailure, DialRef};
+pub(crate) use self::dials::{Arrival, DialFailure, DialRef};
 pub(crate) use self::endpoint::Standing;
 use self::endpoint::{Endpoint, Ready};
 use super::list::List;
@@ -48,73 +52,6 @@ pub(crate) struct HostLimits {
     pub(crate) backoff_max: Duration,
 }
 
-/// What the owner must do after unlocking, in order.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Action {
-    /// Hand this claim to the waiter and wake it.
-    Grant(WaiterRef, Claim),
-    /// Tell the waiter that it gets nothing, and wake it.
-    Fail(WaiterRef, Refusal),
-    /// Ask the budget for the right to dial once.
-    Reserve,
-    /// Look up the host's addresses.
-    Resolve,
-    /// Start this dial; the permits came with the event.
-    Dial(DialRef, SocketAddr),
-    /// Close this connection; report `closed` when its socket is gone.
-    Close(ConnRef, CloseReason),
-    /// Call `tick` at this time.
-    WakeAt(Instant),
-}
-
-pub(crate) type Actions = SmallVec<[Action; 2]>;
-
-/// A granted lease on a connection, with what was true of the connection just before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Claim {
-    pub(crate) conn: ConnRef,
-    /// Leases before this one.
-    pub(crate) uses: u64,
-    pub(crate) in_flight: usize,
-    pub(crate) last_used: Instant,
-    pub(crate) errors: u32,
-    pub(crate) consecutive_errors: u32,
-    pub(crate) multiplexed: bool,
-}
-
-/// Why a waiter gets nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The dials that were to serve it failed; the last error says how.
-    Dial,
-    /// The lookup failed; the last error says how.
-    Resolve,
-    /// Every address is out of rotation.
-    Unavailable,
-    /// Its deadline has passed.
-    Late,
-    Closed,
-}
-
-/// Why nobody may join the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turned {
-    Full,
-    Closed,
-    /// The host was forgotten: look it up again.
-    Retired,
-}
-
-/// How a lease ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Returned {
-    Clean,
-    /// The exchange failed, the connection did not.
-    Failed,
-    /// The connection must not be used again.
-    Discard(CloseReason),
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Open,
@@ -129,55 +66,6 @@ enum Addresses {
     Unknown,
     Resolving,
     Known,
-}
-
-/// Counts of what has happened; at every quiescent point they conserve: `acquired = released + leased`,
-/// `opened = closed + open`, `dials = dialled + failed + in flight`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counters {
-    pub(crate) acquired: u64,
-    pub(crate) released: u64,
-    pub(crate) handed_off: u64,
-    pub(crate) queued: u64,
-    pub(crate) turned_away: u64,
-    pub(crate) cancelled: u64,
-    pub(crate) opened: u64,
-    pub(crate) closed: BTreeMap<CloseReason, u64>,
-    pub(crate) dials: u64,
-    pub(crate) dialled: u64,
-    pub(crate) dials_failed: u64,
-}
-
-impl Counters {
-    /// Adds the counts of a host that was forgotten.
-    pub(crate) fn absorb(&mut self, other: &Self) {
-        let Self {
-            acquired,
-            released,
-            handed_off,
-            queued,
-            turned_away,
-            cancelled,
-            opened,
-            closed,
-            dials,
-            dialled,
-            dials_failed,
-        } = other;
-        self.acquired += acquired;
-        self.released += released;
-        self.handed_off += handed_off;
-        self.queued += queued;
-        self.turned_away += turned_away;
-        self.cancelled += cancelled;
-        self.opened += opened;
-        for (reason, count) in closed {
-            *self.closed.entry(*reason).or_default() += count;
-        }
-        self.dials += dials;
-        self.dialled += dialled;
-        self.dials_failed += dials_failed;
-    }
 }
 
 #[derive(Debug)]
@@ -202,8 +90,8 @@ pub(crate) struct HostState {
     pause_until: Option<Instant>,
     /// The earliest tick asked for that is still to come.
     wake_asked: Option<Instant>,
-    /// Connections under a check.
-    probing: usize,
+    /// Connections under a check, or whose peer has not said its limit.
+    coming: usize,
     /// Connections whose lease is on its way back.
     returning: usize,
     /// Connections that drain or close.
@@ -234,7 +122,7 @@ impl HostState {
             readmit_at: None,
             pause_until: None,
             wake_asked: None,
-            probing: 0,
+            coming: 0,
             returning: 0,
             leaving: 0,
             counters: Counters::default(),
@@ -380,26 +268,11 @@ impl HostState {
         if self.endpoints[endpoint].load() >= self.limits.per_endpoint {
             return None;
         }
-        let conn = self.insert(id, endpoint, limit, multiplexed, now);
+        let conn = self.insert(id, endpoint, Some(limit), multiplexed, now);
         self.offer(conn.slot, now, out);
         // Its address may be new, and can be dialled too.
         self.plan(now, out);
         Some(conn)
-    }
-
-    /// Claims an idle connection for a check. Nobody else gets it until the lease is released.
-    pub(crate) fn claim_for_check(&mut self, conn: ConnRef) -> Option<Claim> {
-        let slot = self.find(conn)?;
-        if !self.conns[slot].is_idle() || self.phase != Phase::Open {
-            return None;
-        }
-        self.unlink_free(slot);
-        self.counters.acquired += 1;
-        self.set_state(slot, ConnState::Probing);
-        let claimed = &mut self.conns[slot];
-        let claim = claimed.claim(slot);
-        claimed.in_flight = 1;
-        Some(claim)
     }
 
     /// The peer allows this many streams at a time from now on.
@@ -411,7 +284,9 @@ impl HostState {
         out: &mut Actions,
     ) {
         let Some(slot) = self.find(conn) else { return };
-        self.conns[slot].peer_limit = limit;
+        self.count_state(slot, usize::wrapping_sub);
+        self.conns[slot].peer_limit = Some(limit);
+        self.count_state(slot, usize::wrapping_add);
         self.expected = limit.min(self.limits.streams).max(1);
         self.refit(slot, now, out);
         self.plan(now, out);
@@ -507,75 +382,6 @@ impl HostState {
         Some(reason)
     }
 
-    /// The lookup's answer: new addresses join, missing ones drain.
-    pub(crate) fn set_addresses(&mut self, addrs: &[SocketAddr], now: Instant, out: &mut Actions) {
-        if self.addresses != Addresses::Manual {
-            self.addresses = Addresses::Known;
-        }
-        let gone: Vec<usize> = self
-            .endpoints
-            .iter()
-            .filter(|(_, endpoint)| !addrs.contains(&endpoint.addr))
-            .map(|(slot, _)| slot)
-            .collect();
-        for endpoint in gone {
-            self.set_standing(endpoint, Standing::Gone, now, out);
-            for slot in self.conns_of(endpoint) {
-                if matches!(
-                    self.conns[slot].state,
-                    ConnState::Ready | ConnState::Probing
-                ) {
-                    self.retire(slot, CloseReason::EndpointGone, out);
-                }
-            }
-            self.forget_if_gone(endpoint);
-        }
-        for &addr in addrs {
-            let endpoint = self.endpoint_for(addr);
-            if self.endpoints[endpoint].standing == Standing::Gone {
-                self.set_standing(endpoint, Standing::Active, now, out);
-            }
-        }
-        self.plan(now, out);
-    }
-
-    /// The lookup failed: those who wait for it learn so, unless there are addresses from before.
-    pub(crate) fn lookup_failed(&mut self, now: Instant, out: &mut Actions) {
-        if self.addresses != Addresses::Resolving {
-            return;
-        }
-        self.addresses = Addresses::Unknown;
-        self.refuse_all(Refusal::Resolve, out);
-        self.plan(now, out);
-    }
-
-    /// Takes an address out of rotation, or back in. In-flight leases are not disturbed.
-    pub(crate) fn judge_endpoint(
-        &mut self,
-        addr: SocketAddr,
-        standing: Standing,
-        now: Instant,
-        out: &mut Actions,
-    ) {
-        let Some(endpoint) = self.endpoint_at(addr) else {
-            return;
-        };
-        if self.endpoints[endpoint].standing == Standing::Gone {
-            return;
-        }
-        if matches!(standing, Standing::Ejected(_)) && self.endpoints[endpoint].is_active() {
-            let ejections = &mut self.endpoints[endpoint].stats.ejections;
-            *ejections = ejections.saturating_add(1);
-        }
-        self.set_standing(endpoint, standing, now, out);
-        self.readmit(now, out);
-        if let Some(at) = self.readmit_at {
-            // Its idle connections are to serve whoever waits by then, whatever else happens.
-            self.wake_at(at, now, out);
-        }
-        self.plan(now, out);
-    }
-
     /// Limits changed: raising serves waiters, lowering drains what is idle and lets the rest finish.
     pub(crate) fn set_limits(&mut self, limits: HostLimits, now: Instant, out: &mut Actions) {
         self.limits = limits;
@@ -656,18 +462,6 @@ impl HostState {
         &self.limits
     }
 
-    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
-        self.endpoints.iter().map(|(_, endpoint)| endpoint)
-    }
-
-    pub(crate) fn endpoint(&self, addr: SocketAddr) -> Option<&Endpoint> {
-        self.endpoint_at(addr).map(|slot| &self.endpoints[slot])
-    }
-
-    pub(crate) fn endpoint_mut(&mut self, addr: SocketAddr) -> Option<&mut Endpoint> {
-        self.endpoint_at(addr).map(|slot| &mut self.endpoints[slot])
-    }
-
     /// Every connection with its address and, if idle, how many have been idle for longer.
     pub(crate) fn conns(&self) -> impl Iterator<Item = (ConnRef, &Conn, SocketAddr)> {
         self.conns.iter().map(|(slot, conn)| {
@@ -684,296 +478,6 @@ impl HostState {
         })
     }
 
-    fn find(&self, conn: ConnRef) -> Option<usize> {
-        let found = self.conns.get(conn.slot)?;
-        (found.id == conn.id).then_some(conn.slot)
-    }
-
-    fn endpoint_at(&self, addr: SocketAddr) -> Option<usize> {
-        self.endpoints
-            .iter()
-            .find(|(_, endpoint)| endpoint.addr == addr)
-            .map(|(slot, _)| slot)
-    }
-
-    fn endpoint_for(&mut self, addr: SocketAddr) -> usize {
-        match self.endpoint_at(addr) {
-            Some(slot) => slot,
-            None => self.endpoints.insert(Endpoint::new(addr)),
-        }
-    }
-
-    fn conns_of(&self, endpoint: usize) -> Vec<usize> {
-        let of = self
-            .conns
-            .iter()
-            .filter(|(_, conn)| conn.endpoint == endpoint);
-        of.map(|(slot, _)| slot).collect()
-    }
-
-    /// Puts a new connection in the books. It is handed out only after `offer`.
-    fn insert(
-        &mut self,
-        id: ConnId,
-        endpoint: usize,
-        peer_limit: usize,
-        multiplexed: bool,
-        now: Instant,
-    ) -> ConnRef {
-        self.counters.opened += 1;
-        self.endpoints[endpoint].conns += 1;
-        let slot = self.conns.insert(Conn {
-            id,
-            endpoint,
-            state: ConnState::Ready,
-            limit: if multiplexed {
-                peer_limit.min(self.limits.streams)
-            } else {
-                1
-            },
-            peer_limit,
-            multiplexed,
-            in_flight: 0,
-            created: now,
-            last_used: now,
-            uses: 0,
-            errors: 0,
-            consecutive_errors: 0,
-            returning: false,
-            free: super::list::Links::default(),
-            idle: super::list::Links::default(),
-        });
-        ConnRef { slot, id }
-    }
-
-    /// The connection to claim next, rotating over the addresses.
-    fn pick(&mut self) -> Option<usize> {
-        let endpoint = self.ready.front()?;
-        self.ready.remove(&mut self.endpoints, endpoint);
-        self.ready.push_back(&mut self.endpoints, endpoint);
-        let slot = self.endpoints[endpoint].pick(&self.conns);
-        debug_assert!(
-            slot.is_some(),
-            "an endpoint is in rotation only while it has a connection with room"
-        );
-        slot
-    }
-
-    /// Counts one lease more on the connection.
-    fn occupy(&mut self, slot: usize, now: Instant) -> Claim {
-        self.unlink_free(slot);
-        self.unlink_idle(slot);
-        let conn = &mut self.conns[slot];
-        let claim = conn.claim(slot);
-        conn.in_flight += 1;
-        conn.uses += 1;
-        conn.last_used = now;
-        self.counters.acquired += 1;
-        self.link_free(slot);
-        claim
-    }
-
-    /// Gives the connection's room to the head of the queue, and parks what is left.
-    fn offer(&mut self, slot: usize, now: Instant, out: &mut Actions) {
-        if self.phase != Phase::Open {
-            return self.retire(slot, CloseReason::PoolClosed, out);
-        }
-        if self.is_over() {
-            return self.retire(slot, CloseReason::Surplus, out);
-        }
-        match self.endpoints[self.conns[slot].endpoint].standing {
-            Standing::Gone => return self.retire(slot, CloseReason::EndpointGone, out),
-            Standing::Active => {
-                while self.conns[slot].has_room() {
-                    let Some(waiter) = self.waiters.head() else {
-                        break;
-                    };
-                    self.waiters.settle(waiter);
-                    if self.waiters.is_late(waiter, now) {
-                        out.push(Action::Fail(waiter, Refusal::Late));
-                        continue;
-                    }
-                    self.counters.handed_off += 1;
-                    let claim = self.occupy(slot, now);
-                    out.push(Action::Grant(waiter, claim));
-                }
-            }
-            Standing::Ejected(_) => {}
-        }
-        self.link_free(slot);
-        if self.conns[slot].is_idle() && !self.conns[slot].idle.is_linked() {
-            self.idle.push_back(&mut self.conns, slot);
-            if self.idle.len() > self.limits.idle
-                && let Some(oldest) = self.longest_idle()
-            {
-                self.retire(oldest, CloseReason::Surplus, out);
-            }
-        }
-    }
-
-    /// Takes the connection out of use: it closes now if it carries nothing, else with its last lease.
-    fn retire(&mut self, slot: usize, reason: CloseReason, out: &mut Actions) {
-        self.unlink_free(slot);
-        self.unlink_idle(slot);
-        self.set_state(slot, ConnState::Draining(reason));
-        self.close_if_unused(slot, out);
-    }
-
-    fn close_if_unused(&mut self, slot: usize, out: &mut Actions) {
-        let conn = &self.conns[slot];
-        let name = ConnRef { slot, id: conn.id };
-        // HTTP/1.1 closes at once whatever became of the exchange: its lease was the only one.
-        if let ConnState::Draining(reason) = conn.state
-            && conn.in_flight == 0
-        {
-            self.set_state(slot, ConnState::Closing(reason));
-            out.push(Action::Close(name, reason));
-        }
-    }
-
-    fn set_state(&mut self, slot: usize, state: ConnState) {
-        self.count_state(slot, usize::wrapping_sub);
-        self.conns[slot].state = state;
-        self.count_state(slot, usize::wrapping_add);
-    }
-
-    /// Adds the connection to the counts by state, or takes it out.
-    fn count_state(&mut self, slot: usize, count: impl Fn(usize, usize) -> usize) {
-        let conn = &self.conns[slot];
-        let probing = usize::from(conn.state == ConnState::Probing);
-        let leaving = usize::from(conn.is_leaving());
-        self.probing = count(self.probing, probing);
-        self.leaving = count(self.leaving, leaving);
-    }
-
-    /// Whether there are more connections than allowed, without those that are on their way out.
-    fn is_over(&self) -> bool {
-        self.conns.len() - self.leaving > self.limits.conns
-    }
-
-    /// The connection that has been idle longest; one under a check is not idle, though it keeps its place.
-    fn longest_idle(&self) -> Option<usize> {
-        self.idle
-            .iter(&self.conns)
-            .find(|&slot| self.conns[slot].is_idle())
-    }
-
-    /// Recomputes a connection's limit after the peer's or ours has changed.
-    fn refit(&mut self, slot: usize, now: Instant, out: &mut Actions) {
-        if !self.conns[slot].multiplexed {
-            return;
-        }
-        self.unlink_free(slot);
-        self.conns[slot].limit = self.conns[slot].peer_limit.min(self.limits.streams);
-        if self.conns[slot].state == ConnState::Ready {
-            self.offer(slot, now, out);
-        }
-    }
-
-    fn link_free(&mut self, slot: usize) {
-        let conn = &self.conns[slot];
-        let endpoint = conn.endpoint;
-        if !conn.has_room() || conn.free.is_linked() || !self.endpoints[endpoint].is_active() {
-            return;
-        }
-        self.endpoints[endpoint].insert_free(&mut self.conns, slot);
-        if !self.endpoints[endpoint].ready.is_linked() {
-            self.ready.push_back(&mut self.endpoints, endpoint);
-        }
-    }
-
-    fn unlink_free(&mut self, slot: usize) {
-        let conn = &self.conns[slot];
-        if !conn.free.is_linked() {
-            return;
-        }
-        let (endpoint, in_flight) = (conn.endpoint, conn.in_flight);
-        self.endpoints[endpoint].remove_free(&mut self.conns, slot, in_flight);
-        if !self.endpoints[endpoint].has_free() {
-            self.ready.remove(&mut self.endpoints, endpoint);
-        }
-    }
-
-    fn is_back(&mut self, slot: usize) {
-        if std::mem::take(&mut self.conns[slot].returning) {
-            self.returning -= 1;
-        }
-    }
-
-    fn unlink_idle(&mut self, slot: usize) {
-        if self.conns[slot].idle.is_linked() {
-            self.idle.remove(&mut self.conns, slot);
-        }
-    }
-
-    fn set_standing(
-        &mut self,
-        endpoint: usize,
-        standing: Standing,
-        now: Instant,
-        out: &mut Actions,
-    ) {
-        self.endpoints[endpoint].standing = standing;
-        let ready: Vec<usize> = self
-            .conns_of(endpoint)
-            .into_iter()
-            .filter(|&slot| self.conns[slot].state == ConnState::Ready)
-            .collect();
-        match standing {
-            Standing::Active => {
-                self.endpoints[endpoint].backoff_until = None;
-                for slot in ready {
-                    self.offer(slot, now, out);
-                }
-            }
-            Standing::Ejected(until) => {
-                for slot in ready {
-                    self.unlink_free(slot);
-                }
-                if let Some(at) = until {
-                    self.readmit_at = Some(self.readmit_at.map_or(at, |known| known.min(at)));
-                }
-            }
-            Standing::Gone => {}
-        }
-    }
-
-    /// Puts back the endpoints whose time out of rotation is over.
-    fn readmit(&mut self, now: Instant, out: &mut Actions) {
-        if self.readmit_at.is_none_or(|at| at > now) {
-            return;
-        }
-        let due = |endpoint: &Endpoint| matches!(endpoint.standing, Standing::Ejected(Some(at)) if at <= now);
-        let back: Vec<usize> = self
-            .endpoints
-            .iter()
-            .filter(|(_, endpoint)| due(endpoint))
-            .map(|(slot, _)| slot)
-            .collect();
-        for endpoint in back {
-            self.endpoints[endpoint].standing = Standing::Active;
-            self.endpoints[endpoint].stats.consecutive_failures = 0;
-            self.endpoints[endpoint].stats.consecutive_local = 0;
-            self.endpoints[endpoint].stats.consecutive_remote = 0;
-            for slot in self.conns_of(endpoint) {
-                if self.conns[slot].state == ConnState::Ready {
-                    self.offer(slot, now, out);
-                }
-            }
-        }
-        let left = self
-            .endpoints
-            .iter()
-            .filter_map(|(_, endpoint)| match endpoint.standing {
-                Standing::Ejected(until) => until,
-                Standing::Active | Standing::Gone => None,
-            });
-        self.readmit_at = left.min();
-        if let Some(at) = self.readmit_at {
-            self.wake_at(at, now, out);
-        }
-    }
-
     /// Asks for a tick, unless one is due by then.
     fn wake_at(&mut self, at: Instant, now: Instant, out: &mut Actions) {
         if self
@@ -982,13 +486,6 @@ impl HostState {
         {
             self.wake_asked = Some(at);
             out.push(Action::WakeAt(at));
-        }
-    }
-
-    fn forget_if_gone(&mut self, endpoint: usize) {
-        let found = &self.endpoints[endpoint];
-        if found.standing == Standing::Gone && found.load() == 0 {
-            self.endpoints.remove(endpoint);
         }
     }
 

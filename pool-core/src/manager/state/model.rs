@@ -200,9 +200,17 @@ impl Model {
             Op::Dialled(at, streams, checked) => {
                 if let Some(dial) = take(&mut self.dials, at) {
                     let (id, limit) = (self.id(), limit_of(streams));
-                    let conn =
-                        self.state
-                            .dialled(dial, id, limit, streams.is_some(), checked, now, out);
+                    let conn = self.state.dialled(
+                        dial,
+                        Arrival {
+                            id,
+                            limit: Some(limit),
+                            multiplexed: streams.is_some(),
+                            checked,
+                        },
+                        now,
+                        out,
+                    );
                     let conn = conn.expect("the dial is known");
                     self.came(Some(conn), streams);
                     if checked {

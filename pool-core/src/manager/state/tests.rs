@@ -176,14 +176,18 @@ impl Rig {
 
     fn dialled(&mut self, dial: DialRef, limit: usize, multiplexed: bool) -> ConnRef {
         let id = self.id();
-        self.step(|state, now, out| state.dialled(dial, id, limit, multiplexed, false, now, out))
-            .expect("the dial is known")
+        self.step(|state, now, out| {
+            state.dialled(dial, arrival(id, Some(limit), multiplexed, false), now, out)
+        })
+        .expect("the dial is known")
     }
 
     fn dialled_checked(&mut self, dial: DialRef) -> ConnRef {
         let id = self.id();
-        self.step(|state, now, out| state.dialled(dial, id, 1, false, true, now, out))
-            .expect("the dial is known")
+        self.step(|state, now, out| {
+            state.dialled(dial, arrival(id, Some(1), false, true), now, out)
+        })
+        .expect("the dial is known")
     }
 
     fn fail(&mut self, dial: DialRef, failure: DialFailure) {
@@ -236,5 +240,14 @@ impl Rig {
 
     fn idle(&self) -> Vec<ConnRef> {
         self.state.idle().collect()
+    }
+}
+
+fn arrival(id: ConnId, limit: Option<usize>, multiplexed: bool, checked: bool) -> Arrival {
+    Arrival {
+        id,
+        limit,
+        multiplexed,
+        checked,
     }
 }

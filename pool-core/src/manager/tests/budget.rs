@@ -158,7 +158,7 @@ fn a_useless_idle_connection_of_its_own_makes_room_for_a_host_that_starves() {
     let busy = manager.by_target(target(1)).len();
     let (bad, good) = if busy == 1 { (1, 2) } else { (2, 1) };
     Host::event(&host.0, |state, at, out| {
-        state.judge_endpoint(target(bad), state::Standing::Ejected(None), at, out);
+        state.judge_endpoint(target(bad), Standing::Ejected(None), at, out);
     });
     let mut asker = ask(&manager, "a");
     assert_pending!(asker.poll());
@@ -170,22 +170,26 @@ fn a_useless_idle_connection_of_its_own_makes_room_for_a_host_that_starves() {
 
 #[tokio::test(start_paused = true)]
 async fn a_replacement_uses_the_permit_of_what_it_replaces() {
-    let (manager, fake) = driven(total(2));
+    let limits = Limits {
+        per_host: 1,
+        ..total(2)
+    };
+    let (manager, fake) = driven(limits);
     warm(&manager, &fake, "bystander");
     tokio::time::advance(Duration::from_secs(60)).await;
     let mut owner = ask(&manager, "a");
     assert_pending!(owner.poll());
-    let ticket = fake.next().unwrap();
-    let registered = ticket.succeed(fake.census.born(), 1, false).unwrap();
-    let (host, conn) = (registered.host, registered.conn);
-    drop(registered.entry);
-    Host::closed(&host.0, conn, CloseReason::PeerClosed);
-    drop(lease(&mut owner));
+    fake.connect_all();
+    let mut held = lease(&mut owner);
     let mut next = ask(&manager, "a");
     assert_pending!(next.poll());
+    let id = held.id();
+    held.discard(CloseReason::Error);
+    drop(held);
     fake.connect_all();
     drop(lease(&mut next));
-    assert_eq!(fake.closes(), [], "the bystander keeps its connection");
+    let closes = fake.closes();
+    assert_eq!(closes, [(id, CloseReason::Error)], "and not the bystander");
 }
 
 #[test]
@@ -261,4 +265,39 @@ fn a_permit_returns_when_the_socket_lets_go_of_it() {
     );
     drop(socket);
     assert_eq!(manager.permits_in_use(), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_waited_for_a_dial_then_for_a_connection_reclaims_one() {
+    let limits = Limits {
+        dials_total: 1,
+        ..total(2)
+    };
+    let (manager, fake) = driven(limits);
+    let mut owner = ask(&manager, "owner");
+    assert_pending!(owner.poll());
+    let mut starving = ask(&manager, "starving");
+    assert_pending!(starving.poll());
+    add(&manager, "idle", &fake.census);
+    fake.connect_all();
+    let held = lease(&mut owner);
+    assert_pending!(starving.poll());
+    tokio::time::advance(Limits::default().min_reclaim_idle).await;
+    fake.tick();
+    fake.connect_all();
+    drop((lease(&mut starving), held));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_idle_connection_among_many_hosts_is_found() {
+    let (manager, fake) = driven(total(1));
+    for host in 0..5_000 {
+        manager.host(&key(&format!("host-{host}")));
+    }
+    warm(&manager, &fake, "host-4321");
+    tokio::time::advance(Limits::default().min_reclaim_idle).await;
+    let mut starving = ask(&manager, "starving");
+    assert_pending!(starving.poll());
+    fake.connect_all();
+    drop(lease(&mut starving));
 }

@@ -217,8 +217,8 @@ fn dials_that_fail_together_double_the_wait_once() {
     for (dial, _) in rig.dials() {
         rig.fail(dial, DialFailure::Endpoint);
     }
-    rig.join();
-    assert!(rig.timers()[0] <= rig.now + ms(100));
+    let until = rig.state.endpoints().next().unwrap().backoff_until;
+    assert!(until.unwrap() <= rig.now + ms(100));
 }
 
 #[test]
@@ -353,7 +353,8 @@ fn a_late_end_of_a_dial_changes_nothing() {
     assert_eq!(next.slot, dial.slot);
     rig.fail(dial, DialFailure::Endpoint);
     let id = rig.id();
-    let late = rig.step(|state, now, out| state.dialled(dial, id, 1, false, false, now, out));
+    let late = rig
+        .step(|state, now, out| state.dialled(dial, arrival(id, Some(1), false, false), now, out));
     assert_eq!(late, None);
     assert!(rig.out.is_empty());
     rig.dialled_h1(next);
@@ -407,4 +408,22 @@ fn a_failed_probe_of_an_ejected_address_is_not_charged_to_waiters() {
     rig.dialled_h1(dial);
     assert_eq!(rig.grants().len(), 1);
     assert!(rig.fails().is_empty());
+}
+
+#[test]
+fn until_an_h2_peer_has_said_its_limit_one_lease_goes_out_and_nobody_dials() {
+    let mut rig = Rig::known(LIMITS, &[addr(1)], 100);
+    for _ in 0..20 {
+        rig.join();
+    }
+    let (dial, _) = rig.dials()[0];
+    let id = rig.id();
+    let conn = rig
+        .step(|state, now, out| state.dialled(dial, arrival(id, None, true, false), now, out))
+        .expect("the dial is known");
+    assert_eq!(rig.grants().len(), 1);
+    assert!(rig.out.is_empty(), "{:?}", rig.out);
+
+    rig.step(|state, now, out| state.set_peer_limit(conn, 8, now, out));
+    assert_eq!(rig.grants().len(), 7);
 }

@@ -19,11 +19,8 @@ impl HostState {
         let in_flight: usize = self.conns.iter().map(|(_, conn)| conn.in_flight).sum();
         let leased = counters.acquired - counters.released;
         assert!(leased >= in_flight as u64, "a lease was lost");
-        let probing = self
-            .conns
-            .iter()
-            .filter(|(_, c)| c.state == ConnState::Probing);
-        assert_eq!(self.probing, probing.count(), "probing");
+        let coming = self.conns.iter().filter(|(_, conn)| conn.is_coming());
+        assert_eq!(self.coming, coming.count(), "coming");
         let returning = self.conns.iter().filter(|(_, conn)| conn.returning);
         assert_eq!(self.returning, returning.count(), "returning");
         let leaving = self.conns.iter().filter(|(_, conn)| conn.is_leaving());

@@ -97,7 +97,7 @@ fn bad_lines_say_what_is_wrong() {
     for (line, says) in [
         ("a.test/1", "does not begin with"),
         ("/1", "does not begin with"),
-        ("ftp://a.test/", "ftp"),
+        ("ftp://a.test/", "does not begin with"),
         ("https://", "not a URL"),
         ("https://a b/", "not a URL"),
         (r#"{"url":"https://a.test/","methd":"GET"}"#, "methd"),

@@ -1,0 +1,249 @@
+//! Names, sources, certificates and protocols.
+
+use std::collections::BTreeSet;
+
+use pool_core::testing::{Alpn, Certificate, Fleet};
+use serde_json::Value;
+
+use super::support::{Pool, Site};
+
+fn kind(record: &Value) -> &str {
+    record["error"]["kind"].as_str().expect("an error")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warming_reaches_every_address_from_every_source() {
+    let site = Site::many(2).await;
+    let args = [
+        "--warm",
+        "--source",
+        "127.0.2.0/29",
+        "--jsonl",
+        "-",
+        &site.url("/"),
+    ];
+    let record = site.fetch().args(&args).run().code(0).record();
+    let source = record["conn"]["source"].as_str().unwrap().to_owned();
+    assert!(source.starts_with("127.0.2."), "{record}");
+    assert_eq!(record["conn"]["reused"], false, "{record}");
+    let pairs: BTreeSet<_> = site
+        .fleet
+        .ledger()
+        .conns()
+        .iter()
+        .map(|conn| (conn.addr.ip(), conn.peer.ip().to_string()))
+        .collect();
+    assert_eq!(pairs.len(), 16, "{pairs:?}");
+    assert!(
+        pairs
+            .iter()
+            .all(|(_, source)| source.starts_with("127.0.2.")),
+        "{pairs:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_matrix_beyond_the_limit_is_refused_with_both_numbers_and_the_flag() {
+    let site = Site::many(4).await;
+    let args = ["--warm", "--source", "127.0.2.0/29", "-i", "-"];
+    let ended = site.fetch().args(&args).run_with(&site.url("/")).code(2);
+    let ended = ended
+        .says("32 connections")
+        .says("16")
+        .says("--max-conns-per-host");
+    assert_eq!(site.fleet.ledger().accepted(), 0, "{ended:?}");
+
+    // One target that is known to be private may have more.
+    let args = ["--warm", "--source", "127.0.2.0/29", &site.url("/")];
+    site.fetch().args(&args).run().code(0);
+    assert_eq!(site.fleet.ledger().accepted(), 32);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_take_turns_over_the_sources_on_http1() {
+    let site = Site::one().await;
+    site.fleet
+        .origin(0)
+        .script(|script| script.max_requests_per_connection = Some(1));
+    let urls: Vec<String> = (0..8).map(|i| site.url(&format!("/{i}"))).collect();
+    let sources = ["--source", "127.0.2.1", "--source", "127.0.3.0/31"];
+    let args = ["--http1.1", "-i", "-", "--jsonl", "-"];
+    let ended = site
+        .fetch()
+        .args(&sources)
+        .args(&args)
+        .run_with(&urls.join("\n"))
+        .code(0);
+    assert!(
+        ended
+            .records()
+            .iter()
+            .all(|record| record["conn"]["proto"] == "h1")
+    );
+    let seen: Vec<String> = site
+        .fleet
+        .ledger()
+        .sources()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(seen, ["127.0.2.1", "127.0.3.0", "127.0.3.1"]);
+}
+
+#[test]
+fn a_source_that_this_machine_does_not_have_is_named() {
+    // TEST-NET-1 (RFC 5737) is nobody's.
+    let args = ["fetch", "--source", "192.0.2.7", "https://127.0.0.1:1/"];
+    Pool::new(&args).run().code(3).says("192.0.2.7");
+}
+
+#[test]
+fn a_source_of_the_other_family_is_not_replaced() {
+    let args = [
+        "fetch",
+        "--jsonl",
+        "-",
+        "--source",
+        "127.0.0.1",
+        "http://[::1]:1/",
+    ];
+    let record = Pool::new(&args).run().code(1).record();
+    assert_eq!(kind(&record), "local_addr", "{record}");
+}
+
+#[test]
+fn nobody_listening_is_refused() {
+    let args = ["fetch", "--jsonl", "-", "http://127.0.0.1:1/"];
+    let record = Pool::new(&args).run().code(1).record();
+    assert_eq!(kind(&record), "refused", "{record}");
+    assert_eq!(record["attempts"], 0);
+    let ended = Pool::new(&["fetch", "http://127.0.0.1:1/"]).run().code(1);
+    assert_eq!(ended.stdout, "");
+    ended.says("error: ").says("hint: ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_untrusted_or_bad_certificate_is_a_tls_error() {
+    let site = Site::one().await;
+    let args = ["--jsonl", "-", &site.url("/")];
+    let record = site.distrusting().args(&args).run().code(1).record();
+    assert_eq!(kind(&record), "tls", "{record}");
+
+    for bad in [
+        Certificate::Expired,
+        Certificate::WrongName,
+        Certificate::SelfSigned,
+    ] {
+        let site = Site::start(Fleet::builder().certificate(bad)).await;
+        let args = ["--jsonl", "-", &site.url("/")];
+        let record = site.fetch().args(&args).run().code(1).record();
+        assert_eq!(kind(&record), "tls", "{bad:?}: {record}");
+        assert_eq!(site.fleet.ledger().arrived(), 0, "{bad:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn switching_the_checks_off_works_and_is_loud() {
+    let site = Site::start(Fleet::builder().certificate(Certificate::Expired)).await;
+    let ended = site
+        .distrusting()
+        .args(&["-k", &site.url("/")])
+        .run()
+        .code(0);
+    ended.says("WARNING: CERTIFICATES ARE NOT CHECKED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_is_shown() {
+    let site = Site::start(Fleet::builder().require_client_certificate(true)).await;
+    let mine = site.fleet.client_certificate("me").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (cert, key) = (path("cert.pem", &mine.pem), path("key.pem", &mine.key_pem));
+    let url = site.url("/");
+    site.fetch().args(&[&url]).run().code(1);
+    site.fetch()
+        .args(&["--cert", &cert, "--key", &key, &url])
+        .run()
+        .code(0);
+    let ended = site.fetch().args(&["--cert", &cert, &url]).run();
+    ended.code(2).says("private key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_http_on_a_tls_port_is_a_tls_error_with_a_hint() {
+    let site = Site::start(Fleet::builder().tls(false)).await;
+    let url = site.url("/").replace("http://", "https://");
+    let record = site
+        .fetch()
+        .args(&["--jsonl", "-", &url])
+        .run()
+        .code(1)
+        .record();
+    assert_eq!(kind(&record), "tls", "{record}");
+    site.fetch().args(&[&url]).run().code(1).says("use http://");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protocols_are_the_ones_asked_for() {
+    let site = Site::one().await;
+    let plain = Site::start(Fleet::builder().tls(false)).await;
+    for (site, flags, proto) in [
+        (&site, &[][..], "h2"),
+        (&site, &["--http2"], "h2"),
+        (&site, &["--http1.1"], "h1"),
+        (&site, &["--http2-prior-knowledge"], "h2"),
+        (&plain, &[], "h1"),
+        (&plain, &["--http2-prior-knowledge"], "h2"),
+    ] {
+        let args = ["--jsonl", "-", &site.url("/")];
+        let record = site.fetch().args(flags).args(&args).run().code(0).record();
+        assert_eq!(record["conn"]["proto"], proto, "{flags:?}: {record}");
+    }
+    let old = Site::start(Fleet::builder().alpn(Alpn::Http1)).await;
+    let args = ["--http2-prior-knowledge", "--jsonl", "-", &old.url("/")];
+    old.fetch().args(&args).run().code(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_takes_too_long_is_given_up() {
+    let site = Site::one().await;
+    site.fleet
+        .origin(0)
+        .script(|script| script.silent_after = Some(0));
+    let args = ["--max-time", "0.2", "--jsonl", "-", &site.url("/")];
+    let record = site.fetch().args(&args).run().code(1).record();
+    assert_eq!(kind(&record), "max_time", "{record}");
+
+    let site = Site::one().await;
+    site.fleet
+        .origin(0)
+        .script(|script| script.stall_accept = true);
+    let args = ["--connect-timeout", "200ms", "--jsonl", "-", &site.url("/")];
+    let record = site.fetch().args(&args).run().code(1).record();
+    assert_eq!(kind(&record), "handshake_timeout", "{record}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_not_logged() {
+    let site = Site::one().await;
+    let args = [
+        "-H",
+        "Authorization: Bearer swordfish",
+        "-d",
+        "swordfish",
+        &site.url("/"),
+    ];
+    let ended = site
+        .fetch()
+        .args(&args)
+        .env("POOL_LOG", "debug")
+        .run()
+        .code(0);
+    assert!(!ended.stderr.contains("swordfish"), "{ended:?}");
+    assert!(!ended.stderr.is_empty(), "something is logged");
+}

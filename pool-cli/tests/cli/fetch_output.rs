@@ -1,0 +1,189 @@
+//! Where bodies and records go.
+
+use std::io::{BufRead, BufReader, Write};
+
+use pool_core::testing::Body;
+
+use super::support::{Pool, Site};
+
+/// Of `hello`.
+const SHA256: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+async fn hello() -> Site {
+    let site = Site::one().await;
+    let hello = Body::Exactly("hello".into());
+    site.fleet.origin(0).script(|script| script.body = hello);
+    site
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_url_writes_its_body_to_stdout_and_nothing_else() {
+    let site = hello().await;
+    let ended = site.fetch().args(&[&site.url("/")]).run().code(0);
+    assert_eq!(ended.stdout, "hello");
+    assert_eq!(ended.stderr, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_urls_write_a_line_each() {
+    let site = hello().await;
+    let urls = [site.url("/1"), site.url("/2")];
+    let ended = site
+        .fetch()
+        .args(&["-c", "1", &urls[0], &urls[1]])
+        .run()
+        .code(0);
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{ended:?}");
+    let (target, port) = ("127.0.0.1", site.fleet.port());
+    for (line, url) in lines.iter().zip(&urls) {
+        assert!(line.starts_with("200 ") && line.ends_with(url), "{line}");
+        assert!(
+            line.contains(" 5 B ") && line.contains(&format!("{target}:{port} ← 127.0.0.1")),
+            "{line}"
+        );
+    }
+    assert!(
+        lines[0].contains(" new ") && lines[1].contains(" reused "),
+        "{ended:?}"
+    );
+    ended.says("2 ok · 0 failed · 1 on a connection that was open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_say_what_came_over_which_connection() {
+    let site = hello().await;
+    let args = ["-c", "1", "--jsonl", "-", &site.url("/1"), &site.url("/2")];
+    let records = site.fetch().args(&args).run().code(0).records();
+    assert_eq!(records.len(), 2);
+    for (record, path) in records.iter().zip(["/1", "/2"]) {
+        assert_eq!(record["url"], site.url(path));
+        assert_eq!(
+            (&record["status"], &record["bytes"]),
+            (&200.into(), &5.into())
+        );
+        assert_eq!(record["sha256"], SHA256);
+        assert_eq!(record["attempts"], 1);
+        assert!(record["ttfb_us"].as_u64() <= record["total_us"].as_u64());
+        let conn = &record["conn"];
+        assert_eq!(conn["target"], site.fleet.addrs()[0].to_string());
+        assert_eq!(
+            (&conn["source"], &conn["proto"]),
+            (&"127.0.0.1".into(), &"h2".into())
+        );
+        assert!(conn["age_ms"].is_u64(), "{record}");
+    }
+    assert_eq!(records[0]["conn"]["id"], records[1]["conn"]["id"]);
+    assert_eq!(records[0]["conn"]["reused"], false);
+    assert_eq!(records[1]["conn"]["reused"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_is_no_success_is_still_a_response() {
+    let site = Site::one().await;
+    site.fleet.origin(0).script(|script| script.status = 404);
+    let ended = site
+        .fetch()
+        .args(&["--jsonl", "-", &site.url("/")])
+        .run()
+        .code(0);
+    assert_eq!(ended.record()["status"], 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_become_files_with_names_of_their_own() {
+    let site = hello().await;
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out").display().to_string();
+    let urls = [
+        site.url("/a/x"),
+        site.url("/b/x"),
+        site.url("/%2e%2e%2fx?y"),
+    ];
+    let args = ["-o", &out, "--jsonl", "-", &urls[0], &urls[1], &urls[2]];
+    let records = site.fetch().args(&args).run().code(0).records();
+    let host = format!("{}_{}", site.fleet.name(), site.fleet.port());
+    for (url, name) in urls.iter().zip(["x", "x.1", "%2e%2e%2fx"]) {
+        let path = dir.path().join("out").join(&host).join(name);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "hello", "{name}");
+        let record = records.iter().find(|record| record["url"] == *url).unwrap();
+        assert_eq!(record["file"], path.display().to_string());
+    }
+    assert_eq!(
+        std::fs::read_dir(dir.path().join("out").join(&host))
+            .unwrap()
+            .count(),
+        3
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_leaves_no_file() {
+    let site = Site::one().await;
+    // So much that the head is read long before the end.
+    let cut = Body::Cut {
+        declared: 20_000_000,
+        sent: 10_000_000,
+    };
+    site.fleet.origin(0).script(|script| script.body = cut);
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().display().to_string();
+    let args = ["--http1.1", "-o", &out, "--jsonl", "-", &site.url("/x")];
+    let record = site.fetch().args(&args).run().code(1).record();
+    assert_eq!(record["error"]["kind"], "body", "{record}");
+    let host = dir
+        .path()
+        .join(format!("{}_{}", site.fleet.name(), site.fleet.port()));
+    assert_eq!(std::fs::read_dir(host).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_are_written_at_the_end() {
+    let site = hello().await;
+    let args = [
+        "--jsonl",
+        "-",
+        "--stats",
+        "-",
+        &site.url("/1"),
+        &site.url("/2"),
+    ];
+    let records = site.fetch().args(&args).run().code(0).records();
+    assert_eq!(records.len(), 3);
+    let stats = &records[2];
+    assert_eq!(stats["requests"], 2, "{stats}");
+    assert!(
+        stats["acquire_wait"].is_object() && stats["lock_wait"].is_object(),
+        "{stats}"
+    );
+}
+
+#[test]
+fn statistics_are_written_although_the_only_url_failed() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().display().to_string();
+    Pool::new(&["fetch", "--stats", &path, "http://127.0.0.1:1/"])
+        .run()
+        .code(1);
+    let stats: serde_json::Value = serde_json::from_reader(file).expect("an object");
+    assert_eq!((&stats["v"], &stats["requests"]), (&1.into(), &1.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_stdout_ends_it_quietly() {
+    let site = hello().await;
+    let mut child = site.fetch().args(&["-i", "-", "--jsonl", "-"]).start();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{}", site.url("/first")).unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    assert!(line.contains("/first"), "{line}");
+    drop(stdout);
+    // The next record meets a closed pipe, while stdin is still open.
+    writeln!(stdin, "{}", site.url("/second")).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+    drop(stdin);
+}

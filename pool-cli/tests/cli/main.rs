@@ -1,0 +1,9 @@
+//! The `pool` binary, run as people run it, against origins that count.
+
+mod config;
+mod demo;
+mod fetch_input;
+mod fetch_network;
+mod fetch_output;
+mod interrupt;
+mod support;

@@ -1,0 +1,190 @@
+//! The remote addresses of a host: which there are, and which are in rotation.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::conn::ConnState;
+use super::endpoint::{Endpoint, Standing};
+use super::{Actions, Addresses, HostState, Refusal};
+use crate::manager::reason::CloseReason;
+
+impl HostState {
+    /// The lookup's answer: new addresses join, missing ones drain.
+    pub(crate) fn set_addresses(&mut self, addrs: &[SocketAddr], now: Instant, out: &mut Actions) {
+        if self.addresses != Addresses::Manual {
+            self.addresses = Addresses::Known;
+        }
+        let gone: Vec<usize> = self
+            .endpoints
+            .iter()
+            .filter(|(_, endpoint)| !addrs.contains(&endpoint.addr))
+            .map(|(slot, _)| slot)
+            .collect();
+        for endpoint in gone {
+            self.set_standing(endpoint, Standing::Gone, now, out);
+            for slot in self.conns_of(endpoint) {
+                if matches!(
+                    self.conns[slot].state,
+                    ConnState::Ready | ConnState::Probing
+                ) {
+                    self.retire(slot, CloseReason::EndpointGone, out);
+                }
+            }
+            self.forget_if_gone(endpoint);
+        }
+        for &addr in addrs {
+            let endpoint = self.endpoint_for(addr);
+            if self.endpoints[endpoint].standing == Standing::Gone {
+                self.set_standing(endpoint, Standing::Active, now, out);
+            }
+        }
+        self.plan(now, out);
+    }
+
+    /// The lookup failed: those who wait for it learn so, unless there are addresses from before.
+    pub(crate) fn lookup_failed(&mut self, now: Instant, out: &mut Actions) {
+        if self.addresses != Addresses::Resolving {
+            return;
+        }
+        self.addresses = Addresses::Unknown;
+        self.refuse_all(Refusal::Resolve, out);
+        self.plan(now, out);
+    }
+
+    /// The addresses may be out of date: the next who waits has them looked up. `false` while the host holds anything.
+    pub(crate) fn forget_addresses(&mut self) -> bool {
+        let quiet = self.is_quiet();
+        if quiet && self.addresses == Addresses::Known {
+            self.addresses = Addresses::Unknown;
+        }
+        quiet
+    }
+
+    /// Takes an address out of rotation, or back in. In-flight leases are not disturbed.
+    pub(crate) fn judge_endpoint(
+        &mut self,
+        addr: SocketAddr,
+        standing: Standing,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        let Some(endpoint) = self.endpoint_at(addr) else {
+            return;
+        };
+        if self.endpoints[endpoint].standing == Standing::Gone {
+            return;
+        }
+        if matches!(standing, Standing::Ejected(_)) && self.endpoints[endpoint].is_active() {
+            let ejections = &mut self.endpoints[endpoint].stats.ejections;
+            *ejections = ejections.saturating_add(1);
+        }
+        self.set_standing(endpoint, standing, now, out);
+        self.readmit(now, out);
+        if let Some(at) = self.readmit_at {
+            // Its idle connections are to serve whoever waits by then, whatever else happens.
+            self.wake_at(at, now, out);
+        }
+        self.plan(now, out);
+    }
+
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.iter().map(|(_, endpoint)| endpoint)
+    }
+
+    pub(crate) fn endpoint(&self, addr: SocketAddr) -> Option<&Endpoint> {
+        self.endpoint_at(addr).map(|slot| &self.endpoints[slot])
+    }
+
+    pub(crate) fn endpoint_mut(&mut self, addr: SocketAddr) -> Option<&mut Endpoint> {
+        self.endpoint_at(addr).map(|slot| &mut self.endpoints[slot])
+    }
+
+    pub(super) fn endpoint_at(&self, addr: SocketAddr) -> Option<usize> {
+        self.endpoints
+            .iter()
+            .find(|(_, endpoint)| endpoint.addr == addr)
+            .map(|(slot, _)| slot)
+    }
+
+    pub(super) fn endpoint_for(&mut self, addr: SocketAddr) -> usize {
+        match self.endpoint_at(addr) {
+            Some(slot) => slot,
+            None => self.endpoints.insert(Endpoint::new(addr)),
+        }
+    }
+
+    pub(super) fn set_standing(
+        &mut self,
+        endpoint: usize,
+        standing: Standing,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        self.endpoints[endpoint].standing = standing;
+        let ready: Vec<usize> = self
+            .conns_of(endpoint)
+            .into_iter()
+            .filter(|&slot| self.conns[slot].state == ConnState::Ready)
+            .collect();
+        match standing {
+            Standing::Active => {
+                self.endpoints[endpoint].backoff_until = None;
+                for slot in ready {
+                    self.offer(slot, now, out);
+                }
+            }
+            Standing::Ejected(until) => {
+                for slot in ready {
+                    self.unlink_free(slot);
+                }
+                if let Some(at) = until {
+                    self.readmit_at = Some(self.readmit_at.map_or(at, |known| known.min(at)));
+                }
+            }
+            Standing::Gone => {}
+        }
+    }
+
+    /// Puts back the endpoints whose time out of rotation is over.
+    pub(super) fn readmit(&mut self, now: Instant, out: &mut Actions) {
+        if self.readmit_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let due = |endpoint: &Endpoint| matches!(endpoint.standing, Standing::Ejected(Some(at)) if at <= now);
+        let back: Vec<usize> = self
+            .endpoints
+            .iter()
+            .filter(|(_, endpoint)| due(endpoint))
+            .map(|(slot, _)| slot)
+            .collect();
+        for endpoint in back {
+            self.endpoints[endpoint].standing = Standing::Active;
+            self.endpoints[endpoint].stats.consecutive_failures = 0;
+            self.endpoints[endpoint].stats.consecutive_local = 0;
+            self.endpoints[endpoint].stats.consecutive_remote = 0;
+            for slot in self.conns_of(endpoint) {
+                if self.conns[slot].state == ConnState::Ready {
+                    self.offer(slot, now, out);
+                }
+            }
+        }
+        let left = self
+            .endpoints
+            .iter()
+            .filter_map(|(_, endpoint)| match endpoint.standing {
+                Standing::Ejected(until) => until,
+                Standing::Active | Standing::Gone => None,
+            });
+        self.readmit_at = left.min();
+        if let Some(at) = self.readmit_at {
+            self.wake_at(at, now, out);
+        }
+    }
+
+    pub(super) fn forget_if_gone(&mut self, endpoint: usize) {
+        let found = &self.endpoints[endpoint];
+        if found.standing == Standing::Gone && found.load() == 0 {
+            self.endpoints.remove(endpoint);
+        }
+    }
+}

@@ -195,7 +195,10 @@ async fn stalled_dials(pool: &Pool, fleet: &Fleet, urls: &[&str], at_least: usiz
         .await
         .expect("a listener");
     let at = knock.local_addr().expect("an address");
-    sees(fleet, |ledger| ledger.conns().iter().any(|conn| conn.peer == at)).await;
+    sees(fleet, |ledger| {
+        ledger.conns().iter().any(|conn| conn.peer == at)
+    })
+    .await;
     drop(askers);
     pool.close(Duration::ZERO).await;
     ledger.accepted() - 1

@@ -90,10 +90,8 @@ fn fixed(nginx: &Nginx, flag: Option<&str>) -> Result<Result<String, String>, Fa
         .copied()
         .unwrap_or(0);
     // nginx counts to 50 and then says goodbye, so more than that on one connection cannot have happened.
-    if most > PER_CONNECTION
-        || conns < URLS / PER_CONNECTION
-        || conns > URLS / PER_CONNECTION + MAX_CONNS
-    {
+    let expected = URLS / PER_CONNECTION..=URLS / PER_CONNECTION + MAX_CONNS;
+    if most > PER_CONNECTION || !expected.contains(&conns) {
         return Ok(Err(format!(
             "{conns} connections, at most {most} requests on one"
         )));

@@ -17,7 +17,8 @@ mod request_body;
 mod retry;
 mod upload;
 
-#[cfg(all(test, not(pool_loom)))]
+#[cfg(test)]
+#[cfg(not(pool_loom))]
 mod tests;
 
 use std::time::Duration;

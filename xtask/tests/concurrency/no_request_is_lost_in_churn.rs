@@ -83,7 +83,7 @@ impl Requests {
     /// One request in ten is a POST with an id of its own.
     async fn send(&self, pool: &Pool, url: &str, task: usize) {
         for number in 0..self.each {
-            let is_post = (task as u64 + number) % 10 == 0;
+            let is_post = (task as u64 + number).is_multiple_of(10);
             let request = Request::get(url);
             let (request, counter) = if is_post {
                 let id = format!("{task}-{number}");

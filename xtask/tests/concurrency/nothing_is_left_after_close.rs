@@ -26,7 +26,7 @@ async fn requests_in_flight_finish_within_the_deadline() {
                 assert_eq!(read, BYTES);
             }
             assert_eq!((closed.drained, closed.aborted), (rig.opened(), 0));
-            rig.is_empty().await;
+            rig.expect_empty().await;
         }
     })
     .await;
@@ -45,7 +45,7 @@ async fn requests_in_flight_are_cut_at_the_deadline() {
                 assert!(matches!(error.kind(), ErrorKind::Body | ErrorKind::Closed));
             }
             assert_eq!((closed.drained, closed.aborted), (0, rig.opened()));
-            rig.is_empty().await;
+            rig.expect_empty().await;
         }
     })
     .await;
@@ -75,7 +75,7 @@ async fn waiters_and_dials_end_with_the_pool() {
         }
         // A stalled connection does not even notice that the client is gone.
         rig.fleet.origin(0).kill();
-        rig.is_empty().await;
+        rig.expect_empty().await;
     })
     .await;
 }
@@ -93,7 +93,7 @@ async fn a_closed_pool_refuses_and_closes_again() {
         assert_eq!(refused.expect_err("closed").kind(), ErrorKind::Closed);
         let refused = rig.body().await.expect("a task");
         assert_eq!(refused.expect_err("closed").kind(), ErrorKind::Closed);
-        rig.is_empty().await;
+        rig.expect_empty().await;
     })
     .await;
 }
@@ -112,7 +112,7 @@ async fn closing_under_load_answers_everybody() {
         assert!(tally.maybe.is_empty(), "{:?}", tally.maybe);
         let closed = |lost: &String| lost.contains("kind: Closed");
         assert!(tally.lost.iter().all(closed), "{:#?}", tally.lost);
-        rig.is_empty().await;
+        rig.expect_empty().await;
     })
     .await;
 }
@@ -161,7 +161,7 @@ async fn no_file_is_left_open() {
         );
         rig.pool.close(Duration::from_secs(5)).await;
         assert_eq!(sockets_to(port), 0);
-        rig.is_empty().await;
+        rig.expect_empty().await;
     })
     .await;
 }
@@ -276,7 +276,7 @@ impl Rig {
         usize::try_from(opened).expect("a count")
     }
 
-    async fn is_empty(self) {
+    async fn expect_empty(self) {
         let Self {
             fleet,
             pool,

@@ -7,8 +7,18 @@ use std::process::{Command, Stdio};
 const REQUESTS: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_server_connection_serves_more_than_seven() {
-    let ledger = fetch("[[eviction]]\nuse = \"max-checkouts\"\nmax = 7\n").await;
+async fn no_http1_connection_serves_more_than_seven() {
+    at_most_seven("--http1.1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_http2_connection_serves_more_than_seven_not_even_at_once() {
+    at_most_seven("--http2").await;
+}
+
+async fn at_most_seven(protocol: &str) {
+    let config = "[[eviction]]\nuse = \"max-checkouts\"\nmax = 7\n";
+    let ledger = fetch(config, protocol).await;
     assert!(
         ledger.max_requests_on_a_connection() <= 7,
         "{} on one connection",
@@ -23,7 +33,7 @@ async fn no_server_connection_serves_more_than_seven() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_policy_a_connection_serves_more() {
-    let ledger = fetch("").await;
+    let ledger = fetch("", "--http1.1").await;
     assert!(
         ledger.max_requests_on_a_connection() > 7,
         "else the promise above says nothing"
@@ -31,7 +41,7 @@ async fn without_the_policy_a_connection_serves_more() {
 }
 
 /// Fetches [`REQUESTS`] URLs through the binary with `config`, and returns what the server saw.
-async fn fetch(config: &str) -> Ledger {
+async fn fetch(config: &str, protocol: &str) -> Ledger {
     let fleet = Fleet::builder()
         .start()
         .await
@@ -45,8 +55,7 @@ async fn fetch(config: &str) -> Ledger {
     let mut command = Command::new(env!("CARGO_BIN_EXE_my-pool"));
     let address = fleet.addrs()[0];
     command
-        // One request at a time on a connection: the verdict falls between two.
-        .args(["fetch", "-i", "-", "--jsonl", "-", "--http1.1", "-c", "4"])
+        .args(["fetch", "-i", "-", "--jsonl", "-", "-c", "4", protocol])
         .arg("--resolve")
         .arg(format!(
             "{}:{}:{}",

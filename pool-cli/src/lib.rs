@@ -24,6 +24,11 @@ use pool_localip::LocalAddrAllocator;
 use args::{Args, Command, ConfigCommand, PluginsCommand};
 use exit::{Exit, Failure};
 
+/// The examples of the workspace's README, so that they are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct WorkspaceReadme;
+
 /// The command line with the built-in policies, and those that are added.
 ///
 /// A policy that is added is listed by `pool plugins list` and chosen by its name in a configuration, as a built-in one

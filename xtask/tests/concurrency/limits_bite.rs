@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_core::testing::{Alpn, Fleet, FleetBuilder};
+use pool_core::testing::{Alpn, Fleet, FleetBuilder, Ledger};
 use pool_core::{Config, ErrorKind, Pool, Protocols, StaticResolver};
+use tokio::time::timeout;
 use tokio_test::task::spawn;
 use tokio_test::{assert_pending, assert_ready};
 
@@ -54,10 +55,7 @@ async fn connections_in_all() {
     // Of another host, and fresh: it is closed for the one that starves.
     drop(held);
     drop(fourth.await.expect("room has been made"));
-    fleet
-        .ledger()
-        .wait_until(|l| l.open_connections() <= 3)
-        .await;
+    sees(&fleet, |l| l.open_connections() <= 3).await;
     close_balanced(&pool).await;
 }
 
@@ -143,10 +141,7 @@ async fn idle_connections_per_host() {
     let pool = pool_of(&fleet, config).build().expect("a pool");
     slow_crowd(&pool, &fleet, 8).await;
     assert_eq!(fleet.ledger().accepted(), 8);
-    fleet
-        .ledger()
-        .wait_until(|l| l.open_connections() == 2)
-        .await;
+    sees(&fleet, |l| l.open_connections() == 2).await;
     let mark = fleet.ledger().mark();
     get(&pool, &fleet.url("/")).await;
     assert_eq!(fleet.ledger().since(&mark).accepted(), 0, "two were kept");
@@ -179,6 +174,12 @@ async fn slow_crowd(pool: &Pool, fleet: &Fleet, tasks: usize) {
     .await;
 }
 
+/// Waits until the servers see it so.
+async fn sees(fleet: &Fleet, holds: impl FnMut(&Ledger) -> bool) {
+    let seen = timeout(Duration::from_secs(10), fleet.ledger().wait_until(holds)).await;
+    seen.unwrap_or_else(|_| panic!("{:?}", fleet.ledger()));
+}
+
 /// How many dials reach an origin that lets none of them finish, when each URL is asked for at once.
 async fn stalled_dials(pool: &Pool, fleet: &Fleet, urls: &[&str], at_least: usize) -> usize {
     fleet.origin(0).script(|script| script.stall_accept = true);
@@ -187,18 +188,17 @@ async fn stalled_dials(pool: &Pool, fleet: &Fleet, urls: &[&str], at_least: usiz
         assert_pending!(asker.poll());
     }
     let ledger = fleet.ledger();
-    ledger
-        .wait_until(|ledger| ledger.accepted() >= at_least)
-        .await;
+    sees(fleet, |ledger| ledger.accepted() >= at_least).await;
     // What was started beside those connects before this one is accepted: the listener serves in order.
     let door = fleet.addrs()[0];
     let knock = tokio::net::TcpStream::connect(door)
         .await
         .expect("a listener");
     let at = knock.local_addr().expect("an address");
-    ledger
-        .wait_until(|ledger| ledger.conns().iter().any(|conn| conn.peer == at))
-        .await;
+    sees(fleet, |ledger| {
+        ledger.conns().iter().any(|conn| conn.peer == at)
+    })
+    .await;
     drop(askers);
     pool.close(Duration::ZERO).await;
     ledger.accepted() - 1

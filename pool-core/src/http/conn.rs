@@ -39,7 +39,13 @@ pub(crate) struct HttpSettings {
     pub(crate) ping_interval: Option<Duration>,
     /// How long the peer may take to answer a PING.
     pub(crate) ping_timeout: Duration,
-    /// The longest response head or trailers, in bytes; HTTP/2 counts as RFC 9113 §6.5.2 does.
+    /// HTTP/1.1: bytes buffered while reading, which bounds the head of a response.
+    pub(crate) http1_buffer: usize,
+    /// HTTP/1.1: fields in the head of a response.
+    pub(crate) http1_headers: usize,
+    /// The largest HTTP/2 frame the peer may send, in bytes.
+    pub(crate) max_frame: u32,
+    /// HTTP/2: the longest response head or trailers, in bytes, counted as RFC 9113 §6.5.2 does.
     pub(crate) max_head_size: u32,
     /// How much of one HTTP/2 response may be in memory unread, in bytes.
     pub(crate) stream_window: u32,
@@ -54,6 +60,9 @@ impl Default for HttpSettings {
         Self {
             ping_interval: Some(Duration::from_secs(20)),
             ping_timeout: Duration::from_secs(10),
+            http1_buffer: 64 * 1024,
+            http1_headers: 100,
+            max_frame: 16 * 1024,
             max_head_size: 64 * 1024,
             stream_window: 1024 * 1024,
             connection_window: 4 * 1024 * 1024,

@@ -16,6 +16,7 @@ pub(crate) struct TotalLimits {
     pub(crate) conns: usize,
     pub(crate) dials: usize,
     pub(crate) waiters: usize,
+    pub(crate) idle: usize,
 }
 
 pub(crate) struct Budget<C: Send + Sync + 'static> {
@@ -24,6 +25,8 @@ pub(crate) struct Budget<C: Send + Sync + 'static> {
     starving: AtomicUsize,
     waiters: AtomicUsize,
     max_waiters: AtomicUsize,
+    idle: AtomicUsize,
+    max_idle: AtomicUsize,
 }
 
 struct Books<C: Send + Sync + 'static> {
@@ -63,6 +66,8 @@ impl<C: Send + Sync + 'static> Budget<C> {
             starving: AtomicUsize::new(0),
             waiters: AtomicUsize::new(0),
             max_waiters: AtomicUsize::new(limits.waiters),
+            idle: AtomicUsize::new(0),
+            max_idle: AtomicUsize::new(limits.idle),
         }
     }
 
@@ -71,6 +76,19 @@ impl<C: Send + Sync + 'static> Budget<C> {
     pub(crate) fn is_starved(&self, host: &Host<C>) -> bool {
         let starving = self.starving.load(Ordering::SeqCst);
         starving > 0 && starving > usize::from(host.enrolled.load(Ordering::SeqCst))
+    }
+
+    /// A host has `now` idle connections and had `before`.
+    pub(crate) fn count_idle(&self, before: usize, now: usize) {
+        if now > before {
+            self.idle.fetch_add(now - before, Ordering::Relaxed);
+        } else {
+            self.idle.fetch_sub(before - now, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn has_too_many_idle(&self) -> bool {
+        self.idle.load(Ordering::Relaxed) > self.max_idle.load(Ordering::Relaxed)
     }
 
     /// After each change of the books, under their lock.
@@ -96,6 +114,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
             .budget
             .max_waiters
             .store(limits.waiters, Ordering::Relaxed);
+        shared.budget.max_idle.store(limits.idle, Ordering::Relaxed);
         Self::serve_ring(shared);
     }
 
@@ -280,6 +299,8 @@ impl<C: Send + Sync + 'static> Permits<C> {
             books.dials -= 1;
             books.conns -= 1;
             shared.budget.publish(&books);
+            drop(books);
+            shared.driver.permit_returned();
         }
     }
 }

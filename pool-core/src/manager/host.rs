@@ -40,6 +40,8 @@ pub(crate) struct Core<C: Send + Sync + 'static> {
     /// The error of the last failed dial or lookup, for those it was to serve.
     pub(crate) failure: Option<Error>,
     actions: Actions,
+    /// Idle connections as the budget knows them.
+    counted_idle: usize,
 }
 
 struct Cell<C: Send + Sync + 'static> {
@@ -85,6 +87,7 @@ impl<C: Send + Sync + 'static> Host<C> {
                 cells: Vec::new(),
                 failure: None,
                 actions: Actions::new(),
+                counted_idle: 0,
             }),
             scan_due: AtomicBool::new(false),
             enrolled: AtomicBool::new(false),
@@ -103,16 +106,41 @@ impl<C: Send + Sync + 'static> Host<C> {
     /// One step: `f` under the lock, then what it asks for, unlocked.
     pub(crate) fn step<R>(host: &Arc<Self>, f: impl FnOnce(&mut Core<C>) -> R) -> R {
         let mut chores = Chores::new();
+        let parked;
         let result = {
             let mut core = lock_timed(&host.core, &host.shared.lock_waits);
             let result = f(&mut core);
             if !core.actions.is_empty() {
                 core.settle(&host.key, &mut chores);
             }
+            parked = core.count_idle(&host.shared.budget);
             result
         };
         Self::run(host, chores, None);
+        if parked {
+            Self::shed_idle(host);
+        }
         result
+    }
+
+    /// Closes what has been idle longest here while there are more idle connections over all hosts than allowed: the
+    /// host that parked one too many pays for it.
+    fn shed_idle(host: &Arc<Self>) {
+        while host.shared.budget.has_too_many_idle() {
+            let mut chores = Chores::new();
+            let shed = {
+                let mut core = lock_timed(&host.core, &host.shared.lock_waits);
+                let core = &mut *core;
+                let shed = core.state.shed_idle(&mut core.actions);
+                core.settle(&host.key, &mut chores);
+                core.count_idle(&host.shared.budget);
+                shed
+            };
+            Self::run(host, chores, None);
+            if !shed {
+                return;
+            }
+        }
     }
 
     /// Looks, changes nothing.
@@ -237,6 +265,7 @@ impl<C: Send + Sync + 'static> Host<C> {
             let entry = core.take_entry(conn);
             let reason = core.state.closed(conn, reason, now(), &mut core.actions);
             core.settle(&host.key, &mut chores);
+            core.count_idle(&host.shared.budget);
             (entry, reason)
         };
         // Before the chores: its permit may be what the next dial asks for.
@@ -336,6 +365,16 @@ pub(crate) enum Joined<C: Send + Sync + 'static> {
 impl<C: Send + Sync + 'static> Core<C> {
     pub(crate) fn actions(&mut self) -> (&mut HostState, &mut Actions) {
         (&mut self.state, &mut self.actions)
+    }
+
+    /// Tells the budget how many connections are idle, if that has changed. Returns whether there are more.
+    fn count_idle(&mut self, budget: &Budget<C>) -> bool {
+        let idle = self.state.idle_len();
+        let before = std::mem::replace(&mut self.counted_idle, idle);
+        if idle != before {
+            budget.count_idle(before, idle);
+        }
+        idle > before
     }
 
     pub(crate) fn put_entry(&mut self, slot: usize, entry: Arc<Entry<C>>) {

@@ -28,8 +28,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc as StdArc;
-use std::sync::atomic::{AtomicU64, Ordering as StdOrdering};
 use std::time::{Duration, Instant};
 
 pub use self::acquire::Acquire;
@@ -41,7 +39,9 @@ pub use self::reason::CloseReason;
 pub use self::snapshot::{EndpointSnapshot, HostSnapshot, Snapshot, Totals};
 pub(crate) use self::state::{ConnRef, Standing};
 use self::state::{HostLimits, HostState};
-use self::sync::{Arc, AtomicBool, AtomicUsize, Mutex, Ordering, RwLock, lock, now};
+use self::sync::{
+    Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, RwLock, StdArc, lock, now,
+};
 pub use self::ticket::{Registered, Ticket};
 use crate::config::{Config, Limits};
 use crate::error::Error;
@@ -526,7 +526,7 @@ impl<C: Send + Sync + 'static> Shared<C> {
     }
 
     pub(crate) fn next_id(&self) -> ConnId {
-        ConnId(self.ids.fetch_add(1, StdOrdering::Relaxed))
+        ConnId(self.ids.fetch_add(1, Ordering::Relaxed))
     }
 
     fn hosts(&self) -> Vec<Arc<Host<C>>> {
@@ -643,6 +643,7 @@ fn total_limits(limits: &Limits) -> TotalLimits {
         conns: limits.total,
         dials: limits.dials_total,
         waiters: limits.waiters_total,
+        idle: limits.idle_total,
     }
 }
 
@@ -658,5 +659,6 @@ fn host_limits(config: &Config) -> HostLimits {
         fair_turn: limits.fair_turn,
         backoff_base: config.dial.backoff_base,
         backoff_max: config.dial.backoff_max,
+        jitter: config.dial.jitter,
     }
 }

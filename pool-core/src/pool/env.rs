@@ -93,6 +93,9 @@ impl Env {
         HttpSettings {
             ping_interval: finite(http2.ping_interval),
             ping_timeout: http2.ping_timeout,
+            http1_buffer: self.config.http1.buffer,
+            http1_headers: self.config.http1.headers,
+            max_frame: http2.frame,
             max_head_size: http2.header_list,
             stream_window: http2.stream_window,
             connection_window: http2.connection_window,

@@ -148,6 +148,25 @@ async fn idle_connections_per_host() {
     close_balanced(&pool).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_in_all() {
+    let fleet = start(h1(2).name("a.test").extra_names(["b.test"])).await;
+    let mut config = Config::default();
+    config.limits.idle_total = 3;
+    let pool = two_names(&fleet, config);
+    let [a, b] = urls(&fleet);
+    let held = [
+        pool.acquire(&a).await.expect("a connection"),
+        pool.acquire(&a).await.expect("a connection"),
+        pool.acquire(&b).await.expect("a connection"),
+        pool.acquire(&b).await.expect("a connection"),
+    ];
+    assert_eq!(fleet.ledger().accepted(), 4);
+    drop(held);
+    sees(&fleet, |l| l.open_connections() == 3).await;
+    close_balanced(&pool).await;
+}
+
 async fn start(fleet: FleetBuilder) -> Fleet {
     fleet.start().await.expect("a fleet")
 }

@@ -31,7 +31,8 @@ pub(super) async fn handshake(
     runtime: &Handle,
 ) -> Result<(Arc<Shared>, Machine), hyper::Error> {
     let (sender, conn) = Builder::new()
-        .max_header_size(settings.max_head_size as usize)
+        .max_buf_size(settings.http1_buffer)
+        .max_headers(settings.http1_headers)
         .handshake(TokioIo::new(io))
         .await?;
     let shared = Arc::new(Shared {

@@ -34,6 +34,7 @@ pub(super) async fn handshake(
         .enable_push(false)
         .max_frame_size(16 * 1024)
         .max_header_list_size(settings.max_head_size)
+        .max_frame_size(settings.max_frame)
         .initial_window_size(settings.stream_window.min(MAX_WINDOW))
         .initial_connection_window_size(settings.connection_window.min(MAX_WINDOW))
         .initial_max_send_streams(UNTOLD)

@@ -203,7 +203,9 @@ impl HostState {
         now: Instant,
         out: &mut Actions,
     ) {
-        let jitter = self.dial_serials.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        // The serial number, scattered: chance enough, and the same in every replay.
+        let chance = self.dial_serials.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52;
+        let cut = self.limits.jitter * chance as f64 / 4096.0;
         let covered = self.expected.saturating_mul(self.running());
         let Some(endpoint) = self.end_dial(dial) else {
             return;
@@ -220,7 +222,7 @@ impl HostState {
             DialFailure::RuntimeGone => self.refuse_all(Refusal::Dial, out),
             DialFailure::Endpoint => {
                 let (base, max) = (self.limits.backoff_base, self.limits.backoff_max);
-                self.endpoints[endpoint].back_off(now, base, max, jitter);
+                self.endpoints[endpoint].back_off(now, base, max, cut);
                 self.waiters.charge(covered);
             }
             DialFailure::Local => self.waiters.charge(covered),

@@ -122,19 +122,20 @@ impl Endpoint {
         }
     }
 
-    /// Notes a failed dial: no other before `base`, doubled with each failure in a row up to `max`, less up to a
-    /// quarter by `jitter` (any number).
+    /// Notes a failed dial: no other before `base`, doubled with each failure in a row up to `max`, less the share
+    /// `cut` of that.
     ///
     /// Dials that ran side by side fail together: while a wait lasts, another failure does not lengthen it.
-    pub(crate) fn back_off(&mut self, now: Instant, base: Duration, max: Duration, jitter: u64) {
+    pub(crate) fn back_off(&mut self, now: Instant, base: Duration, max: Duration, cut: f64) {
         if self.backoff_until.is_some_and(|at| at > now) {
             return;
         }
         let doublings = self.failed_dials.min(20);
         self.failed_dials = self.failed_dials.saturating_add(1);
         let full = base.saturating_mul(1 << doublings).min(max);
-        let cut = (full / 4096).saturating_mul((jitter % 1024) as u32);
-        self.backoff_until = now.checked_add(full - cut);
+        // Twelve bits are enough to keep hosts apart, and no share of any duration overflows.
+        let kept = 4096 - (cut.clamp(0.0, 1.0) * 4096.0) as u32;
+        self.backoff_until = now.checked_add((full / 4096).saturating_mul(kept));
     }
 
     /// The connections with room, each with the leases in flight that it is listed under.

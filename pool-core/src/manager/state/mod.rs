@@ -50,6 +50,8 @@ pub(crate) struct HostLimits {
     pub(crate) fair_turn: usize,
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_max: Duration,
+    /// The share of a wait that chance may take off, 0 to 1.
+    pub(crate) jitter: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -350,6 +352,20 @@ impl HostState {
             self.retire(slot, CloseReason::Surplus, out);
         }
         useless.is_some()
+    }
+
+    /// Closes the connection that has been idle longest. `false` if none is idle.
+    pub(crate) fn shed_idle(&mut self, out: &mut Actions) -> bool {
+        let Some(slot) = self.longest_idle() else {
+            return false;
+        };
+        self.retire(slot, CloseReason::Surplus, out);
+        true
+    }
+
+    /// How many connections carry no lease, those under a check included.
+    pub(crate) fn idle_len(&self) -> usize {
+        self.idle.len()
     }
 
     /// Since when the longest idle connection has been idle.

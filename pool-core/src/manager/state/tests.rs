@@ -19,6 +19,7 @@ pub(super) const LIMITS: HostLimits = HostLimits {
     fair_turn: 2,
     backoff_base: Duration::from_millis(100),
     backoff_max: Duration::from_secs(1),
+    jitter: 0.25,
 };
 
 pub(super) fn addr(last: u8) -> SocketAddr {

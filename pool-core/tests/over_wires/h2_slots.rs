@@ -1,8 +1,5 @@
 //! An HTTP/2 slot is taken until both bodies have ended, not until the head of the response.
 
-#[allow(dead_code, reason = "every test binary uses a part of it")]
-mod wires;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,11 +11,10 @@ use http::{Request, Response};
 use pool_core::{Body, Config, Protocols};
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::sleep;
 use tokio_test::task::spawn;
 use tokio_test::{assert_pending, assert_ready};
 
-use self::wires::{Network, URL, pool};
+use crate::wires::{Network, URL, pool};
 
 #[tokio::test(start_paused = true)]
 async fn the_second_request_waits_until_the_first_response_has_been_read() {
@@ -105,7 +101,8 @@ fn config() -> Config {
 
 /// Paused time moves only when no task can.
 async fn everything_has_happened() {
-    sleep(Duration::from_millis(1)).await;
+    // fault: the moment in which a wrong grant would happen.
+    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 /// A body that has no end until the sender is dropped.

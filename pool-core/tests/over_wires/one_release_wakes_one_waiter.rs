@@ -1,13 +1,10 @@
 //! What comes back goes to exactly one waiter: the one that has waited longest and still does.
 
-#[allow(dead_code, reason = "every test binary uses a part of it")]
-mod wires;
-
 use pool_core::{Config, ConnInfo, Error, PooledLease};
 use tokio_test::task::{Spawn, spawn};
 use tokio_test::{assert_pending, assert_ready};
 
-use self::wires::{URL, pool};
+use crate::wires::{URL, pool};
 
 const WAITERS: usize = 8;
 

@@ -1,8 +1,5 @@
 //! Every phase has a deadline of its own, says which it was, and leaves its capacity free.
 
-#[allow(dead_code, reason = "every test binary uses a part of it")]
-mod wires;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +13,7 @@ use pool_core::{
 };
 use tokio::time::Instant;
 
-use self::wires::{Network, URL, builder, pool};
+use crate::wires::{Network, URL, builder, pool};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 

@@ -94,7 +94,8 @@ impl Default for RetryLimits {
 ///
 /// `attempt` counts tries on the wire and includes the failed one: 1 after the first. `fresh_connection` says that the
 /// failed try was the first use of a connection that had only just opened: one that has waited in the pool, warmed or
-/// used, is not fresh, since its peer may have given it up meanwhile. `body_replayable` does not matter where
+/// used, is not fresh, since its peer may have given it up meanwhile; nor is one to an address that has others beside it
+/// in rotation, which may do better. `body_replayable` does not matter where
 /// nothing was sent: then the body comes back untouched.
 pub(crate) fn retry_verdict(
     evidence: &Evidence,

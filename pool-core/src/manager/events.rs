@@ -64,6 +64,17 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         });
     }
 
+    /// Whether a host has an address in rotation besides this one.
+    pub(crate) fn has_another_address(&self, target: SocketAddr) -> bool {
+        self.0.look(|core| {
+            let mut others = core
+                .state
+                .endpoints()
+                .filter(|endpoint| endpoint.addr != target);
+            others.any(|endpoint| endpoint.standing == Standing::Active)
+        })
+    }
+
     /// The addresses that are out of rotation until a check succeeds.
     pub(crate) fn condemned(&self) -> Vec<SocketAddr> {
         self.0.look(|core| core.state.condemned())

@@ -156,13 +156,18 @@ impl Tries<'_> {
         request: Request<Body>,
     ) -> Result<Response<PoolBody>, Box<FailedTry>> {
         let method = request.method().clone();
-        let fresh = acquired.fresh;
+        let (fresh, host, target) = (
+            acquired.fresh,
+            acquired.lease.host(),
+            acquired.lease.target(),
+        );
         let outcome = exchange_once(self.inner, &self.options, acquired, request).await;
         outcome.map_err(|error| {
             Box::new(FailedTry {
                 error,
                 method,
-                fresh,
+                // One address that greets and hangs up says nothing about the others.
+                fresh: fresh && !host.has_another_address(target),
             })
         })
     }

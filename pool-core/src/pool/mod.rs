@@ -28,7 +28,7 @@ pub(crate) use self::env::{Env, finite};
 pub use self::options::RequestOptions;
 pub(crate) use self::plugins::Plugins;
 pub use self::request::PooledLease;
-pub(crate) use self::request::{bad, key_of};
+pub(crate) use self::request::{bad, key_of, without_secrets};
 pub use self::service::PoolClient;
 pub use self::snapshot::PoolSnapshot;
 use crate::error::Error;

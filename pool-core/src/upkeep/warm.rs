@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::http::HttpConn;
 use crate::info::ConnId;
 use crate::manager::HostHandle;
-use crate::pool::{Inner, RequestOptions, bad, key_of, open_greeted};
+use crate::pool::{Inner, RequestOptions, bad, key_of, open_greeted, without_secrets};
 
 /// Which connections to a target should be open: for each of its addresses and each source, so many.
 #[derive(Clone)]
@@ -77,7 +77,7 @@ impl Warm {
 impl fmt::Debug for Warm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Warm")
-            .field("url", &self.url)
+            .field("url", &without_secrets(&self.url))
             .field("per_cell", &self.per_cell)
             .field("concurrency", &self.concurrency)
             .field("sources", &self.sources)

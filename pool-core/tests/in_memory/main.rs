@@ -6,3 +6,4 @@ mod network;
 mod panicking_plugins;
 mod profile_of_each_request;
 mod refused_connects;
+mod restless_policies;

@@ -355,6 +355,7 @@ impl PooledLease {
         } else if !self.is_for(uri)? {
             return Err(bad(uri, format!("this connection is for {}", self.key)));
         }
+        self.inner.env.retries.deposit();
         let method = request.method().clone();
         let outcome = Box::pin(exchange_once(&self.inner, &options, self.acquired, request)).await;
         outcome.map_err(|failed| {

@@ -428,10 +428,10 @@ impl HostHandle<HttpConn> {
         }
     }
 
-    /// Address and leased source of every connection that may be handed out.
+    /// Address and leased source of every connection that may be handed out, now or after its check.
     pub(crate) fn present(&self) -> Vec<(SocketAddr, Option<IpAddr>)> {
         let open = self
-            .entries()
+            .staying()
             .into_iter()
             .filter(|entry| entry.value().is_open());
         open.map(|entry| (entry.target(), entry.value().facts().leased))

@@ -7,3 +7,4 @@ mod panicking_plugins;
 mod profile_of_each_request;
 mod refused_connects;
 mod restless_policies;
+mod warm_plans;

@@ -217,13 +217,15 @@ impl http_body::Body for Upload {
         let Some(progress) = &self.progress else {
             return polled;
         };
+        // Asked before the lock: the body is the caller's code, and may panic.
+        let at_end = matches!(polled, Poll::Ready(Some(Ok(_)))) && self.body.is_end_stream();
         let mut step = progress.lock();
         step.since = now();
         step.waiting_for_caller = polled.is_pending();
         let item = ready!(polled);
         match &item {
             None => step.ended = true,
-            Some(Ok(_)) => step.ended = self.body.is_end_stream(),
+            Some(Ok(_)) => step.ended = at_end,
             Some(Err(_)) => step.failed = true,
         }
         drop(step);
@@ -323,5 +325,39 @@ mod tests {
     #[test]
     fn a_body_says_its_size_and_not_its_content() {
         assert_eq!(format!("{:?}", Body::from("secret")), "Body(6 bytes)");
+    }
+
+    /// Panics when it is asked for its end after the first piece.
+    struct Panics(bool);
+
+    impl http_body::Body for Panics {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            self.0 = true;
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"abc")))))
+        }
+
+        fn is_end_stream(&self) -> bool {
+            assert!(!self.0, "expected by this test");
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_panics_leaves_its_progress_readable() {
+        let (mut upload, progress) = Upload::watch(Body::wrap(Panics(false)));
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            http_body::Body::poll_frame(Pin::new(&mut upload), &mut cx).is_ready()
+        }));
+        assert!(polled.is_err());
+        // A driver that unwinds drops it so: a second panic would end the process.
+        drop(upload);
+        assert!(progress.unwrap().ended());
     }
 }

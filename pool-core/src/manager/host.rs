@@ -168,6 +168,7 @@ impl<C: Send + Sync + 'static> Host<C> {
         waker: &Waker,
     ) -> Result<Joined<C>, super::state::Turned> {
         let starving = host.shared.budget.is_starved(host);
+        let mut waker = Some(waker.clone());
         Self::step(host, |core| {
             let at = now();
             if let Some(claim) = core.state.claim(at, starving, &mut core.actions) {
@@ -178,7 +179,7 @@ impl<C: Send + Sync + 'static> Host<C> {
                 core.cells.resize_with(waiter.slot + 1, Cell::default);
             }
             core.cells[waiter.slot] = Cell {
-                waker: Some(waker.clone()),
+                waker: waker.take(),
                 outcome: None,
             };
             Ok(Joined::Queued(waiter))
@@ -191,32 +192,38 @@ impl<C: Send + Sync + 'static> Host<C> {
         waiter: WaiterRef,
         waker: &Waker,
     ) -> Option<Result<Granted<C>, Error>> {
-        Self::step(host, |core| {
-            let cell = &mut core.cells[waiter.slot];
-            match cell.outcome.take() {
-                Some(outcome) => {
-                    cell.waker = None;
+        // A waker is the executor's code, and dropping the last one of a task may drop the task, with leases in it: it is
+        // cloned before the lock is taken, and dropped after.
+        let mut other: Option<Waker> = None;
+        loop {
+            let polled = Self::step(host, |core| {
+                let cell = &mut core.cells[waiter.slot];
+                if let Some(outcome) = cell.outcome.take() {
+                    let known = cell.waker.take();
                     core.state.leave(waiter);
-                    Some(outcome)
+                    return Some((Some(outcome), known));
                 }
-                None => {
-                    match &mut cell.waker {
-                        Some(known) if known.will_wake(waker) => {}
-                        slot => *slot = Some(waker.clone()),
-                    }
-                    None
+                let known = cell.waker.as_ref();
+                if !known.is_some_and(|known| known.will_wake(waker)) {
+                    other.as_ref()?;
+                    std::mem::swap(&mut cell.waker, &mut other);
                 }
+                Some((None, None))
+            });
+            if let Some((outcome, _known)) = polled {
+                return outcome;
             }
-        })
+            other = Some(waker.clone());
+        }
     }
 
     /// A waiter gives up. What it had been granted meanwhile goes the way of every returned lease: to the next.
     pub(crate) fn cancel(host: &Arc<Self>, waiter: WaiterRef) {
-        let outcome = Self::step(host, |core| {
-            let cell = std::mem::take(&mut core.cells[waiter.slot]);
+        let Cell { waker, outcome } = Self::step(host, |core| {
             core.state.leave(waiter);
-            cell.outcome
+            std::mem::take(&mut core.cells[waiter.slot])
         });
+        drop(waker);
         Self::withdraw_if_served(host);
         if let Some(Ok(granted)) = outcome {
             drop(Lease::new(host.clone(), granted));

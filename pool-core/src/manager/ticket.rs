@@ -187,12 +187,12 @@ impl<C: Send + Sync + 'static> Ticket<C> {
         // Back in the books before the host plans its next dial.
         let Some(dial) = self.dial.take() else { return };
         drop(self.conn_permit.take());
-        Host::step(&self.host, |core| {
-            if error.is_some() {
-                core.failure = error;
-            }
+        // The last error is somebody else's code too: it goes after the lock.
+        let _last = Host::step(&self.host, |core| {
+            let last = error.and_then(|error| core.failure.replace(error));
             let (state, actions) = core.actions();
             state.dial_failed(dial, failure, now(), actions);
+            last
         });
     }
 }

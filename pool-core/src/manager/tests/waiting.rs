@@ -1,5 +1,7 @@
 //! Waiting for a connection, and being woken for it.
 
+use std::pin::Pin;
+
 use super::*;
 
 #[test]
@@ -80,9 +82,9 @@ fn a_waiter_is_woken_by_the_waker_of_its_last_poll() {
     let (manager, census) = (Manager::new(&Limits::default()), Census::default());
     let mut moved = manager.acquire(&key("a"));
     let mut first = spawn(async {});
-    first.enter(|cx, _| assert_pending!(std::pin::Pin::new(&mut moved).poll(cx)));
+    first.enter(|cx, _| assert_pending!(Pin::new(&mut moved).poll(cx)));
     let mut second = spawn(async {});
-    second.enter(|cx, _| assert_pending!(std::pin::Pin::new(&mut moved).poll(cx)));
+    second.enter(|cx, _| assert_pending!(Pin::new(&mut moved).poll(cx)));
     add(&manager, "a", &census);
     assert!(second.is_woken() && !first.is_woken());
 }
@@ -157,4 +159,62 @@ fn a_manager_without_a_network_waits_for_what_is_added_whatever_addresses_it_is_
     assert_pending!(waiter.poll());
     add(&manager, "a", &census);
     drop(lease(&mut waiter));
+}
+
+/// The waker of an executor whose tasks hold leases: the last one to go takes the host's lock.
+struct Nosy(HostHandle<Held>);
+
+impl std::task::Wake for Nosy {
+    fn wake(self: StdArc<Self>) {}
+}
+
+impl Drop for Nosy {
+    fn drop(&mut self) {
+        assert!(self.0.try_acquire().is_none());
+    }
+}
+
+/// An error of a resolver, dropped with the same effect.
+#[derive(Debug)]
+struct NosyError(HostHandle<Held>);
+
+impl fmt::Display for NosyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nosy")
+    }
+}
+
+impl std::error::Error for NosyError {}
+
+impl Drop for NosyError {
+    fn drop(&mut self) {
+        assert!(self.0.try_acquire().is_none());
+    }
+}
+
+#[test]
+fn wakers_and_errors_are_dropped_outside_the_lock() {
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (manager, _fake) = driven(Limits::default());
+        let host = manager.host(&key("a"));
+        let nosy = || std::task::Waker::from(StdArc::new(Nosy(host.clone())));
+        let poll = |waiter: &mut Acquire<Held>, waker: &std::task::Waker| {
+            let mut cx = std::task::Context::from_waker(waker);
+            Pin::new(waiter).poll(&mut cx).is_ready()
+        };
+        // Replaced, cancelled, and answered.
+        let mut waiter = host.acquire();
+        assert!(!poll(&mut waiter, &nosy()));
+        assert!(!poll(&mut waiter, &nosy()));
+        drop(waiter);
+        let failed = || Error::new(ErrorKind::Resolve).with_source(NosyError(host.clone()));
+        host.lookup_failed(failed());
+        host.lookup_failed(failed());
+        done.send(()).expect("the test listens");
+        // The last error keeps the host, and the host the error.
+        host.lookup_failed(Error::new(ErrorKind::Resolve));
+    });
+    let in_time = ended.recv_timeout(Duration::from_secs(20));
+    assert_eq!(in_time, Ok(()), "a lock was taken twice");
 }

@@ -71,7 +71,8 @@ pub struct Limits {
     /// Defaults to 100, the least that RFC 9113 section 6.5.2 recommends a peer to allow.
     #[cfg_attr(feature = "serde", serde(with = "count"))]
     pub streams_per_conn: usize,
-    /// Hosts remembered; those without connections and waiters are forgotten first. At least 1.
+    /// Hosts remembered: above this, those without connections and waiters are forgotten, at the next
+    /// [`idle_interval`](crate::config::Upkeep::idle_interval) or when there is an eighth more. At least 1.
     ///
     /// Defaults to 10000.
     #[cfg_attr(feature = "serde", serde(with = "count"))]

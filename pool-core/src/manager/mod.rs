@@ -143,6 +143,10 @@ pub(crate) struct Shared<C: Send + Sync + 'static> {
     handles: AtomicUsize,
     /// What hosts that were forgotten had counted.
     forgotten: Mutex<state::Counters>,
+    /// Hosts in the map.
+    known: AtomicU64,
+    /// Above this many hosts, empty ones are forgotten; `u64::MAX` while somebody is at it.
+    crowded: AtomicU64,
     /// Where the next scan for an idle connection to reclaim begins.
     scan_from: AtomicUsize,
     /// When the next scan of every host may begin.
@@ -211,6 +215,8 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
                 closed: AtomicBool::new(false),
                 handles: AtomicUsize::new(1),
                 forgotten: Mutex::default(),
+                known: AtomicU64::new(0),
+                crowded: AtomicU64::new(crowded(&config.limits, 0)),
                 scan_from: AtomicUsize::new(0),
                 next_scan: Mutex::new(None),
                 lock_waits: Histogram::default(),
@@ -307,7 +313,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
 
     /// Forgets hosts that hold nothing, until at most `keep` hosts are left. Returns how many were forgotten.
     pub fn forget_empty_hosts(&self, keep: usize) -> usize {
-        self.shared.forget_empty(keep)
+        self.shared.forget_empty(keep, None)
     }
 
     /// New limits. Raising serves waiters; lowering closes idle connections and lets busy ones finish.
@@ -315,6 +321,8 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
         *lock(&self.shared.limits) = config.limits.clone();
         let limits = host_limits(config);
         *lock(&self.shared.host_limits) = limits;
+        let crowded = crowded(&config.limits, 0);
+        self.shared.crowded.store(crowded, Ordering::Relaxed);
         Budget::set_limits(&self.shared, total_limits(&config.limits));
         for host in self.shared.hosts() {
             Host::event(&host, |state, at, out| state.set_limits(limits, at, out));
@@ -420,10 +428,12 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
 
     /// The lookup failed. Those who wait for it get `error`.
     pub fn lookup_failed(&self, error: Error) {
-        Host::step(&self.0, |core| {
-            core.failure = Some(error);
+        // The last error is somebody else's code too: it goes after the lock.
+        let _last = Host::step(&self.0, |core| {
+            let last = core.failure.replace(error);
             let (state, actions) = core.actions();
             state.lookup_failed(now(), actions);
+            last
         });
     }
 
@@ -477,16 +487,22 @@ impl<C: Send + Sync + 'static> Shared<C> {
             key.clone(),
             shared.new_state(key),
         ));
-        let host = {
+        let (host, is_new, replaced) = {
             let mut shard = write(shared.shard(key));
             match shard.get(key) {
-                Some(host) if !host.is_retired() => host.clone(),
+                Some(host) if !host.is_retired() => (host.clone(), false, None),
                 _ => {
-                    shard.insert(key.clone(), fresh.clone());
-                    fresh
+                    let replaced = shard.insert(key.clone(), fresh.clone());
+                    (fresh, replaced.is_none(), replaced)
                 }
             }
         };
+        // Outside the lock: what it held last may be somebody else's error.
+        drop(replaced);
+        if is_new {
+            let known = shared.known.fetch_add(1, Ordering::Relaxed) + 1;
+            shared.make_room(known, &host);
+        }
         // After the insertion, so that a close, or a change of limits, either finds the host in the map or is seen
         // here.
         if shared.closed.load(Ordering::SeqCst) {
@@ -509,7 +525,23 @@ impl<C: Send + Sync + 'static> Shared<C> {
         let found = shard.get(&host.key);
         if found.is_some_and(|found| Arc::ptr_eq(found, host)) {
             shard.remove(&host.key);
+            self.known.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Forgets empty hosts if there are too many: upkeep does too, but between two rounds of it there may come any
+    /// number, or there may be no rounds.
+    fn make_room(&self, known: u64, newcomer: &Arc<Host<C>>) {
+        if known <= self.crowded.load(Ordering::Relaxed)
+            || self.crowded.swap(u64::MAX, Ordering::Relaxed) == u64::MAX
+        {
+            return;
+        }
+        let keep = lock(&self.limits).hosts;
+        self.forget_empty(keep, Some(newcomer));
+        let left = self.known.load(Ordering::Relaxed);
+        let crowded = crowded(&lock(&self.limits), left);
+        self.crowded.store(crowded, Ordering::Relaxed);
     }
 
     fn new_state(&self, key: &Key) -> HostState {
@@ -545,13 +577,17 @@ impl<C: Send + Sync + 'static> Shared<C> {
         self.budget.close();
     }
 
-    fn forget_empty(&self, keep: usize) -> usize {
+    /// Forgets all but `keep` hosts, as far as they are empty and not the one to spare.
+    fn forget_empty(&self, keep: usize, spare: Option<&Arc<Host<C>>>) -> usize {
         let hosts = self.hosts();
         let excess = hosts.len().saturating_sub(keep);
         let mut forgotten = 0;
         for host in hosts {
             if forgotten == excess {
                 break;
+            }
+            if spare.is_some_and(|spare| Arc::ptr_eq(spare, &host)) {
+                continue;
             }
             // Marked under its own lock, then unmapped: whoever holds it sees the mark and looks again.
             let Some(counters) = Host::step(&host, |core| {
@@ -636,6 +672,13 @@ fn read<T>(lock: &RwLock<T>) -> impl std::ops::Deref<Target = T> + '_ {
 fn write<T>(lock: &RwLock<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
     lock.write()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// How many hosts are too many, when `left` could not be forgotten: an eighth more, so that the look at each of them is
+/// shared by many newcomers.
+fn crowded(limits: &Limits, left: u64) -> u64 {
+    let most = limits.hosts as u64;
+    left.max(most).saturating_add(most / 8).saturating_add(1)
 }
 
 fn total_limits(limits: &Limits) -> TotalLimits {

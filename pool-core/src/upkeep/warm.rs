@@ -168,12 +168,13 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
         .parse()
         .map_err(|error: http::uri::InvalidUri| bad(&plan.url, error))?;
     let key = key_of(inner, &uri, &plan.options)?;
-    let host = inner.manager.host(&key);
     if inner.manager.is_closed() {
-        return Err(closed_error(&host));
+        return Err(Error::new(ErrorKind::Closed).with_host(key.to_string()));
     }
     let config = &inner.env.config;
     let targets = inner.env.plugins.resolve(&key, config).await?;
+    // Only now: an empty host may be forgotten at any time.
+    let host = inner.manager.host(&key);
     host.set_addresses(&targets);
 
     let sources = match &plan.sources {

@@ -49,6 +49,36 @@ fn empty_hosts_are_forgotten_and_their_counts_kept() {
 }
 
 #[test]
+fn any_number_of_new_hosts_leaves_a_bounded_number() {
+    let limits = Limits {
+        hosts: 80,
+        ..Limits::default()
+    };
+    let (manager, census) = (Manager::new(&limits), Census::default());
+    add(&manager, "kept", &census);
+    for host in 0..2_000 {
+        manager.host(&key(&format!("host-{host}")));
+        assert!(manager.hosts().len() <= 91);
+    }
+    assert!(manager.try_acquire(&key("kept")).is_some());
+}
+
+#[test]
+fn hosts_in_use_are_kept_above_the_limit_and_newcomers_are_served() {
+    let limits = Limits {
+        hosts: 1,
+        ..Limits::default()
+    };
+    let (manager, census) = (Manager::new(&limits), Census::default());
+    for host in 0..20 {
+        add(&manager, &format!("host-{host}"), &census);
+    }
+    assert_eq!(manager.hosts().len(), 20);
+    manager.close();
+    assert_eq!(census.alive(), 0);
+}
+
+#[test]
 fn a_forgotten_host_keeps_its_counts_once() {
     let (manager, census) = (Manager::new(&Limits::default()), Census::default());
     add(&manager, "a", &census);

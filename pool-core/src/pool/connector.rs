@@ -16,7 +16,7 @@ use pool_tls::BoxedIo;
 use tower_service::Service;
 
 use super::dialler::Freed;
-use super::request::key_of;
+use super::origin::key_of;
 use super::{Pool, RequestOptions};
 use crate::clock;
 use crate::dial::DialRequest;

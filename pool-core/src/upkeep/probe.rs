@@ -22,8 +22,11 @@ use crate::pool::{Env, finite};
 pub(super) async fn check(env: &Env, lease: &Lease<HttpConn>) -> Result<(), Unhealthy> {
     let mut probe = LeaseProbe::new(lease);
     for check in &env.plugins.health {
-        if env.plugins.contain(|| check.applies(&probe.facts)) != Some(true) {
-            continue;
+        match env.plugins.contain(|| check.applies(&probe.facts)) {
+            Some(true) => {}
+            Some(false) => continue,
+            // Passed over, it would readmit the addresses that it has condemned.
+            None => return Err(Unhealthy::new("the check panicked")),
         }
         run(env, check.as_ref(), &mut probe).await?;
     }

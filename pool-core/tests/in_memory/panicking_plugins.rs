@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use pool_core::{Config, Connect, ConnectContext, ConnectError, Connected, ErrorKind};
 use pool_core::{Event, Observer, Pool};
 use pool_health::{EvictionContext, EvictionPolicy, HealthCheck, OutlierContext, OutlierPolicy};
-use pool_health::{OutlierVerdict, Probe, Unhealthy, Verdict};
+use pool_health::{OutlierVerdict, Probe, ProbeFacts, Unhealthy, Verdict};
 use pool_localip::{AllocContext, Exhausted, Lease, LocalAddrAllocator};
 
 #[derive(Debug)]
@@ -119,6 +119,30 @@ async fn a_health_check_fails_the_connection_and_upkeep_goes_on() {
     let closed = pool.snapshot().connections.totals.closed;
     assert_eq!(closed.into_iter().collect::<Vec<_>>(), [("unhealthy", 3)]);
     works(&pool, 3).await;
+}
+
+/// Panics before it has looked at anything.
+#[derive(Debug)]
+struct PanicsAtOnce;
+
+#[async_trait]
+impl HealthCheck for PanicsAtOnce {
+    fn name(&self) -> &'static str {
+        "panics"
+    }
+    fn applies(&self, _: &ProbeFacts) -> bool {
+        panic!("expected by this test")
+    }
+    async fn check(&self, _: &mut dyn Probe) -> Result<(), Unhealthy> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_cannot_say_whether_it_applies_has_failed() {
+    let pool = builder().health(Arc::new(PanicsAtOnce)).build().unwrap();
+    get(&pool).await.unwrap();
+    assert_eq!(pool.check_health().await, 1);
 }
 
 #[tokio::test(start_paused = true)]

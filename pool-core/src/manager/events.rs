@@ -133,6 +133,17 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         self.0.look(|core| core.entry(conn).cloned())
     }
 
+    /// What is held for the connections that are handed out, now or after their check.
+    pub(crate) fn staying(&self) -> Vec<Arc<Entry<C>>> {
+        self.0.look(|core| {
+            let conns = core.state.conns();
+            let staying = conns.filter(|(_, conn, _)| !conn.is_leaving());
+            staying
+                .filter_map(|(conn, _, _)| core.entry(conn).cloned())
+                .collect()
+        })
+    }
+
     /// Everything that is held, for an abort.
     pub(crate) fn entries(&self) -> Vec<Arc<Entry<C>>> {
         self.0.look(|core| core.entries().cloned().collect())

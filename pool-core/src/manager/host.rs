@@ -352,7 +352,8 @@ impl<C: Send + Sync + 'static> Host<C> {
     ) -> Option<Ticket<C>> {
         let permits = Budget::try_take(&host.shared)?;
         let dial = Self::step(host, |core| core.state.dial_for_upkeep(addr))?;
-        Some(Ticket::new(host.clone(), dial, addr, source, permits))
+        let ticket = Ticket::new(host.clone(), dial, addr, source, permits);
+        Some(ticket.unattended())
     }
 }
 

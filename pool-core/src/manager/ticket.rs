@@ -16,13 +16,15 @@ use crate::info::ConnId;
 /// A dial that the manager wants and whose capacity is reserved.
 ///
 /// Whoever holds it says how the dial ended. Dropped unsaid, the dial counts as lost with its runtime: those who wait
-/// for it are told so.
+/// for it are told so. One from [`HostHandle::dial`], which nobody waits for, counts as abandoned.
 pub struct Ticket<C: Send + Sync + 'static> {
     host: Arc<Host<C>>,
     dial: Option<DialRef>,
     id: ConnId,
     target: SocketAddr,
     source: Option<IpAddr>,
+    /// What it means that it is dropped unsaid.
+    unsaid: DialFailure,
     conn_permit: Option<ConnPermit<C>>,
     /// Returned last: until the host has heard of the end, the dial is in flight.
     _dial_permit: DialPermit<C>,
@@ -51,9 +53,16 @@ impl<C: Send + Sync + 'static> Ticket<C> {
             id,
             target,
             source,
+            unsaid: DialFailure::RuntimeGone,
             conn_permit: Some(permits.conn),
             _dial_permit: permits.dial,
         }
+    }
+
+    /// For a dial that nobody waits for: given up with the task that wanted it, it says nothing about the runtime.
+    pub(crate) fn unattended(mut self) -> Self {
+        self.unsaid = DialFailure::Abandoned;
+        self
     }
 
     /// The host to dial for.
@@ -191,8 +200,10 @@ impl<C: Send + Sync + 'static> Ticket<C> {
 impl<C: Send + Sync + 'static> Drop for Ticket<C> {
     fn drop(&mut self) {
         if self.dial.is_some() {
-            let error = Error::new(ErrorKind::RuntimeGone).with_host(self.host.key.to_string());
-            self.tell(DialFailure::RuntimeGone, Some(error));
+            let gone = self.unsaid == DialFailure::RuntimeGone;
+            let error = gone.then(|| Error::new(ErrorKind::RuntimeGone));
+            let error = error.map(|error| error.with_host(self.host.key.to_string()));
+            self.tell(self.unsaid, error);
         }
     }
 }

@@ -79,7 +79,10 @@ pub(super) async fn acquire(
             }
         };
         let now = clock::now();
-        if let Some(reason) = unfit(inner, &lease, now) {
+        let fresh = lease.uses_before() == 0 && lease.created() >= began;
+        // One opened meanwhile is used as it is: another in its place would be no better, and no worse judged, and so on
+        // without end.
+        if !fresh && let Some(reason) = unfit(inner, &lease, now) {
             let mut lease = lease;
             lease.discard(reason);
             at_the_front = true;
@@ -87,7 +90,6 @@ pub(super) async fn acquire(
         }
         let wait = now.saturating_duration_since(began);
         env.acquire_wait.record(wait);
-        let fresh = lease.uses_before() == 0 && lease.created() >= began;
         let info = ConnInfo {
             id: lease.id(),
             facts: lease.conn().facts().clone(),

@@ -15,6 +15,7 @@ use pool_localip::AllocContext;
 use pool_tls::BoxedIo;
 use tower_service::Service;
 
+use super::dialler::Freed;
 use super::request::key_of;
 use super::{Pool, RequestOptions};
 use crate::clock;
@@ -26,7 +27,8 @@ use crate::info::{ConnFacts, Protocol};
 /// as hyper-util's or tonic's.
 ///
 /// Each call dials: these connections are not in the pool, its limits do not count them, and none of them is warm.
-/// The addresses of a name are tried in order.
+/// The addresses of a name are tried in order. Once the pool is closed, each call fails with [`ErrorKind::Closed`];
+/// streams opened before live on.
 #[derive(Clone, Debug)]
 pub struct PoolConnector {
     pool: Pool,
@@ -41,6 +43,9 @@ impl PoolConnector {
         let inner = self.pool.inner();
         let env = &inner.env;
         let key = key_of(inner, &uri, &RequestOptions::new())?;
+        if inner.manager.is_closed() {
+            return Err(Error::new(ErrorKind::Closed).with_host(key.to_string()));
+        }
         let addrs = env.plugins.resolve(&key, &env.config).await?;
         let mut last = Error::new(ErrorKind::Resolve).with_host(key.to_string());
         for (attempt, target) in (0..).zip(addrs) {
@@ -76,7 +81,8 @@ impl PoolConnector {
             connect_timeout: env.config.timeouts.connect,
             handshake_timeout: env.config.timeouts.handshake,
         };
-        let opened = env.plugins.open(request, lease, ()).await?;
+        let freed = Freed(env.source_freed.clone());
+        let opened = env.plugins.open(request, lease, freed).await?;
         Ok(ConnectorIo {
             io: TokioIo::new(opened.io),
             facts: Arc::new(opened.facts),

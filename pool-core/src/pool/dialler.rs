@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::select;
 use pool_health::Outcome;
@@ -339,7 +339,10 @@ async fn lease_source(env: &Env, ticket: &Ticket<HttpConn>) -> Result<pool_local
                 if !exhausted.is_temporary() || give_up.is_some_and(|at| at <= now) {
                     return Err(failed(Box::new(exhausted)));
                 }
-                let until = [exhausted.retry_at, give_up].into_iter().flatten().min();
+                // Whatever the allocator says: one that names the past would be asked without pause.
+                let soonest = now.checked_add(ASK_AGAIN_AFTER);
+                let retry_at = exhausted.retry_at.max(exhausted.retry_at.and(soonest));
+                let until = [retry_at, give_up].into_iter().flatten().min();
                 match until {
                     // Either way the allocator is asked again.
                     Some(at) => drop(timeout_at(at.into(), freed).await),
@@ -351,13 +354,16 @@ async fn lease_source(env: &Env, ticket: &Ticket<HttpConn>) -> Result<pool_local
     unreachable!("the loop above ends by returning")
 }
 
+/// The shortest wait before an allocator is asked again, unless an address came back meanwhile.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
 /// Rides below TLS with the socket and is dropped after it: the permit, then the news that a source is free.
 struct Guard {
     _permit: Option<ConnPermit<HttpConn>>,
     freed: Freed,
 }
 
-struct Freed(Arc<Notify>);
+pub(super) struct Freed(pub(super) Arc<Notify>);
 
 impl Drop for Freed {
     fn drop(&mut self) {
@@ -422,10 +428,10 @@ impl HostHandle<HttpConn> {
         }
     }
 
-    /// Address and leased source of every connection that may be handed out.
+    /// Address and leased source of every connection that may be handed out, now or after its check.
     pub(crate) fn present(&self) -> Vec<(SocketAddr, Option<IpAddr>)> {
         let open = self
-            .entries()
+            .staying()
             .into_iter()
             .filter(|entry| entry.value().is_open());
         open.map(|entry| (entry.target(), entry.value().facts().leased))

@@ -138,7 +138,7 @@ impl Drop for Resident {
     }
 }
 
-/// `Duration::MAX` means never.
+/// `Duration::MAX` means never. Zero means at once; a configuration that has one is refused.
 pub(crate) fn finite(duration: Duration) -> Option<Duration> {
-    (duration != Duration::MAX && !duration.is_zero()).then_some(duration)
+    (duration != Duration::MAX).then_some(duration)
 }

@@ -28,7 +28,7 @@ pub(crate) use self::env::{Env, finite};
 pub use self::options::RequestOptions;
 pub(crate) use self::plugins::Plugins;
 pub use self::request::PooledLease;
-pub(crate) use self::request::{bad, key_of};
+pub(crate) use self::request::{bad, key_of, without_secrets};
 pub use self::service::PoolClient;
 pub use self::snapshot::PoolSnapshot;
 use crate::error::Error;
@@ -186,11 +186,14 @@ impl Pool {
     /// # Errors
     ///
     /// [`ErrorKind::Request`](crate::ErrorKind::Request) for a plan that the limits forbid; it names both numbers.
-    /// [`ErrorKind::Resolve`](crate::ErrorKind::Resolve) if the name has no address.
+    /// [`ErrorKind::Resolve`](crate::ErrorKind::Resolve) or a timeout of that phase if the name has no address;
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the pool is closed. A pool that closes meanwhile says so in the
+    /// cells that were not open yet.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future stops opening more; connections opened so far stay.
+    /// Dropping the future stops opening more; connections opened so far stay, those under a check included. Nobody else
+    /// is disturbed.
     #[doc(alias = "PreWarmConnections")]
     pub async fn warm(&self, plan: &Warm) -> Result<WarmReport, Error> {
         upkeep::warm(self.inner(), plan).await

@@ -6,6 +6,8 @@ use crate::key::{Partition, Protocols, SourceClass};
 
 /// What one request asks for, put into its extensions. Whatever is not set follows the pool's configuration.
 ///
+/// Timeouts that pass are [`ErrorKind::Timeout`](crate::ErrorKind::Timeout); `Duration::MAX` waits for ever.
+///
 /// ```
 /// use pool_core::{Partition, RequestOptions};
 ///
@@ -50,7 +52,7 @@ impl RequestOptions {
         self
     }
 
-    /// Waits at most this long for a connection.
+    /// Waits at most this long for a connection, in each try. Zero takes what is there and waits for nothing.
     #[must_use]
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.acquire_timeout = Some(timeout);

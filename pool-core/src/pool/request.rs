@@ -22,13 +22,26 @@ use crate::observe::Event;
 /// A request that cannot be sent.
 pub(crate) fn bad(url: impl std::fmt::Display, why: impl Into<BoxError>) -> Error {
     let why = why.into();
+    let url = without_secrets(&url.to_string());
     Error::new(ErrorKind::Request)
         .with_detail(format!("{url}: {why}"))
         .with_source(why)
 }
 
-/// What connections this URI and these options need.
-pub(crate) fn key_of(inner: &Inner, uri: &Uri, options: &RequestOptions) -> Result<Key, Error> {
+/// A URL as errors and logs may show it, whole or malformed: without user info and without the query, where passwords
+/// and tokens are.
+pub(crate) fn without_secrets(url: &str) -> String {
+    let url = &url[..url.find(['?', '#']).unwrap_or(url.len())];
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find('/').map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+/// Scheme, host and port of an absolute URI; an IPv6 address comes without brackets.
+fn origin_of(uri: &Uri) -> Result<(Scheme, &str, u16), Error> {
     let scheme = match uri.scheme_str() {
         Some("https") => Scheme::Https,
         Some("http") => Scheme::Http,
@@ -44,11 +57,32 @@ pub(crate) fn key_of(inner: &Inner, uri: &Uri, options: &RequestOptions) -> Resu
         .host()
         .filter(|host| !host.is_empty())
         .ok_or_else(|| bad(uri, "the URL has no host"))?;
+    let port = match uri.port_u16() {
+        Some(port) => port,
+        // The http crate has no port either where it cannot read one: that must not lead to another server.
+        None if has_unread_port(uri, host) => {
+            return Err(bad(uri, "the port is not a number up to 65535"));
+        }
+        None => scheme.default_port(),
+    };
     let host = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
-    let port = uri.port_u16().unwrap_or(scheme.default_port());
+    Ok((scheme, host, port))
+}
+
+/// Whether anything but a lone colon follows the host.
+fn has_unread_port(uri: &Uri, host: &str) -> bool {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let after_user = authority.rsplit('@').next().unwrap_or_default();
+    let after_host = after_user.strip_prefix(host).unwrap_or_default();
+    !matches!(after_host, "" | ":")
+}
+
+/// What connections this URI and these options need.
+pub(crate) fn key_of(inner: &Inner, uri: &Uri, options: &RequestOptions) -> Result<Key, Error> {
+    let (scheme, host, port) = origin_of(uri)?;
     let env = &inner.env;
     let protocols = options.protocols.unwrap_or(env.config.protocols);
     let mut key = Key::new(scheme, host, port)
@@ -64,7 +98,9 @@ pub(crate) fn key_of(inner: &Inner, uri: &Uri, options: &RequestOptions) -> Resu
             SourceClass::Named(name) => Some(&**name),
             SourceClass::Any | SourceClass::Exact(_) => exact.as_deref(),
         };
-        let cx = FingerprintContext::new(host, port)
+        // As the key has it: one host has one profile, however its name is written.
+        let name = key.clone();
+        let cx = FingerprintContext::new(name.host(), port)
             .with_partition(options.partition.name())
             .with_source_class(class);
         let tls: TlsConfigId = env.plugins.tls.config_id();
@@ -287,7 +323,8 @@ impl PooledLease {
 
     /// Sends one request on this connection, once: nothing is tried again.
     ///
-    /// The request's URI may be absolute, of this lease's origin, or only a path.
+    /// The request's URI may be absolute, of this lease's origin, or only a path. Of its [`RequestOptions`] only the
+    /// timeouts of the exchange matter: the connection has been chosen.
     ///
     /// # Errors
     ///
@@ -301,23 +338,24 @@ impl PooledLease {
         request: Request<B>,
     ) -> Result<Response<PoolBody>, Error> {
         let mut request = request.map(Into::into);
-        let mut options = request
+        let options = request
             .extensions_mut()
             .remove::<RequestOptions>()
             .unwrap_or_default();
-        options.partition = self.key.partition_id().clone();
-        options.source = self.key.source_class().clone();
-        options.protocols = Some(self.key.allowed_protocols());
         let uri = request.uri();
         if uri.scheme().is_none() && uri.host().is_none() {
             let path = uri.path_and_query().map_or("/", |path| path.as_str());
+            if !path.starts_with('/') {
+                return Err(bad(uri, "a path begins with a slash"));
+            }
             let absolute = format!("{}{path}", self.key);
             *request.uri_mut() = absolute
                 .parse()
                 .map_err(|error: http::uri::InvalidUri| bad(&absolute, error))?;
-        } else if key_of(&self.inner, uri, &options)? != self.key {
+        } else if !self.is_for(uri)? {
             return Err(bad(uri, format!("this connection is for {}", self.key)));
         }
+        self.inner.env.retries.deposit();
         let method = request.method().clone();
         let outcome = Box::pin(exchange_once(&self.inner, &options, self.acquired, request)).await;
         outcome.map_err(|failed| {
@@ -337,5 +375,52 @@ impl PooledLease {
                 RetryVerdict::Retry { .. } | RetryVerdict::Fail => error,
             }
         })
+    }
+
+    /// Whether the URI names this lease's origin. Not whether it has the same key: a fingerprint source may choose
+    /// another profile for every request.
+    fn is_for(&self, uri: &Uri) -> Result<bool, Error> {
+        let (scheme, host, port) = origin_of(uri)?;
+        let named = Key::new(scheme, host, port);
+        let key = &self.key;
+        Ok((key.scheme(), key.host(), key.port()) == (scheme, named.host(), port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_show_a_url_without_its_secrets() {
+        for (url, shown) in [
+            ("https://user:pw@a.test/p?token=t#f", "https://a.test/p"),
+            ("https://a@b:pw@a.test", "https://a.test"),
+            ("user:pw@a.test/p", "a.test/p"),
+            ("https://a.test/@p", "https://a.test/@p"),
+            ("not a url", "not a url"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
+        let error = bad("ftp://user:pw@a.test/?token=t", "no");
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains("pw") && !text.contains("token"), "{text}");
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_an_error_and_not_the_default() {
+        for (url, port) in [
+            ("https://a.test:99999/", None),
+            ("https://a.test:8o/", None),
+            ("https://u:1@[::1]:65536", None),
+            ("https://u:1@a.test/", Some(443)),
+            ("https://[::1]", Some(443)),
+            ("https://a.test:/", Some(443)),
+            ("http://u:1@[::1]:8080", Some(8080)),
+        ] {
+            let uri: Uri = url.parse().unwrap();
+            let found = origin_of(&uri).map(|(_, _, port)| port);
+            assert_eq!(found.as_ref().ok(), port.as_ref(), "{url}");
+        }
     }
 }

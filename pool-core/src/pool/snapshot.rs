@@ -20,9 +20,9 @@ pub struct PoolSnapshot {
     pub connect_time: Distribution,
     /// How long TLS handshakes took.
     pub handshake_time: Distribution,
-    /// Requests begun.
+    /// Requests begun, those on an acquired lease included.
     pub requests: u64,
-    /// Tries repeated.
+    /// Tries repeated out of the retry budget; those that the peer had not looked at cost nothing and are not counted.
     pub retries: u64,
     /// Tries that the retry budget forbade.
     pub retries_refused: u64,

@@ -2,20 +2,23 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 use http::Uri;
 use tokio::time::sleep;
 
 use super::health;
+use crate::config::Limits;
 use crate::error::{Error, ErrorKind};
 use crate::http::HttpConn;
 use crate::info::ConnId;
 use crate::manager::HostHandle;
-use crate::pool::{Inner, RequestOptions, bad, key_of, open_greeted};
+use crate::pool::{Inner, RequestOptions, bad, key_of, open_greeted, without_secrets};
 
 /// Which connections to a target should be open: for each of its addresses and each source, so many.
 #[derive(Clone)]
@@ -43,13 +46,13 @@ impl Warm {
         }
     }
 
-    /// How many connections for each address and source.
+    /// How many connections for each address and source. Defaults to 1; zero opens none.
     pub fn per_cell(mut self, connections: usize) -> Self {
         self.per_cell = connections;
         self
     }
 
-    /// How many dials at a time; at least one. The limits of the pool hold as well.
+    /// How many dials at a time; at least one, and no more than the limits on dials. Defaults to 32.
     pub fn concurrency(mut self, dials: usize) -> Self {
         self.concurrency = dials.max(1);
         self
@@ -77,7 +80,7 @@ impl Warm {
 impl fmt::Debug for Warm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Warm")
-            .field("url", &self.url)
+            .field("url", &without_secrets(&self.url))
             .field("per_cell", &self.per_cell)
             .field("concurrency", &self.concurrency)
             .field("sources", &self.sources)
@@ -166,6 +169,9 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
         .map_err(|error: http::uri::InvalidUri| bad(&plan.url, error))?;
     let key = key_of(inner, &uri, &plan.options)?;
     let host = inner.manager.host(&key);
+    if inner.manager.is_closed() {
+        return Err(closed_error(&host));
+    }
     let config = &inner.env.config;
     let targets = inner.env.plugins.resolve(&key, config).await?;
     host.set_addresses(&targets);
@@ -179,24 +185,13 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
                 .unwrap_or_default()
         }
     };
+    check_limits(plan, &config.limits, &targets, &sources)?;
     let wanted = cells(&targets, &sources, plan.per_cell);
-    let limit = config.limits.per_host.min(config.limits.total);
-    if wanted.len() > limit {
-        let (name, limit) = if config.limits.per_host <= config.limits.total {
-            ("limits.per_host", config.limits.per_host)
-        } else {
-            ("limits.total", config.limits.total)
-        };
-        let why = format!(
-            "the plan wants {} connections, {name} is {limit}",
-            wanted.len()
-        );
-        return Err(bad(&plan.url, why));
-    }
 
     let mut present = host.present();
     let (total, done, ready) = (wanted.len(), AtomicUsize::new(0), AtomicUsize::new(0));
-    let open_cell = |(at, (target, source)): (usize, (SocketAddr, Option<IpAddr>))| {
+    let open_cell = |(at, cell): (usize, Wanted)| {
+        let Wanted { target, source, .. } = cell;
         let there = take_present(&mut present, target, source);
         let (host, done, ready) = (&host, &done, &ready);
         async move {
@@ -228,35 +223,89 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
             )
         }
     };
-    let opening = stream::iter(wanted.into_iter().enumerate()).map(open_cell);
-    let mut cells: Vec<(usize, WarmCell)> =
-        opening.buffer_unordered(plan.concurrency).collect().await;
+    let mut in_turn: Vec<_> = wanted.into_iter().enumerate().collect();
+    // Source by source, so that an address that does not answer does not hold up all the others.
+    in_turn.sort_by_key(|(_, cell)| cell.turn);
+    // No more than may dial: the time that the others wait for their turn is not the time their dial takes.
+    let limits = &config.limits;
+    let at_once = plan.concurrency.min(limits.dials_per_host);
+    let opening = stream::iter(in_turn).map(open_cell);
+    let mut cells: Vec<(usize, WarmCell)> = opening
+        .buffer_unordered(at_once.min(limits.dials_total))
+        .collect()
+        .await;
     cells.sort_by_key(|(at, _)| *at);
     Ok(WarmReport {
         cells: cells.into_iter().map(|(_, cell)| cell).collect(),
     })
 }
 
-/// The wanted connections. They are tried source by source, so that no address is dialled by all sources at once.
-fn cells(
+/// One connection that should be open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wanted {
+    target: SocketAddr,
+    source: Option<IpAddr>,
+    /// Its place among those of its address.
+    turn: usize,
+}
+
+/// Refuses a plan that does not fit into the limits, before anything is made for it.
+fn check_limits(
+    plan: &Warm,
+    limits: &Limits,
     targets: &[SocketAddr],
     sources: &[IpAddr],
-    per_cell: usize,
-) -> Vec<(SocketAddr, Option<IpAddr>)> {
-    let mut cells = Vec::new();
+) -> Result<(), Error> {
+    let mut total = 0_usize;
     for &target in targets {
-        let fitting = sources
-            .iter()
-            .filter(|source| source.is_ipv4() == target.is_ipv4());
-        let mut of_target: Vec<Option<IpAddr>> = fitting.copied().map(Some).collect();
-        if sources.is_empty() {
-            of_target.push(None);
+        let to_target = rows(target, sources).count().saturating_mul(plan.per_cell);
+        if to_target > limits.per_endpoint {
+            let limit = limits.per_endpoint;
+            let why = format!(
+                "the plan wants {to_target} connections to {target}, limits.per_endpoint is {limit}"
+            );
+            return Err(bad(&plan.url, why));
         }
-        for source in of_target {
-            cells.extend(std::iter::repeat_n((target, source), per_cell));
-        }
+        total = total.saturating_add(to_target);
     }
-    cells
+    let bounds = [
+        ("limits.per_host", limits.per_host),
+        ("limits.total", limits.total),
+        // More idle ones than are kept would be closed as soon as they are open.
+        ("limits.idle_per_host", limits.idle_per_host),
+        ("limits.idle_total", limits.idle_total),
+    ];
+    match bounds.into_iter().min_by_key(|(_, limit)| *limit) {
+        Some((name, limit)) if total > limit => {
+            let why = format!("the plan wants {total} connections, {name} is {limit}");
+            Err(bad(&plan.url, why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The sources of an address's cells: those of its family, or the operating system's choice if there are none at all.
+fn rows(target: SocketAddr, sources: &[IpAddr]) -> impl Iterator<Item = Option<IpAddr>> {
+    let fitting = sources
+        .iter()
+        .filter(move |source| source.is_ipv4() == target.is_ipv4());
+    let any = sources.is_empty().then_some(None);
+    fitting.copied().map(Some).chain(any)
+}
+
+/// The wanted connections, by address, then source.
+fn cells(targets: &[SocketAddr], sources: &[IpAddr], per_cell: usize) -> Vec<Wanted> {
+    let of_target = |&target: &SocketAddr| {
+        let each = rows(target, sources)
+            .flat_map(move |source| std::iter::repeat_n(source, per_cell))
+            .enumerate();
+        each.map(move |(turn, source)| Wanted {
+            target,
+            source,
+            turn,
+        })
+    };
+    targets.iter().flat_map(of_target).collect()
 }
 
 /// Takes one connection of this cell out of those there already.
@@ -304,7 +353,15 @@ async fn open_one(
                 .with_target(target),
         );
     };
-    let fresh = match open_greeted(&inner.env, ticket).await {
+    let mut closing = inner.env.closing.subscribe();
+    let closed = pin!(closing.wait_for(|closed| *closed));
+    let opening = pin!(open_greeted(&inner.env, ticket));
+    // A dial that nobody needs any more must not hold up the close.
+    let opened = match select(closed, opening).await {
+        Either::Left(_) => return WarmOutcome::Failed(closed_error(host)),
+        Either::Right((opened, _)) => opened,
+    };
+    let fresh = match opened {
         Ok(fresh) => fresh,
         Err(failed) => {
             let error = failed.error.clone();
@@ -313,9 +370,7 @@ async fn open_one(
         }
     };
     let Some(lease) = fresh.serve_claimed(&inner.env) else {
-        return WarmOutcome::Failed(
-            Error::new(ErrorKind::Closed).with_host(host.key().to_string()),
-        );
+        return WarmOutcome::Failed(closed_error(host));
     };
     let id = lease.id();
     match health::verdict(inner, lease).await {
@@ -325,4 +380,8 @@ async fn open_one(
             None => WarmOutcome::Unhealthy(unhealthy),
         },
     }
+}
+
+fn closed_error(host: &HostHandle<HttpConn>) -> Error {
+    Error::new(ErrorKind::Closed).with_host(host.key().to_string())
 }

@@ -4,4 +4,7 @@ mod exhausted_sources;
 mod lookups;
 mod network;
 mod panicking_plugins;
+mod profile_of_each_request;
 mod refused_connects;
+mod restless_policies;
+mod warm_plans;

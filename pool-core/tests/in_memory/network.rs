@@ -18,6 +18,8 @@ pub(crate) enum Manner {
     #[default]
     Answers,
     Refuses,
+    /// Never answers a connect.
+    Silent,
 }
 
 /// The addresses, by their manner; unknown ones answer.
@@ -53,6 +55,7 @@ impl Connect for Network {
         self.connects.lock().expect(INTACT).push(cx.target);
         match self.manner(cx.target) {
             Manner::Answers => {}
+            Manner::Silent => std::future::pending().await,
             Manner::Refuses => return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()),
         }
         let (near, far) = duplex(16 * 1024);

@@ -9,6 +9,7 @@ use pool_tls::{FingerprintContext, TlsConfigId};
 use tracing::debug;
 
 use super::acquire::{Acquired, Earlier, acquire as acquire_conn};
+use super::port::port_of;
 use super::{Inner, RequestOptions, finite};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::http::{
@@ -21,9 +22,8 @@ use crate::observe::Event;
 
 /// A request that cannot be sent.
 pub(crate) fn bad(url: impl std::fmt::Display, why: impl Into<BoxError>) -> Error {
-    let why = why.into();
     Error::new(ErrorKind::Request)
-        .with_detail(format!("{url}: {why}"))
+        .with_host(url.to_string())
         .with_source(why)
 }
 
@@ -48,7 +48,8 @@ pub(crate) fn key_of(inner: &Inner, uri: &Uri, options: &RequestOptions) -> Resu
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
-    let port = uri.port_u16().unwrap_or(scheme.default_port());
+    let port =
+        port_of(uri, scheme).ok_or_else(|| bad(uri, "the port is not one from 1 to 65535"))?;
     let env = &inner.env;
     let protocols = options.protocols.unwrap_or(env.config.protocols);
     let mut key = Key::new(scheme, host, port)

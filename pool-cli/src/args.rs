@@ -170,13 +170,15 @@ pub(crate) struct DemoArgs {
 /// How many, in the words of whoever types it.
 fn parse_count(text: &str) -> Result<NonZeroUsize, String> {
     text.parse()
-        .or_else(|_| Err(format!("write a whole number from 1 to {}", usize::MAX)))
+        .or(Err("write a whole number, 1 or more".into()))
 }
 
 /// A number of seconds as curl writes it, or a duration with units.
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let duration = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?,
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).or(Err(
+            "write seconds, such as 2.5, or a time with units, such as 250ms",
+        ))?,
         Err(_) => parse_duration(text).map_err(|error| error.to_string())?,
     };
     if duration.is_zero() {

@@ -8,6 +8,7 @@ mod dialler;
 mod env;
 mod options;
 mod plugins;
+mod port;
 mod request;
 mod service;
 mod snapshot;

@@ -64,13 +64,13 @@ pub(crate) struct SettingArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Connections to one host, over all sources and addresses [default: 16; 256 if all targets are loopback or private].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) max_conns_per_host: Option<NonZeroUsize>,
     /// How long an HTTP/2 connection is quiet before a PING asks whether the peer is there, or `never`.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) ping_interval: Option<Duration>,
     /// Seconds (or `250ms`) that the name lookup, the TCP connect and the handshake may take, each.
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(crate) connect_timeout: Option<Duration>,
     /// Speaks HTTP/1.1 only.
     #[arg(long = "http1.1", group = "version")]
@@ -132,13 +132,19 @@ pub(crate) struct FetchArgs {
     pub(crate) insecure: bool,
 
     /// Requests at a time.
-    #[arg(short, long, value_name = "N", default_value = "16")]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        default_value = "16",
+        value_parser = parse_count, allow_negative_numbers = true
+    )]
     pub(crate) concurrency: NonZeroUsize,
     /// Opens every address from every source first.
     #[arg(long)]
     pub(crate) warm: bool,
     /// Seconds (or `250ms`) that one request may take in all.
-    #[arg(short, long, value_name = "SECONDS", value_parser = parse_seconds)]
+    #[arg(short, long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(crate) max_time: Option<Duration>,
 
     #[command(flatten)]
@@ -161,10 +167,18 @@ pub(crate) struct DemoArgs {
     pub(crate) seed: u64,
 }
 
+/// How many, in the words of whoever types it.
+fn parse_count(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .or(Err("write a whole number, 1 or more".into()))
+}
+
 /// A number of seconds as curl writes it, or a duration with units.
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     let duration = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?,
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).or(Err(
+            "write seconds, such as 2.5, or a time with units, such as 250ms",
+        ))?,
         Err(_) => parse_duration(text).map_err(|error| error.to_string())?,
     };
     if duration.is_zero() {
@@ -274,6 +288,7 @@ mod tests {
             &["-c", "0"][..],
             &["--max-conns-per-host", "0"],
             &["--max-conns-per-host", "-1"],
+            &["--max-time", "-1"],
             &["--http1.1", "--http2"],
             &["--key", "k.pem"],
             &["--source", "127.0.0.0/33"],

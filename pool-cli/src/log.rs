@@ -1,5 +1,7 @@
 //! Logs on stderr, for those who ask.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::exit::Failure;
@@ -26,6 +28,7 @@ pub(crate) fn install() -> Result<(), Failure> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     Ok(())
 }

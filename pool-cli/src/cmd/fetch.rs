@@ -143,18 +143,18 @@ impl Fetch {
                 Some(Err(Ended::Run(failure))) => return Err(failure),
             }
         }
-        let tally = sink.tally();
+        let nothing = sink.tally() == Tally::default();
+        if nothing && broken_input.is_none() && !self.interrupt.has_come() {
+            return Err(Failure::usage(
+                "the input is empty: there is no URL in it",
+                "write one URL or JSON object on each line",
+            ));
+        }
         let exit = sink.finish(start.elapsed())?;
         if let Some(error) = broken_input {
             return Err(Failure::usage(
                 format!("cannot read the input to its end: {error}"),
                 "what was read before was fetched",
-            ));
-        }
-        if tally == Tally::default() && !self.interrupt.has_come() {
-            return Err(Failure::usage(
-                "the input is empty: there is no URL in it",
-                "write one URL or JSON object on each line",
             ));
         }
         Ok(exit)

@@ -70,12 +70,13 @@ fn text(docs: &[PolicyDoc]) -> String {
         text.push_str(format!("  {:22}{}", doc.name, doc.summary).trim_end());
         text.push('\n');
         for option in &doc.options {
-            let default = match &option.default {
+            let default = match option.default.as_deref() {
+                Some("") => "optional".into(),
                 Some(default) => format!("default {default}"),
                 None => "required".into(),
             };
             text.push_str(&format!(
-                "    {:20}{} ({default})\n",
+                "    {:19} {} ({default})\n",
                 option.key, option.meaning
             ));
         }
@@ -95,5 +96,8 @@ mod tests {
         let health = text.find("health: health check").unwrap();
         assert!(eviction < idle && idle < health, "{text}");
         assert!(text.contains("\n    after"), "{text}");
+        // A long key does not run into what it means, and no default is not shown as one.
+        assert!(text.contains("servers_with_tickets servers"), "{text}");
+        assert!(!text.contains("(default )"), "{text}");
     }
 }

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, as people read it.
 
-use figment::error::Kind;
+use figment::error::{Actual, Kind};
 use pool_core::config::{ConfigError, nearest};
 
 use super::Setting;
@@ -51,11 +51,57 @@ fn one(error: &figment::Error) -> (String, Option<String>) {
             (message, Some(format!("{section} has {}", known.join(", "))))
         }
         // A file that is no TOML: the message shows the line.
-        kind if path.is_empty() => (
-            format!("{}{}", kind.to_string().trim_end(), place("")),
-            None,
-        ),
-        kind => (format!("{path}: {kind}{}", place(&path)), None),
+        kind if path.is_empty() => {
+            let place = place("");
+            let place = place.trim_start_matches(" in ");
+            (format!("{place}: {}", kind.to_string().trim_end()), None)
+        }
+        kind => {
+            let key = with_indexes(&error.path);
+            (format!("{key}{}: {}", place(&path), wrong(kind)), None)
+        }
+    }
+}
+
+/// `eviction[0].use`, as the other messages have it.
+fn with_indexes(path: &[String]) -> String {
+    let mut key = String::new();
+    for piece in path {
+        if piece.parse::<usize>().is_ok() {
+            key.push_str(&format!("[{piece}]"));
+        } else {
+            let dot = if key.is_empty() { "" } else { "." };
+            key.push_str(&format!("{dot}{piece}"));
+        }
+    }
+    key
+}
+
+/// What is wrong with a value, in words of a configuration file and not of the types that read it.
+fn wrong(kind: &Kind) -> String {
+    match kind {
+        Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
+            let found = match found {
+                Actual::Str(text) => format!("{text:?}"),
+                Actual::Bool(value) => value.to_string(),
+                Actual::Unsigned(number) => number.to_string(),
+                Actual::Signed(number) => number.to_string(),
+                Actual::Float(number) => number.to_string(),
+                Actual::Map => "a table".into(),
+                Actual::Seq => "a list".into(),
+                other => other.to_string(),
+            };
+            let expected = match expected.as_str() {
+                table if table.starts_with("struct ") || table == "a map" => "a table",
+                "a sequence" => "a list",
+                "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0",
+                "f32" | "f64" => "a number",
+                other => other,
+            };
+            format!("{found} is not {expected}")
+        }
+        Kind::MissingField(name) => format!("{name:?} is missing"),
+        other => other.to_string(),
     }
 }
 

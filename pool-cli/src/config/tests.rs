@@ -138,10 +138,36 @@ fn a_value_that_makes_no_sense_is_named_with_its_file() {
         "{message}"
     );
     let (message, _, file) = refused("[timeouts]\nconnect = 60");
-    assert!(message.starts_with("timeouts.connect: "), "{message}");
-    assert!(message.ends_with(&format!("in file {file}")), "{message}");
+    assert!(
+        message.starts_with(&format!("timeouts.connect in file {file}: ")),
+        "{message}"
+    );
     let (message, _, file) = refused("[limits\n");
-    assert!(message.ends_with(&format!("in file {file}")), "{message}");
+    assert!(
+        message.starts_with(&format!("file {file}: ")) && message.contains("line 1"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_told_in_the_words_of_the_file() {
+    for (toml, says) in [
+        (
+            "[limits]\nper_host = 'many'",
+            "\"many\" is not a number from 0, or \"unlimited\"",
+        ),
+        (
+            "[limits]\nper_host = -3",
+            "-3 is not a number from 0, or \"unlimited\"",
+        ),
+        ("limits = 3", "3 is not a table"),
+        ("[dial]\njitter = 'x'", "\"x\" is not a number"),
+        ("[[eviction]]\nafter = '1s'", "\"use\" is missing"),
+    ] {
+        let (message, _, file) = refused(toml);
+        assert!(message.ends_with(says), "{message}");
+        assert!(message.contains(&format!(" in file {file}: ")), "{message}");
+    }
 }
 
 #[test]

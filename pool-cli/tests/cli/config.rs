@@ -111,6 +111,17 @@ fn a_log_filter_that_is_none_is_an_error() {
 }
 
 #[test]
+fn logs_go_to_stderr_and_have_no_colours_where_nobody_looks() {
+    let ended = Pool::new(&["fetch", "http://127.0.0.1:1/"])
+        .env("POOL_LOG", "pool_core=debug")
+        .run()
+        .code(1)
+        .says("DEBUG");
+    assert!(ended.stdout.is_empty(), "{ended:?}");
+    assert!(!ended.stderr.contains('\u{1b}'), "{ended:?}");
+}
+
+#[test]
 fn every_policy_is_listed() {
     let listed = Pool::new(&["plugins", "list", "--json"])
         .run()

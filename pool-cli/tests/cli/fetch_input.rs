@@ -111,10 +111,9 @@ async fn data_is_posted_from_the_flag_and_from_a_file() {
 fn nothing_to_fetch_is_an_error_that_says_so() {
     Pool::new(&["fetch"]).run().code(2).says("nothing to fetch");
     for input in ["", "\n  \n"] {
-        Pool::new(&["fetch", "-i", "-"])
-            .run_with(input)
-            .code(2)
-            .says("the input is empty");
+        let ended = Pool::new(&["fetch", "-i", "-"]).run_with(input).code(2);
+        assert!(!ended.stderr.contains("0 ok"), "{ended:?}");
+        ended.says("the input is empty");
     }
 }
 
@@ -162,7 +161,8 @@ fn absurd_numbers_are_refused() {
         Pool::new(&["fetch", "https://127.0.0.1:1/"])
             .args(args)
             .run()
-            .code(2);
+            .code(2)
+            .says(args[0]);
     }
     let too_many = [
         "fetch",

@@ -47,6 +47,7 @@ async fn a_matrix_beyond_the_limit_is_refused_with_both_numbers_and_the_flag() {
     let site = Site::many(4).await;
     let args = ["--warm", "--source", "127.0.2.0/29", "-i", "-"];
     let ended = site.fetch().args(&args).run_with(&site.url("/")).code(2);
+    assert!(!ended.stderr.contains("the request"), "{ended:?}");
     let ended = ended
         .says("32 connections")
         .says("16")
@@ -57,6 +58,19 @@ async fn a_matrix_beyond_the_limit_is_refused_with_both_numbers_and_the_flag() {
     let args = ["--warm", "--source", "127.0.2.0/29", &site.url("/")];
     site.fetch().args(&args).run().code(0);
     assert_eq!(site.fleet.ledger().accepted(), 32);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_the_warm_up_opened_counts_as_open() {
+    let site = Site::one().await;
+    let args = ["-c", "1", "-i", "-"];
+    let cold = site.fetch().args(&args).run_with(&site.url("/")).code(0);
+    assert!(cold.stdout.contains("  new "), "{cold:?}");
+    cold.says("0 on a connection that was open");
+    let warm = site.fetch().args(&args).args(&["--warm"]);
+    let warm = warm.run_with(&site.url("/")).code(0);
+    assert!(warm.stdout.contains("  warm "), "{warm:?}");
+    warm.says("1 on a connection that was open");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,16 +6,25 @@ use http::header::{
 };
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Version};
+use http_body::Body;
 
 use crate::error::{Error, ErrorKind};
 
-/// Refuses what no pooled connection can carry: tunnels and protocol upgrades take the connection over.
-pub(super) fn check<B>(request: &Request<B>) -> Result<(), Error> {
+/// Refuses what no pooled connection can carry: tunnels and protocol upgrades take the connection over, and a
+/// `content-length` that is not the body's leaves the peer waiting for the rest, which would be the next request.
+pub(super) fn check<B: Body>(request: &Request<B>) -> Result<(), Error> {
     if request.method() == Method::CONNECT {
         return Err(cannot_send("CONNECT needs a connection of its own"));
     }
     if request.headers().contains_key(UPGRADE) {
         return Err(cannot_send("upgrades need a connection of their own"));
+    }
+    let length = request.body().size_hint().exact();
+    for declared in request.headers().get_all(CONTENT_LENGTH) {
+        let declared = declared.to_str().ok().and_then(|text| text.parse().ok());
+        if declared.is_none() || (length.is_some() && declared != length) {
+            return Err(cannot_send("content-length is not the length of the body"));
+        }
     }
     Ok(())
 }
@@ -204,11 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn a_length_that_is_not_the_bodys_is_refused() {
+        let says = |length: &str| {
+            let request = Request::post("https://a.test/").header(CONTENT_LENGTH, length);
+            check(&request.body("hello".to_owned()).unwrap()).map_err(|error| error.kind())
+        };
+        assert_eq!(says("5"), Ok(()));
+        for wrong in ["4", "6", "-5", "five", ""] {
+            assert_eq!(says(wrong), Err(ErrorKind::Request), "{wrong}");
+        }
+    }
+
+    #[test]
     fn tunnels_upgrades_and_relative_targets_are_refused() {
-        let connect = Request::connect("a.test:443").body(()).unwrap();
+        let connect = Request::connect("a.test:443").body(String::new()).unwrap();
         let upgrade = Request::get("https://a.test/")
             .header(UPGRADE, "websocket")
-            .body(())
+            .body(String::new())
             .unwrap();
         for request in [connect, upgrade] {
             assert_eq!(check(&request).unwrap_err().kind(), ErrorKind::Request);

@@ -142,6 +142,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
     }
 
     #[cfg(test)]
+    #[cfg(not(pool_loom))]
     pub(crate) fn waiting(&self) -> usize {
         self.waiters.load(Ordering::Relaxed)
     }

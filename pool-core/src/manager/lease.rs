@@ -46,6 +46,7 @@ impl<C: Send + Sync + 'static> Lease<C> {
 
     /// Tells `witness` when the lease ends, with the reason if the connection was discarded.
     #[cfg(test)]
+    #[cfg(not(pool_loom))]
     pub(crate) fn with_witness(
         mut self,
         witness: impl FnOnce(Option<CloseReason>) + Send + Sync + 'static,

@@ -18,13 +18,13 @@ struct Woken(AtomicU64);
 
 impl Woken {
     fn count(&self) -> u64 {
-        self.0.load(StdOrdering::SeqCst)
+        self.0.load(Ordering::SeqCst)
     }
 }
 
 impl Wake for Woken {
     fn wake(self: StdArc<Self>) {
-        self.0.fetch_add(1, StdOrdering::SeqCst);
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 

@@ -9,6 +9,7 @@ mod env;
 mod options;
 mod origin;
 mod plugins;
+mod port;
 mod request;
 mod service;
 mod snapshot;

@@ -3,16 +3,15 @@
 use http::Uri;
 use pool_tls::{FingerprintContext, TlsConfigId};
 
+use super::port::port_of;
 use super::{Inner, RequestOptions};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::key::{Key, Scheme, SourceClass};
 
 /// A request that cannot be sent.
 pub(crate) fn bad(url: impl std::fmt::Display, why: impl Into<BoxError>) -> Error {
-    let why = why.into();
-    let url = without_secrets(&url.to_string());
     Error::new(ErrorKind::Request)
-        .with_detail(format!("{url}: {why}"))
+        .with_host(without_secrets(&url.to_string()))
         .with_source(why)
 }
 
@@ -45,27 +44,13 @@ pub(super) fn origin_of(uri: &Uri) -> Result<(Scheme, &str, u16), Error> {
         .host()
         .filter(|host| !host.is_empty())
         .ok_or_else(|| bad(uri, "the URL has no host"))?;
-    let port = match uri.port_u16() {
-        Some(port) => port,
-        // The http crate has no port either where it cannot read one: that must not lead to another server.
-        None if has_unread_port(uri, host) => {
-            return Err(bad(uri, "the port is not a number up to 65535"));
-        }
-        None => scheme.default_port(),
-    };
+    let port =
+        port_of(uri, scheme).ok_or_else(|| bad(uri, "the port is not one from 1 to 65535"))?;
     let host = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
     Ok((scheme, host, port))
-}
-
-/// Whether anything but a lone colon follows the host.
-fn has_unread_port(uri: &Uri, host: &str) -> bool {
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let after_user = authority.rsplit('@').next().unwrap_or_default();
-    let after_host = after_user.strip_prefix(host).unwrap_or_default();
-    !matches!(after_host, "" | ":")
 }
 
 /// What connections this URI and these options need.

@@ -16,7 +16,7 @@ struct Restless {
 
 impl FingerprintSource for Restless {
     fn choose(&self, cx: &FingerprintContext<'_>) -> ProfileId {
-        let mut asked_for = self.asked_for.lock().expect("nothing panics under it");
+        let mut asked_for = self.asked_for.lock().expect("no asker panics");
         asked_for.push(cx.host.to_owned());
         ProfileId::new(&format!("profile-{}", asked_for.len()))
     }

@@ -1,5 +1,6 @@
 //! Warm-up beside everything else: plans that do not fit, addresses that stay silent, callers that give up.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ async fn a_plan_that_does_not_fit_is_refused_with_the_limit() {
         let plan = Warm::new(URL).per_cell(per_cell);
         let error = pool.warm(&plan).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Request);
-        assert!(error.to_string().contains(says), "{error}");
+        let why = error.source().expect("it says why").to_string();
+        assert!(why.contains(says), "{why}");
     }
     assert!(network.connects().is_empty());
 }

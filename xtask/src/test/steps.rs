@@ -84,10 +84,10 @@ impl Step {
 fn test(packages: &[&str], args: &Args) -> Command {
     let mut command = cargo::command();
     command.args(["test", "--no-fail-fast"]).args(packages);
-    command.env("POOL_TEST_SEED", args.seed.to_string());
+    command.env("XTASK_SEED", args.seed.to_string());
     command.env("PROPTEST_RNG_SEED", args.seed.to_string());
     if args.full {
-        command.env("POOL_TEST_FULL", "1");
+        command.env("XTASK_FULL", "1");
         command.env("PROPTEST_CASES", "2048");
     }
     harness_args(&mut command, args.test_name(), args.list);
@@ -153,10 +153,10 @@ mod tests {
     fn the_seed_and_the_tier_reach_the_scenarios() {
         let line = &lines(Step::Scenarios, &["--seed", "9", "--full"])[0];
         assert!(
-            line.contains("POOL_TEST_SEED=\"9\"") && line.contains("POOL_TEST_FULL=\"1\""),
+            line.contains("XTASK_SEED=\"9\"") && line.contains("XTASK_FULL=\"1\""),
             "{line}"
         );
-        assert!(!lines(Step::Scenarios, &["--seed", "9"])[0].contains("POOL_TEST_FULL"));
+        assert!(!lines(Step::Scenarios, &["--seed", "9"])[0].contains("XTASK_FULL"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Randomness that can be had again, and how much of a scenario to run.
 
-/// A small generator (SplitMix64), seeded by `POOL_TEST_SEED` and the name of the scenario.
+/// A small generator (SplitMix64), seeded by `XTASK_SEED` and the name of the scenario.
 #[derive(Clone, Debug)]
 pub(crate) struct Dice {
     state: u64,
@@ -9,7 +9,7 @@ pub(crate) struct Dice {
 impl Dice {
     /// The dice of `scenario`; the seed is printed, and so is shown if the test fails.
     pub(crate) fn of(scenario: &str) -> Self {
-        let seed = std::env::var("POOL_TEST_SEED")
+        let seed = std::env::var("XTASK_SEED")
             .ok()
             .and_then(|seed| seed.parse().ok())
             .unwrap_or(1);
@@ -27,9 +27,9 @@ impl Dice {
     }
 }
 
-/// `full` if `POOL_TEST_FULL` is set, else `fast`.
+/// `full` if `XTASK_FULL` is set, else `fast`.
 pub(crate) fn rounds(fast: u64, full: u64) -> u64 {
-    if std::env::var_os("POOL_TEST_FULL").is_some() {
+    if std::env::var_os("XTASK_FULL").is_some() {
         full
     } else {
         fast

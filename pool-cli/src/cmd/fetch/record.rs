@@ -42,7 +42,10 @@ pub(super) struct Done {
 #[derive(Debug, Serialize)]
 pub(super) struct Conn {
     id: u64,
-    pub(super) reused: bool,
+    reused: bool,
+    /// Whether it was open before the request asked for one: an earlier request or the warm-up had opened it.
+    #[serde(skip)]
+    pub(super) was_open: bool,
     target: SocketAddr,
     source: Option<IpAddr>,
     proto: String,
@@ -54,6 +57,7 @@ impl From<&ConnInfo> for Conn {
         Self {
             id: info.id.as_u64(),
             reused: info.reused,
+            was_open: info.reused || info.age > info.wait,
             target: info.facts.target,
             source: info
                 .facts
@@ -138,6 +142,10 @@ impl Failed {
 
 impl From<BadItem> for Failed {
     fn from(bad: BadItem) -> Self {
+        let hint = match bad.line {
+            Some(_) => "a line is a URL, or a JSON object with url, method, headers and body",
+            None => "give a whole URL, such as https://example.com/",
+        };
         Self {
             line: bad.line,
             url: bad.url,
@@ -145,7 +153,7 @@ impl From<BadItem> for Failed {
             error: Reason {
                 kind: "bad_input",
                 message: bad.message,
-                hint: "a line is a URL, or a JSON object with url, method, headers and body",
+                hint,
             },
         }
     }
@@ -180,7 +188,11 @@ impl Record {
 
 impl Conn {
     fn text(&self) -> String {
-        let reused = if self.reused { "reused" } else { "new" };
+        let reused = match (self.reused, self.was_open) {
+            (true, _) => "reused",
+            (false, true) => "warm",
+            (false, false) => "new",
+        };
         let Self { target, proto, .. } = self;
         match self.source {
             Some(source) => format!("{reused:6}  {proto}  {target} ← {source}"),
@@ -193,7 +205,7 @@ impl Conn {
 fn hint(kind: &str) -> &'static str {
     match kind {
         "tls" => {
-            "see that the port speaks TLS (else use http://); --cacert FILE trusts a private authority"
+            "look at the server's certificate, its name and dates; --cacert FILE trusts a private authority; use http:// for a port without TLS"
         }
         "resolve" | "resolve_timeout" => {
             "check the name; --resolve HOST:PORT:ADDR gives its address by hand"
@@ -235,6 +247,7 @@ mod tests {
             conn: Some(Conn {
                 id: 7,
                 reused: true,
+                was_open: true,
                 target: "127.0.1.4:443".parse().unwrap(),
                 source: Some("127.0.2.9".parse().unwrap()),
                 proto: "h2".into(),

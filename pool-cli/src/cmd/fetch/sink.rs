@@ -31,7 +31,8 @@ enum Shape {
 pub(super) struct Tally {
     pub(super) ok: u64,
     pub(super) failed: u64,
-    pub(super) reused: u64,
+    /// Of the ok ones, on a connection that was open before the request asked.
+    pub(super) hot: u64,
 }
 
 impl Sink {
@@ -64,8 +65,8 @@ impl Sink {
         match &record {
             Record::Done(done) => {
                 self.tally.ok += 1;
-                let reused = done.conn.as_ref().is_some_and(|conn| conn.reused);
-                self.tally.reused += u64::from(reused);
+                let was_open = done.conn.as_ref().is_some_and(|conn| conn.was_open);
+                self.tally.hot += u64::from(was_open);
             }
             Record::Failed(_) => self.tally.failed += 1,
         }
@@ -102,11 +103,11 @@ impl Sink {
     /// The one item's, where its body was to go to stdout.
     pub(super) fn finish(mut self, took: Duration) -> Result<Exit, Failure> {
         self.progress.clear();
-        let Tally { ok, failed, reused } = self.tally;
+        let Tally { ok, failed, hot } = self.tally;
         if !matches!(self.shape, Shape::Body) {
             let seconds = took.as_secs_f64();
             note(&format!(
-                "{ok} ok · {failed} failed · {reused} on a connection that was open · {seconds:.2} s"
+                "{ok} ok · {failed} failed · {hot} on a connection that was open · {seconds:.2} s"
             ));
         }
         match self.failure {

@@ -1,6 +1,7 @@
 //! The matrix of an origin, opened before its first request.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Uri;
@@ -48,7 +49,11 @@ async fn open(pool: &Pool, origin: &str) -> Result<(), Failure> {
             Ok(())
         }
         Err(error) if error.kind() == ErrorKind::Request => Err(Failure::usage(
-            format!("cannot warm {origin}: {}", chain(&error)),
+            // Its first level is about requests; what is wrong with the plan is below.
+            format!(
+                "cannot warm {origin}: {}",
+                error.source().map_or_else(|| chain(&error), chain)
+            ),
             "--max-conns-per-host allows more connections to one host, over all its addresses and your sources",
         )),
         Err(error) => {

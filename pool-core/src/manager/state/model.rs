@@ -442,7 +442,7 @@ fn take<T>(from: &mut Vec<T>, at: usize) -> Option<T> {
 
 fn cases() -> u32 {
     // Read when compiled: a library, its tests included, reads no environment.
-    if option_env!("POOL_TEST_FULL").is_some() {
+    if option_env!("XTASK_FULL").is_some() {
         10_000
     } else {
         256

@@ -11,7 +11,7 @@ use pool_localip::SourceSpec;
 
 /// Outbound HTTP over connections that are already open.
 #[derive(Parser)]
-#[command(name = "pool", version, about, after_long_help = MORE, arg_required_else_help = true)]
+#[command(name = "pool", version, after_long_help = MORE, arg_required_else_help = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -207,14 +207,19 @@ const FETCH_MORE: &str = "\
 Examples:
   pool fetch https://example.com/
   pool fetch -i urls.txt -c 64 --jsonl records.jsonl -o bodies
-  printf '%s\\n' https://a.test/1 https://a.test/2 | pool fetch -i - --jsonl - --resolve a.test:443:127.0.1.1,127.0.1.2 --source 127.0.2.0/28 --warm
+  pool fetch -i - --jsonl - --warm --source 127.0.2.0/28 \\
+      --resolve a.test:443:127.0.1.1,127.0.1.2 < urls.txt
 
-Every response counts as fetched, whatever its status. Records come in the order in which requests end. The default of
---max-conns-per-host looks at URLs on the command line only, and looks no name up: addresses come from the URL or from
---resolve. With -i it is 16.
+Every response counts as fetched, whatever its status. Records come in the order in which requests \
+end. The default of --max-conns-per-host looks at URLs on the command line only, and looks no name \
+up: addresses come from the URL or from --resolve. With -i it is 16.
 
-Exit codes: 0 all fetched, 1 some failed, 2 bad arguments or empty input, 3 a source address this machine does not have
-or too few open files, 130 interrupted twice.";
+Exit codes:
+  0    all fetched
+  1    some failed
+  2    bad arguments or empty input
+  3    a source address this machine does not have, or too few open files
+  130  interrupted twice; the first interrupt finishes what is under way";
 
 #[cfg(test)]
 mod tests {

@@ -152,8 +152,13 @@ async fn statistics_are_written_at_the_end() {
     assert_eq!(records.len(), 3);
     let stats = &records[2];
     assert_eq!(stats["requests"], 2, "{stats}");
+    assert!(stats["lock_wait"].is_object(), "{stats}");
+    let waits = &stats["acquire_wait"];
+    assert_eq!(waits["count"], 2, "{stats}");
+    let us = |name: &str| waits[name].as_f64().expect(name);
+    assert!(us("sum_us") > 0.0, "{stats}");
     assert!(
-        stats["acquire_wait"].is_object() && stats["lock_wait"].is_object(),
+        0.0 < us("p50_us") && us("p50_us") <= us("p99_us"),
         "{stats}"
     );
 }

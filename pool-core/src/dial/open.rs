@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use pool_localip::{Lease, Outcome};
+use pool_localip::{Exhausted, ExhaustedReason, Lease, Outcome};
 use pool_tls::{BoxedIo, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession};
 use tokio::time::timeout;
 use tracing::{Instrument, debug, debug_span, field};
@@ -124,13 +124,18 @@ pub(crate) async fn open<G: Send + 'static>(
 
 /// Whether a failed dial says something about the target, rather than about this machine, its configuration or the
 /// chosen source.
+///
+/// A target of a family that no source is of counts: the host may have addresses of the other family too.
 pub(crate) fn blames_target(error: &Error) -> bool {
-    if error.kind() == ErrorKind::LocalAddr {
-        return false;
-    }
+    let is_local = error.kind() == ErrorKind::LocalAddr;
     let Some(cause) = error.source() else {
-        return true;
+        return !is_local;
     };
+    if is_local {
+        return cause
+            .downcast_ref::<Exhausted>()
+            .is_some_and(|e| matches!(e.reason, ExhaustedReason::FamilyMismatch { .. }));
+    }
     if let Some(tls) = cause.downcast_ref::<TlsError>() {
         return !matches!(
             tls.kind(),

@@ -55,8 +55,9 @@ impl fmt::Debug for Histogram {
 }
 
 /// Durations that were counted, by bucket.
+///
+/// Serialized, every time is a number of microseconds: `{"count","sum_us","p50_us","p99_us","buckets":[[bound, count],…]}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Distribution {
     /// How many.
@@ -79,6 +80,24 @@ impl Distribution {
             }
         }
         Duration::ZERO
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Distribution {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+
+        let us = |time: Duration| time.as_secs_f64() * 1e6;
+        let buckets = self.counts.iter().map(|&(bound, count)| (us(bound), count));
+        let buckets: Vec<(f64, u64)> = buckets.collect();
+        let mut fields = to.serialize_struct("Distribution", 5)?;
+        fields.serialize_field("count", &self.count)?;
+        fields.serialize_field("sum_us", &us(self.sum))?;
+        fields.serialize_field("p50_us", &us(self.quantile(0.5)))?;
+        fields.serialize_field("p99_us", &us(self.quantile(0.99)))?;
+        fields.serialize_field("buckets", &buckets)?;
+        fields.end()
     }
 }
 

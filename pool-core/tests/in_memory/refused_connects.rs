@@ -1,7 +1,10 @@
 //! Addresses that refuse: each is tried once, and one that answers is enough.
 
+use std::sync::Arc;
+
 use crate::network::{Manner, Network, addrs, get, pool, resolver};
 use pool_core::{Config, ErrorKind};
+use pool_localip::AddrSet;
 
 #[tokio::test(start_paused = true)]
 async fn when_all_refuse_each_is_tried_once_and_the_error_names_one() {
@@ -51,4 +54,20 @@ async fn an_address_that_answers_again_is_used_after_its_wait() {
     let waited = began.elapsed();
     let base = Config::default().dial.backoff_base;
     assert!(waited > base / 4 && waited <= base * 2, "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_of_both_families_is_reached_by_that_of_the_sources() {
+    let (network, mut addrs) = (Network::new(), addrs(1));
+    let served = addrs[0].to_string();
+    addrs.insert(0, "[2001:db8::1]:443".parse().unwrap());
+    let sources: AddrSet = "10.1.0.1".parse().unwrap();
+    let pool = pool(&network, resolver(addrs.clone()), Config::default())
+        .local_addrs(Arc::new(sources))
+        .build()
+        .unwrap();
+    for _ in 0..4 {
+        assert_eq!(get(&pool).await.unwrap(), served);
+    }
+    assert_eq!(network.connects(), [addrs[1]]);
 }

@@ -27,8 +27,8 @@ pub trait HealthCheck: fmt::Debug + Send + Sync {
     /// The check's name in configuration, logs and metrics: short, lower case, always the same.
     fn name(&self) -> &'static str;
 
-    /// Whether the check has anything to ask of such a connection. The pool calls this before it reserves the connection, so it must be
-    /// quick; the same facts give the same answer.
+    /// Whether the check has anything to ask of such a connection. The pool calls this once it has
+    /// reserved the connection, so it must be quick; the same facts give the same answer.
     fn applies(&self, facts: &ProbeFacts) -> bool {
         let _ = facts;
         true

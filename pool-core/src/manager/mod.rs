@@ -437,6 +437,17 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         });
     }
 
+    /// Nobody will call [`tick`](Self::tick) any more: those who wait get `error` instead of waiting for ever.
+    pub fn give_up(&self, error: Error) {
+        // As above: after the lock.
+        let _last = Host::step(&self.0, |core| {
+            let last = core.failure.replace(error);
+            let (state, actions) = core.actions();
+            state.give_up(actions);
+            last
+        });
+    }
+
     /// The time asked for by [`Driver::wake_at`] has come.
     pub fn tick(&self) {
         Host::tick(&self.0);

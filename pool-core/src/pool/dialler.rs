@@ -57,10 +57,8 @@ impl Driver<HttpConn> for Dialler {
     }
 
     fn wake_at(&self, host: HostHandle<HttpConn>, at: Instant) {
-        self.spawn(async move {
-            tokio::time::sleep_until(at.into()).await;
-            host.tick();
-        });
+        let alarm = Alarm { host: Some(host) };
+        self.spawn(alarm.ring(at));
     }
 
     fn permit_returned(&self) {
@@ -78,6 +76,29 @@ impl Dialler {
             // Whichever comes first: nobody waits for a dial or a timer of a closed pool.
             let _first = select(closed, pin!(task)).await;
         });
+    }
+}
+
+/// A timer that waiters depend on; dropped before its time, it says that its runtime is gone.
+struct Alarm {
+    host: Option<HostHandle<HttpConn>>,
+}
+
+impl Alarm {
+    async fn ring(mut self, at: Instant) {
+        tokio::time::sleep_until(at.into()).await;
+        if let Some(host) = self.host.take() {
+            host.tick();
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if let Some(host) = self.host.take() {
+            let error = Error::new(ErrorKind::RuntimeGone).with_host(host.key().to_string());
+            host.give_up(error);
+        }
     }
 }
 

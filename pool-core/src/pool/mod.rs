@@ -226,7 +226,7 @@ impl Pool {
     }
 
     /// Closes the pool: waiters are refused, idle connections close, requests in flight get until `deadline` and are
-    /// then cut. Returns when no socket and no dial is left.
+    /// then cut. Returns when no socket and no dial is left, or five seconds after the cut.
     ///
     /// # Cancel safety
     ///

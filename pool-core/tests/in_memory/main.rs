@@ -2,6 +2,7 @@
 
 mod exhausted_sources;
 mod lookups;
+mod lost_timers;
 mod network;
 mod panicking_plugins;
 mod profile_of_each_request;

@@ -519,6 +519,13 @@ impl HostState {
         false
     }
 
+    /// Nobody drives this host any more: those who wait get the last error.
+    pub(crate) fn give_up(&mut self, out: &mut Actions) {
+        self.wake_asked = None;
+        self.refuse_all(Refusal::Dial, out);
+        self.abandon_asked();
+    }
+
     fn refuse_all(&mut self, why: Refusal, out: &mut Actions) {
         for waiter in self.waiters.all() {
             self.waiters.settle(waiter);

@@ -12,7 +12,7 @@ use tokio_test::task::{Spawn, spawn};
 use tokio_test::{assert_pending, assert_ready};
 
 use super::*;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 
 /// What the manager holds in these tests: it is counted, and knows its owners.
 #[derive(Debug)]

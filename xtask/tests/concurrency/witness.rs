@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use pool_core::manager::{CloseReason, Totals};
 use pool_core::{Event, Observer, Pool};
+
+use crate::dice::rounds;
 use tokio::sync::Notify;
 
 /// One event of a pool, with what scenarios ask about.
@@ -111,7 +113,8 @@ pub(crate) async fn close_and_balance(pool: &Pool, witness: &Witness) {
 
 /// No scenario takes longer, whatever hangs.
 pub(crate) async fn bounded<T>(scenario: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), scenario)
+    let limit = Duration::from_secs(rounds(60, 600));
+    tokio::time::timeout(limit, scenario)
         .await
         .expect("a scenario ends")
 }

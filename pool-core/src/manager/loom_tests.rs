@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use loom::thread;
 
 use super::*;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 
 type Manager = ConnectionManager<()>;
 

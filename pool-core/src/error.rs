@@ -57,6 +57,8 @@ pub enum ErrorKind {
     Protocol,
     /// Reading or writing a body failed.
     Body,
+    /// The one connection that was asked for is gone or on its way out.
+    ConnGone,
     /// The pool was closed.
     Closed,
     /// The runtime that owned the connection or the dial is gone.
@@ -102,6 +104,7 @@ impl ErrorKind {
             Self::MaybeProcessed => "maybe_processed",
             Self::Protocol => "protocol",
             Self::Body => "body",
+            Self::ConnGone => "conn_gone",
             Self::Closed => "closed",
             Self::RuntimeGone => "runtime_gone",
         }
@@ -126,6 +129,7 @@ impl ErrorKind {
             Self::MaybeProcessed => "the connection broke; the request may have been processed",
             Self::Protocol => "the HTTP exchange failed",
             Self::Body => "the body failed",
+            Self::ConnGone => "the connection is gone",
             Self::Closed => "the pool is closed",
             Self::RuntimeGone => "the runtime of the connection is gone",
         }

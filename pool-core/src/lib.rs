@@ -15,10 +15,12 @@ mod key;
 pub mod manager;
 mod observe;
 mod pool;
+mod priority;
 pub mod registry;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod upkeep;
+mod wait;
 
 pub use config::Config;
 pub use dial::{
@@ -34,5 +36,6 @@ pub use pool::{
     BuildError, Closed, ConnectorIo, Pool, PoolBuilder, PoolClient, PoolConnector, PoolSnapshot,
     PooledLease, RequestOptions,
 };
+pub use priority::Priority;
 pub use registry::Registry;
 pub use upkeep::{Warm, WarmCell, WarmOutcome, WarmProgress, WarmReport};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::DialWhenBusy;
 #[cfg(feature = "serde")]
 use super::duration;
 
@@ -31,6 +32,11 @@ pub struct Dial {
     ///
     /// Defaults to 64: more than any honest answer has, and a bound for the others.
     pub max_addresses: usize,
+    /// Whether another connection is dialled while all open ones of a host are in use: `"immediate"`, a duration,
+    /// `"if-wait-exceeds-connect"` or `"never"`.
+    ///
+    /// Defaults to `immediate`, as in hyper-util and Envoy: what comes first serves the one who waits longest.
+    pub when_busy: DialWhenBusy,
 }
 
 impl Default for Dial {
@@ -40,6 +46,7 @@ impl Default for Dial {
             backoff_max: Duration::from_secs(10),
             jitter: 0.5,
             max_addresses: 64,
+            when_busy: DialWhenBusy::Immediate,
         }
     }
 }

@@ -52,6 +52,7 @@ mod provider;
 mod timeouts;
 mod upkeep;
 mod validate;
+mod when_busy;
 
 #[cfg(all(test, feature = "figment"))]
 mod layering_tests;
@@ -65,6 +66,7 @@ pub use policy::PolicyConfig;
 pub use problem::{ConfigError, Problem};
 pub use timeouts::Timeouts;
 pub use upkeep::Upkeep;
+pub use when_busy::DialWhenBusy;
 
 use crate::key::Protocols;
 
@@ -109,6 +111,9 @@ pub struct Config {
     pub health: Vec<PolicyConfig>,
     /// When an address is left out for a while. Defaults to `consecutive-failures` with that policy's own thresholds.
     pub outlier: Vec<PolicyConfig>,
+    /// Which address of a host a request prefers: `round-robin`, `least-used`, `p2c` or `sticky`. Defaults to
+    /// `round-robin`.
+    pub selector: PolicyConfig,
     /// Which local addresses connections come from. Defaults to `os`: the operating system chooses.
     pub localip: PolicyConfig,
     /// Which TLS implementation is spoken, and how. Defaults to `rustls`, or to `none` in a build without that feature.
@@ -134,6 +139,7 @@ impl Default for Config {
             ],
             health: Vec::new(),
             outlier: vec![PolicyConfig::new("consecutive-failures")],
+            selector: PolicyConfig::new("round-robin"),
             localip: PolicyConfig::new("os"),
             tls: PolicyConfig::new(if cfg!(feature = "rustls") {
                 "rustls"

@@ -27,6 +27,14 @@ pub struct Upkeep {
     /// Defaults to 5 s.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub health_timeout: Duration,
+    /// How long an idle connection counts as alive after its last use or check. One idle for longer is checked again
+    /// before a request gets it; the request keeps its place at the head of the queue. Zero: check before every use;
+    /// never: no such check. Without health checks nothing is checked.
+    ///
+    /// Defaults to 60 s, two rounds of [`health_interval`](Self::health_interval): while the rounds keep up, no request
+    /// waits for a check.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub alive_bypass: Duration,
     /// Between two clean-ups of connections that have been idle too long. Defaults to 5 s: how much later than its
     /// policy says a connection may close.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
@@ -47,6 +55,7 @@ impl Default for Upkeep {
             health_interval: Duration::from_secs(30),
             health_concurrency: 8,
             health_timeout: Duration::from_secs(5),
+            alive_bypass: Duration::from_secs(60),
             idle_interval: Duration::from_secs(5),
             lifetime_interval: Duration::from_secs(10),
             refresh_interval: Duration::from_secs(60),

@@ -30,6 +30,7 @@ impl Config {
             eviction,
             health,
             outlier,
+            selector,
             localip,
             tls,
         } = self;
@@ -50,6 +51,7 @@ impl Config {
                 policy.check(&format!("{section}[{i}]"), &mut found);
             }
         }
+        selector.check("selector", &mut found);
         localip.check("localip", &mut found);
         tls.check("tls", &mut found);
         ConfigError::unless_empty(found.0)
@@ -181,6 +183,7 @@ impl Dial {
             backoff_max,
             jitter,
             max_addresses,
+            when_busy: _,
         } = *self;
         found.not_zero("dial.backoff_base", backoff_base);
         found.not_zero("dial.backoff_max", backoff_max);
@@ -223,6 +226,7 @@ impl Upkeep {
             health_interval,
             health_concurrency,
             health_timeout,
+            alive_bypass: _,
             idle_interval,
             lifetime_interval,
             refresh_interval,

@@ -8,15 +8,17 @@ use std::time::Instant;
 
 use super::HostHandle;
 use super::budget::{Budget, QueueSlot};
-use super::host::{Host, Joined};
+use super::host::{Hint, Host, Joined};
 use super::lease::Lease;
 use super::state::Turned;
+use super::sync::now;
 use super::waiters::{Place, WaiterRef};
 use crate::error::{Error, ErrorKind};
+use crate::priority::Priority;
 
 /// Waits for a lease on a connection of one host; made by [`HostHandle::acquire`].
 ///
-/// Those who wait are served in the order of their first poll.
+/// Those who wait are served in the order of their first poll, class by class as [`Priority`] says.
 ///
 /// # Cancel safety
 ///
@@ -39,15 +41,28 @@ impl<C: Send + Sync + 'static> Acquire<C> {
     pub(crate) fn new(host: HostHandle<C>, deadline: Option<Instant>) -> Self {
         Self {
             host,
-            place: Place::Back,
+            place: Place::Back(Priority::default()),
             deadline,
             queued: None,
         }
     }
 
+    /// Waits in this class; [`Priority::Normal`] if this is not called. It counts from the first poll on. Whoever waits
+    /// for one connection alone has no class.
+    pub fn priority(self, priority: Priority) -> Self {
+        match self.place {
+            Place::Back(_) => self.at(Place::Back(priority)),
+            Place::Front | Place::On(_) => self,
+        }
+    }
+
     /// Joins at the head of the queue: for one that was there already and got a connection that turned out dead.
-    pub(crate) fn at_the_front(mut self) -> Self {
-        self.place = Place::Front;
+    pub(crate) fn at_the_front(self) -> Self {
+        self.at(Place::Front)
+    }
+
+    pub(super) fn at(mut self, place: Place) -> Self {
+        self.place = place;
         self
     }
 }
@@ -69,7 +84,9 @@ impl<C: Send + Sync + 'static> Future for Acquire<C> {
                 );
             }
             // Claimed without a place in the count of waiters; taken only by those who really queue.
-            if let Some(granted) = Host::try_claim(&this.host.0, None) {
+            if !matches!(this.place, Place::On(_))
+                && let Some(granted) = Host::try_claim(&this.host.0, Hint::default(), now())
+            {
                 return Poll::Ready(Ok(Lease::new(this.host.0.clone(), granted)));
             }
             let host = &this.host.0;
@@ -92,6 +109,10 @@ impl<C: Send + Sync + 'static> Future for Acquire<C> {
                 Err(Turned::Full) => return Poll::Ready(Err(saturated())),
                 Err(Turned::Closed) => {
                     let error = Error::new(ErrorKind::Closed).with_host(host.key.to_string());
+                    return Poll::Ready(Err(error));
+                }
+                Err(Turned::Gone) => {
+                    let error = Error::new(ErrorKind::ConnGone).with_host(host.key.to_string());
                     return Poll::Ready(Err(error));
                 }
                 Err(Turned::Retired) => this.host = this.host.again(),

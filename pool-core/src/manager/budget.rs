@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::Shared;
 use super::host::Host;
-use super::sync::{Arc, AtomicUsize, Mutex, Ordering, fence, lock};
+use super::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
 
 /// The limits over all hosts together.
 #[derive(Clone, Copy, Debug)]
@@ -159,18 +159,23 @@ impl<C: Send + Sync + 'static> Budget<C> {
         Some(Permits::new(shared))
     }
 
-    /// A connection that needs no dial: takes a connection permit if there is room.
-    pub(crate) fn try_take_conn(shared: &Arc<Shared<C>>) -> Option<ConnPermit<C>> {
+    /// Connections that need no dial: takes as many connection permits as there is room for, at most `wanted`.
+    pub(crate) fn try_take_conns(shared: &Arc<Shared<C>>, wanted: usize) -> Vec<ConnPermit<C>> {
         let mut books = lock(&shared.budget.books);
-        if books.conns >= books.limits.conns {
-            return None;
-        }
-        books.conns += 1;
+        let room = books.limits.conns.saturating_sub(books.conns);
+        let taken = wanted.min(room);
+        books.conns += taken;
         shared.budget.publish(&books);
         drop(books);
-        Some(ConnPermit {
+        let permit = || ConnPermit {
             shared: Some(shared.clone()),
-        })
+        };
+        std::iter::repeat_with(permit).take(taken).collect()
+    }
+
+    /// How many connections there may be in all.
+    pub(crate) fn max_conns(&self) -> usize {
+        lock(&self.books).limits.conns
     }
 
     /// The host wants to dial once: it gets its permits now, or a place at the end of the ring.
@@ -191,9 +196,8 @@ impl<C: Send + Sync + 'static> Budget<C> {
             Self::enrol(shared, &mut books, host);
             books.conns >= books.limits.conns
         };
-        // Enrol, then scan; a host that gives a connection back parks it, then looks at the ring. One of the two
-        // sees the other.
-        fence(Ordering::SeqCst);
+        // Enrol, then scan; a host that gets a connection back looks at the ring under the lock under which the scan
+        // looks at it. Whichever of the two comes second sees the other.
         if out_of_conns {
             shared.reclaim_for(host);
         }

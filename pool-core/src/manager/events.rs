@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use pool_health::{ConnStats, EndpointStats, HostEndpoints, HostStats, Outcome};
 
-use super::host::{Granted, Host};
+use super::host::{Granted, Hint, Host};
 use super::lease::Lease;
 use super::reason::CloseReason;
 use super::state::{ConnRef, Standing};
-use super::sync::Arc;
+use super::sync::{Arc, now};
 use super::ticket::Registered;
 use super::{Entry, HostHandle};
 
@@ -46,7 +46,12 @@ pub(crate) struct ConnView {
 impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Claims at once or not at all; not at `avoid`, if another address will do.
     pub(crate) fn try_acquire_avoiding(&self, avoid: Option<SocketAddr>) -> Option<Lease<C>> {
-        Host::try_claim(&self.0, avoid).map(|granted| Lease::new(self.0.clone(), granted))
+        let hint = Hint {
+            prefer: None,
+            avoid,
+        };
+        let granted = Host::try_claim(&self.0, hint, now())?;
+        Some(Lease::new(self.0.clone(), granted))
     }
 
     pub(crate) fn observe(
@@ -54,7 +59,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         target: SocketAddr,
         outcome: Outcome,
     ) -> Option<(EndpointStats, HostEndpoints)> {
-        Host::event(&self.0, |state, _, _| state.observe(target, outcome))
+        Host::event(&self.0, |state, at, _| state.observe(target, outcome, at))
     }
 
     /// Takes an address out of rotation, or back in.
@@ -122,7 +127,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Claims an idle connection for a check.
     pub(crate) fn claim_for_check(&self, conn: ConnRef) -> Option<Lease<C>> {
         let granted = Host::step(&self.0, |core| {
-            let claim = core.state.claim_for_check(conn)?;
+            let claim = core.state.claim_for_check(conn, now())?;
             Some(core.granted(claim))
         })?;
         Some(Lease::new(self.0.clone(), granted))
@@ -161,7 +166,7 @@ impl<C: Send + Sync + 'static> Lease<C> {
     pub(crate) fn within_check(&self) -> Option<Self> {
         let host = self.host();
         let granted: Granted<C> = Host::step(&host.0, |core| {
-            let claim = core.state.claim_within_check(self.conn_ref())?;
+            let claim = core.state.claim_within_check(self.conn_ref(), now())?;
             Some(core.granted(claim))
         })?;
         Some(Self::new(host.0, granted))

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::Shared;
 use super::acquire::Acquire;
-use super::host::Host;
+use super::host::{Hint, Host};
 use super::lease::Lease;
 use super::sync::{Arc, now};
 use super::ticket::Ticket;
@@ -14,7 +14,6 @@ use crate::error::Error;
 use crate::key::Key;
 
 /// One host: the connections of one key. Cloning is one atomic increment.
-#[doc(alias = "GetConnectionsForHost")]
 pub struct HostHandle<C: Send + Sync + 'static>(pub(crate) Arc<Host<C>>);
 
 impl<C: Send + Sync + 'static> HostHandle<C> {
@@ -44,7 +43,15 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Claims a connection if one has room now and nobody queues for it.
     #[doc(alias = "getExistingConnection")]
     pub fn try_acquire(&self) -> Option<Lease<C>> {
-        Host::try_claim(&self.0, None).map(|granted| Lease::new(self.0.clone(), granted))
+        self.try_acquire_at(now())
+    }
+
+    /// As [`try_acquire`](Self::try_acquire), for a caller that knows the time already: the clock is not read.
+    ///
+    /// `now` must not be before an earlier one by more than it takes to get here; times of use and eviction follow it.
+    pub fn try_acquire_at(&self, now: Instant) -> Option<Lease<C>> {
+        Host::try_claim(&self.0, Hint::default(), now)
+            .map(|granted| Lease::new(self.0.clone(), granted))
     }
 
     /// The answer to [`Driver::resolve`](super::Driver::resolve): new addresses join, missing ones drain.

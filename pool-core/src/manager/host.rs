@@ -3,15 +3,17 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
 use super::budget::{Budget, Permits};
 use super::lease::Lease;
 use super::reason::CloseReason;
-use super::state::{Action, Actions, Claim, ConnRef, DialRef, HostState, Refusal, Returned};
-use super::sync::{Arc, AtomicBool, Mutex, Ordering, fence, lock_timed, now};
+use super::state::{
+    Action, Actions, Claim, ConnRef, DialRef, HostState, Leased, Refusal, Returned,
+};
+use super::sync::{Arc, AtomicBool, Mutex, Ordering, lock_timed, now};
 use super::ticket::Ticket;
 use super::waiters::{Place, WaiterRef};
 use super::{Closing, Entry, HostHandle, Shared};
@@ -110,9 +112,7 @@ impl<C: Send + Sync + 'static> Host<C> {
         let result = {
             let mut core = lock_timed(&host.core, &host.shared.lock_waits);
             let result = f(&mut core);
-            if !core.actions.is_empty() {
-                core.settle(&host.key, &mut chores);
-            }
+            core.settle(&host.key, &mut chores);
             parked = core.count_idle(&host.shared.budget);
             result
         };
@@ -148,14 +148,17 @@ impl<C: Send + Sync + 'static> Host<C> {
         f(&lock_timed(&self.core, &self.shared.lock_waits))
     }
 
-    /// Claims at once or not at all; not at the address to avoid, if another will do.
-    pub(crate) fn try_claim(host: &Arc<Self>, avoid: Option<SocketAddr>) -> Option<Granted<C>> {
+    /// Claims at once or not at all, where the hint says if that address has room.
+    pub(crate) fn try_claim(host: &Arc<Self>, hint: Hint, at: Instant) -> Option<Granted<C>> {
         let starving = host.shared.budget.is_starved(host);
         Self::step(host, |core| {
-            if let Some(addr) = avoid {
+            if let Some(addr) = hint.prefer {
+                core.state.prefer(addr);
+            }
+            if let Some(addr) = hint.avoid {
                 core.state.pass_over(addr);
             }
-            let claim = core.state.claim(now(), starving, &mut core.actions)?;
+            let claim = core.state.claim(at, starving, &mut core.actions)?;
             Some(core.granted(claim))
         })
     }
@@ -171,7 +174,14 @@ impl<C: Send + Sync + 'static> Host<C> {
         let mut waker = Some(waker.clone());
         Self::step(host, |core| {
             let at = now();
-            if let Some(claim) = core.state.claim(at, starving, &mut core.actions) {
+            let claim = match place {
+                Place::On(conn) => {
+                    let conn = core.state.named(conn);
+                    conn.and_then(|conn| core.state.claim_on(conn, at))
+                }
+                Place::Back(_) | Place::Front => core.state.claim(at, starving, &mut core.actions),
+            };
+            if let Some(claim) = claim {
                 return Ok(Joined::Granted(core.granted(claim)));
             }
             let waiter = core.state.join(place, deadline, at, &mut core.actions)?;
@@ -230,20 +240,15 @@ impl<C: Send + Sync + 'static> Host<C> {
         }
     }
 
-    pub(crate) fn release(host: &Arc<Self>, conn: ConnRef, how: Returned) {
+    pub(crate) fn release(host: &Arc<Self>, lease: Leased, how: Returned, at: Instant) {
         let budget = &host.shared.budget;
-        let starving = budget.is_starved(host);
         Self::step(host, |core| {
+            // Read under the lock: a host that starves enrols, then looks here under this lock too. Whichever of the two
+            // comes second sees the other.
+            let starving = budget.is_starved(host);
             core.state
-                .release(conn, how, now(), starving, &mut core.actions)
+                .release(lease, how, at, starving, &mut core.actions)
         });
-        // Park, then look at the ring; a host that starves enrols, then scans. One of the two sees the other.
-        fence(Ordering::SeqCst);
-        if !starving && budget.is_starved(host) {
-            Self::event(host, |state, at, out| {
-                state.reclaim(Duration::ZERO, at, out);
-            });
-        }
         Self::withdraw_if_served(host);
     }
 
@@ -271,6 +276,9 @@ impl<C: Send + Sync + 'static> Host<C> {
             let core = &mut *core;
             let entry = core.take_entry(conn);
             let reason = core.state.closed(conn, reason, now(), &mut core.actions);
+            if let Some(entry) = &entry {
+                entry.status.close();
+            }
             core.settle(&host.key, &mut chores);
             core.count_idle(&host.shared.budget);
             (entry, reason)
@@ -358,10 +366,17 @@ impl<C: Send + Sync + 'static> Host<C> {
         source: Option<IpAddr>,
     ) -> Option<Ticket<C>> {
         let permits = Budget::try_take(&host.shared)?;
-        let dial = Self::step(host, |core| core.state.dial_for_upkeep(addr))?;
+        let dial = Self::step(host, |core| core.state.dial_for_upkeep(addr, now()))?;
         let ticket = Ticket::new(host.clone(), dial, addr, source, permits);
         Some(ticket.unattended())
     }
+}
+
+/// Which address a claim is to be at, if it has room; it is claimed elsewhere if not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hint {
+    pub(crate) prefer: Option<SocketAddr>,
+    pub(crate) avoid: Option<SocketAddr>,
 }
 
 /// How an acquire began.
@@ -394,7 +409,7 @@ impl<C: Send + Sync + 'static> Core<C> {
 
     pub(crate) fn entry(&self, conn: ConnRef) -> Option<&Arc<Entry<C>>> {
         let entry = self.entries.get(conn.slot)?.as_ref()?;
-        (entry.id == conn.id).then_some(entry)
+        (entry.id() == conn.id).then_some(entry)
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry<C>>> {
@@ -416,8 +431,17 @@ impl<C: Send + Sync + 'static> Core<C> {
         }
     }
 
-    /// Turns actions into outcomes and chores.
+    /// Publishes what has changed, and turns actions into outcomes and chores.
     fn settle(&mut self, key: &Key, chores: &mut Chores<C>) {
+        for slot in self.state.take_touched() {
+            let entry = self.entries.get(slot).and_then(Option::as_ref);
+            if let (Some(conn), Some(entry)) = (self.state.conn_in(slot), entry) {
+                entry.status.publish(conn);
+            }
+        }
+        if self.actions.is_empty() {
+            return;
+        }
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
@@ -466,6 +490,7 @@ impl<C: Send + Sync + 'static> Core<C> {
             }
             Refusal::Unavailable => ErrorKind::Unavailable,
             Refusal::Late => ErrorKind::Timeout(Phase::Acquire),
+            Refusal::Gone => ErrorKind::ConnGone,
             Refusal::Closed => ErrorKind::Closed,
         };
         Error::new(kind).with_host(key.to_string())

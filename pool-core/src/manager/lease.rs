@@ -8,8 +8,9 @@ use pool_health::ConnStats;
 
 use super::host::{Granted, Host};
 use super::reason::CloseReason;
-use super::state::{Claim, ConnRef, Returned, seed};
-use super::sync::Arc;
+use super::state::{Claim, ConnRef, Leased, Returned, seed};
+use super::status::ConnStatus;
+use super::sync::{Arc, now};
 use super::{Entry, HostHandle};
 use crate::info::ConnId;
 use crate::key::Key;
@@ -24,6 +25,8 @@ pub struct Lease<C: Send + Sync + 'static> {
     entry: Option<Arc<Entry<C>>>,
     claim: Claim,
     how: Returned,
+    /// When it ended, if whoever ends it knows.
+    ended: Option<Instant>,
     #[cfg(test)]
     witness: Option<Witness>,
 }
@@ -39,6 +42,7 @@ impl<C: Send + Sync + 'static> Lease<C> {
             entry: Some(granted.entry),
             claim: granted.claim,
             how: Returned::Clean,
+            ended: None,
             #[cfg(test)]
             witness: None,
         }
@@ -62,17 +66,17 @@ impl<C: Send + Sync + 'static> Lease<C> {
 
     /// The connection's id.
     pub fn id(&self) -> ConnId {
-        self.entry().id
+        self.entry().id()
     }
 
     /// The connection's remote address.
     pub fn target(&self) -> SocketAddr {
-        self.entry().target
+        self.entry().target()
     }
 
     /// When the connection was opened.
     pub fn created(&self) -> Instant {
-        self.entry().created
+        self.entry().status.created()
     }
 
     /// Leases on this connection before this one.
@@ -93,7 +97,7 @@ impl<C: Send + Sync + 'static> Lease<C> {
     /// The connection's statistics as they were before this lease, for eviction policies.
     pub fn stats_before(&self) -> ConnStats {
         let claim = &self.claim;
-        let mut stats = ConnStats::new(self.entry().created);
+        let mut stats = ConnStats::new(self.created());
         stats.last_used = claim.last_used;
         stats.idle_since = (claim.in_flight == 0).then_some(claim.last_used);
         stats.uses = claim.uses;
@@ -101,7 +105,7 @@ impl<C: Send + Sync + 'static> Lease<C> {
         stats.errors = claim.errors;
         stats.consecutive_errors = claim.consecutive_errors;
         stats.multiplexed = claim.multiplexed;
-        stats.seed = seed(self.entry().id);
+        stats.seed = seed(self.id());
         stats
     }
 
@@ -139,6 +143,40 @@ impl<C: Send + Sync + 'static> Lease<C> {
         }
     }
 
+    /// Gives it back, for a caller that knows the time already: the clock is not read.
+    pub fn release_at(mut self, now: Instant) {
+        self.ended = Some(now);
+    }
+
+    /// What is true of the connection now, this lease included, without a lock.
+    pub fn status(&self) -> ConnStatus {
+        self.entry().status.read()
+    }
+
+    /// Counts bytes sent or received on the connection, for its [status](ConnStatus::bytes).
+    pub fn add_bytes(&self, bytes: u64) {
+        self.entry().status.add_bytes(bytes);
+    }
+
+    /// Says how a health check of the connection ended, for its [history](ConnStatus::health).
+    pub fn checked(&self, passed: bool) {
+        self.entry().status.checked(passed, now());
+    }
+
+    /// When the connection last was known to be alive before this lease: it was used, or a check of it ended.
+    pub(crate) fn alive_at(&self) -> Instant {
+        let checked = self.entry().status.last_checked();
+        checked.map_or(self.claim.last_used, |at| at.max(self.claim.last_used))
+    }
+
+    /// Turns this lease, the only one on the connection, into a check: nobody else gets the connection until it has
+    /// ended well. `false`: there are others.
+    pub(crate) fn check_instead(&self) -> bool {
+        Host::event(&self.host, |state, _, _| {
+            state.check_instead(self.claim.conn)
+        })
+    }
+
     fn entry(&self) -> &Entry<C> {
         let entry = self.entry.as_ref();
         entry.expect("a lease holds its connection until it drops")
@@ -156,16 +194,20 @@ impl<C: Send + Sync + 'static> Drop for Lease<C> {
         }
         // Let go of first: if the connection closes, its permit is free before the host plans the next dial.
         self.entry = None;
-        Host::release(&self.host, self.claim.conn, self.how);
+        let lease = Leased {
+            conn: self.claim.conn,
+            since: self.claim.since,
+        };
+        Host::release(&self.host, lease, self.how, self.ended.unwrap_or_else(now));
     }
 }
 
 impl<C: Send + Sync + 'static> fmt::Debug for Lease<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
-            .field("id", &self.entry().id)
+            .field("id", &self.id())
             .field("key", &self.host.key)
-            .field("target", &self.entry().target)
+            .field("target", &self.target())
             .finish_non_exhaustive()
     }
 }

@@ -27,11 +27,6 @@ impl Links {
     pub(super) fn is_linked(self) -> bool {
         self.linked
     }
-
-    /// The slot behind this one.
-    pub(super) fn next(self) -> Option<usize> {
-        (self.next != NIL).then_some(self.next)
-    }
 }
 
 /// A node type's field for one kind of list, named by the marker `L`: a node can be in several kinds at once.

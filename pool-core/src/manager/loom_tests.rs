@@ -127,7 +127,9 @@ fn driven(limits: Limits) -> (Manager, StdArc<Fake>) {
 fn stocked(conns: usize) -> (Manager, HostHandle<()>) {
     let manager = Manager::new(&Limits::default());
     for _ in 0..conns {
-        manager.add(&key("a"), target(), (), 1, false).unwrap();
+        let _added = manager
+            .add(&key("a"), NewConn::exclusive(target(), ()))
+            .unwrap();
     }
     let host = manager.host(&key("a"));
     (manager, host)
@@ -405,7 +407,8 @@ fn loom_a_waiter_that_leaves_the_ring_beside_one_that_joins_strands_nobody() {
 fn loom_a_peer_limit_raised_beside_a_join_serves_it() {
     loom::model(|| {
         let manager = Manager::new(&Limits::default());
-        manager.add(&key("a"), target(), (), 0, true).unwrap();
+        let conn = NewConn::multiplexed(target(), (), 0);
+        let _added = manager.add(&key("a"), conn).unwrap();
         let host = manager.host(&key("a"));
         let conn = host.0.look(|core| core.state.idle().next().unwrap());
         let other = host.clone();
@@ -432,7 +435,9 @@ fn loom_a_host_forgotten_beside_an_acquire_is_found_again() {
         let host = manager.host(&key("a"));
         let other = manager.clone();
         let add = thread::spawn(move || {
-            other.add(&key("a"), target(), (), 1, false).unwrap();
+            let _added = other
+                .add(&key("a"), NewConn::exclusive(target(), ()))
+                .unwrap();
         });
         manager.forget_empty_hosts(0);
         add.join().unwrap();

@@ -7,17 +7,22 @@
 
 mod acquire;
 mod budget;
+mod conn_handle;
 mod events;
 mod handle;
 mod host;
+mod intake;
 mod lease;
 mod list;
+mod lookup;
 #[cfg(test)]
 #[cfg(pool_loom)]
 mod loom_tests;
 mod reason;
+mod removal;
 mod snapshot;
 mod state;
+mod status;
 mod sync;
 #[cfg(test)]
 #[cfg(not(pool_loom))]
@@ -34,13 +39,18 @@ use std::time::{Duration, Instant};
 pub use self::acquire::Acquire;
 pub use self::budget::ConnPermit;
 use self::budget::{Budget, TotalLimits};
+pub use self::conn_handle::ConnHandle;
 pub use self::handle::HostHandle;
 use self::host::Host;
+pub use self::intake::{Added, NewConn, RejectReason, Rejected};
 pub use self::lease::Lease;
+pub use self::lookup::StateCounts;
 pub use self::reason::CloseReason;
 pub use self::snapshot::{EndpointSnapshot, HostSnapshot, Snapshot, Totals};
 pub(crate) use self::state::{ConnRef, Standing};
 use self::state::{HostLimits, HostState};
+use self::status::StatusCell;
+pub use self::status::{ConnPhase, ConnStatus, HealthHistory};
 use self::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, RwLock, StdArc, lock, now,
 };
@@ -96,23 +106,35 @@ impl<C: Send + Sync + 'static> Driver<C> for NoDriver {
 
 /// A connection in the books.
 pub struct Entry<C: Send + Sync + 'static> {
-    pub(crate) id: ConnId,
-    pub(crate) target: SocketAddr,
-    pub(crate) created: Instant,
     pub(crate) value: C,
+    pub(crate) status: StdArc<StatusCell>,
     /// Returned when the last holder lets go of `value`, unless the socket carries it.
     _permit: Option<ConnPermit<C>>,
 }
 
 impl<C: Send + Sync + 'static> Entry<C> {
+    pub(crate) fn new(
+        id: ConnId,
+        target: SocketAddr,
+        created: Instant,
+        value: C,
+        permit: Option<ConnPermit<C>>,
+    ) -> Self {
+        Self {
+            value,
+            status: StdArc::new(StatusCell::new(id, target, created)),
+            _permit: permit,
+        }
+    }
+
     /// The connection's id.
     pub fn id(&self) -> ConnId {
-        self.id
+        self.status.id()
     }
 
     /// The connection's remote address.
     pub fn target(&self) -> SocketAddr {
-        self.target
+        self.status.target()
     }
 
     /// What the manager holds for it.
@@ -124,8 +146,8 @@ impl<C: Send + Sync + 'static> Entry<C> {
 impl<C: Send + Sync + 'static> fmt::Debug for Entry<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
-            .field("id", &self.id)
-            .field("target", &self.target)
+            .field("id", &self.id())
+            .field("target", &self.target())
             .finish_non_exhaustive()
     }
 }
@@ -243,75 +265,6 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
         HostHandle(host).try_acquire()
     }
 
-    /// Adds a connection opened elsewhere: it serves `limit` leases at a time if `multiplexed`, else one.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejected`] with `value` if a limit forbids it or the manager is closed.
-    #[doc(alias = "AddConnection")]
-    pub fn add(
-        &self,
-        key: &Key,
-        target: SocketAddr,
-        value: C,
-        limit: usize,
-        multiplexed: bool,
-    ) -> Result<ConnId, Rejected<C>> {
-        let Some(permit) = Budget::try_take_conn(&self.shared) else {
-            return Err(Rejected(value));
-        };
-        let id = self.shared.next_id();
-        let at = now();
-        let entry = Arc::new(Entry {
-            id,
-            target,
-            created: at,
-            value,
-            _permit: Some(permit),
-        });
-        loop {
-            let host = Shared::host(&self.shared, key);
-            let (added, retired) = Host::step(&host, |core| {
-                let (state, actions) = core.actions();
-                let retired = state.is_retired();
-                let conn = state.add(id, target, limit, multiplexed, at, actions);
-                if let Some(conn) = conn {
-                    core.put_entry(conn.slot, entry.clone());
-                }
-                (conn.is_some(), retired)
-            });
-            if added {
-                return Ok(id);
-            }
-            if !retired {
-                break;
-            }
-        }
-        let entry = Arc::try_unwrap(entry).map_err(drop);
-        let entry = entry.expect("a connection that was not taken in has one owner");
-        Err(Rejected(entry.value))
-    }
-
-    /// The hosts there are.
-    #[doc(alias = "hostMapping")]
-    pub fn hosts(&self) -> Vec<HostHandle<C>> {
-        self.shared.hosts().into_iter().map(HostHandle).collect()
-    }
-
-    /// Every connection to this remote address, over all hosts.
-    #[doc(alias = "GetConnection")]
-    pub fn by_target(&self, target: SocketAddr) -> Vec<(Key, ConnId)> {
-        let hosts = self.shared.hosts();
-        let of = |host: &Arc<Host<C>>| {
-            host.look(|core| {
-                let at = core.entries().filter(|entry| entry.target == target);
-                at.map(|entry| (host.key.clone(), entry.id))
-                    .collect::<Vec<_>>()
-            })
-        };
-        hosts.iter().flat_map(of).collect()
-    }
-
     /// Forgets hosts that hold nothing, until at most `keep` hosts are left. Returns how many were forgotten.
     pub fn forget_empty_hosts(&self, keep: usize) -> usize {
         self.shared.forget_empty(keep, None)
@@ -381,10 +334,6 @@ impl<C: Send + Sync + 'static> fmt::Debug for ConnectionManager<C> {
             .finish_non_exhaustive()
     }
 }
-
-/// A connection that was not taken in, given back so that its owner closes it.
-#[derive(Debug)]
-pub struct Rejected<C>(pub C);
 
 impl<C: Send + Sync + 'static> Shared<C> {
     fn shard(&self, key: &Key) -> &RwLock<Shard<C>> {
@@ -624,5 +573,6 @@ fn host_limits(config: &Config) -> HostLimits {
         backoff_base: config.dial.backoff_base,
         backoff_max: config.dial.backoff_max,
         jitter: config.dial.jitter,
+        when_busy: config.dial.when_busy,
     }
 }

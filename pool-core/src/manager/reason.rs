@@ -28,6 +28,8 @@ pub enum CloseReason {
     Surplus,
     /// Closed to make room for another host.
     Reclaimed,
+    /// Closed because another connection to the same address took its place.
+    Replaced,
     /// Its address left the host's address list.
     EndpointGone,
     /// A policy said so, by its name.
@@ -56,6 +58,7 @@ impl CloseReason {
             Self::Errors => "errors",
             Self::Surplus => "surplus",
             Self::Reclaimed => "reclaimed",
+            Self::Replaced => "replaced",
             Self::EndpointGone => "endpoint_gone",
             Self::Policy(name) => name,
             Self::Removed => "removed",

@@ -61,6 +61,16 @@ pub struct Totals {
     pub dialled: u64,
     /// Dials that did not.
     pub dials_failed: u64,
+    /// Of these, by the remote address's fault.
+    pub dials_failed_there: u64,
+    /// Of these, by this machine's fault: no source address, no file descriptor.
+    pub dials_failed_here: u64,
+    /// Of these, given up because nobody needed them any more.
+    pub dials_abandoned: u64,
+    /// Of these, gone with the runtime that drove them.
+    pub dials_orphaned: u64,
+    /// Idle connections given up for another host that had none.
+    pub stolen: u64,
     /// Dials in flight.
     pub dialling: usize,
 }
@@ -185,7 +195,12 @@ impl Totals {
         }
         self.dials += counters.dials;
         self.dialled += counters.dialled;
-        self.dials_failed += counters.dials_failed;
+        self.dials_failed += counters.dials_failed();
+        self.dials_failed_there += counters.failed_there;
+        self.dials_failed_here += counters.failed_here;
+        self.dials_abandoned += counters.abandoned;
+        self.dials_orphaned += counters.orphaned;
+        self.stolen += counters.stolen;
     }
 
     fn add(&mut self, host: &Self) {
@@ -205,6 +220,11 @@ impl Totals {
             dials,
             dialled,
             dials_failed,
+            dials_failed_there,
+            dials_failed_here,
+            dials_abandoned,
+            dials_orphaned,
+            stolen,
             dialling,
         } = host;
         self.acquired += acquired;
@@ -224,6 +244,11 @@ impl Totals {
         self.dials += dials;
         self.dialled += dialled;
         self.dials_failed += dials_failed;
+        self.dials_failed_there += dials_failed_there;
+        self.dials_failed_here += dials_failed_here;
+        self.dials_abandoned += dials_abandoned;
+        self.dials_orphaned += dials_orphaned;
+        self.stolen += stolen;
         self.dialling += dialling;
     }
 }

@@ -6,13 +6,13 @@ pub(crate) use std::sync::{Arc as StdArc, atomic::AtomicU64};
 #[cfg(not(pool_loom))]
 pub(crate) use std::sync::{
     Arc, Mutex, MutexGuard, RwLock,
-    atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 #[cfg(pool_loom)]
 pub(crate) use loom::sync::{
     Arc, Mutex, MutexGuard, RwLock,
-    atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 #[cfg(not(pool_loom))]

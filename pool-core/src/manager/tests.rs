@@ -129,8 +129,9 @@ fn ask(manager: &Manager, name: &str) -> Asker {
 
 fn add(manager: &Manager, name: &str, census: &Census) -> ConnId {
     manager
-        .add(&key(name), target(1), census.born(), 1, false)
+        .add(&key(name), NewConn::exclusive(target(1), census.born()))
         .expect("the limits allow it")
+        .id()
 }
 
 fn lease(asker: &mut Asker) -> Lease<Held> {

@@ -134,13 +134,8 @@ impl<C: Send + Sync + 'static> Ticket<C> {
     fn register(mut self, value: C, new: Arrival) -> Option<(Registered<C>, Claim)> {
         let dial = self.dial.take()?;
         let at = now();
-        let entry = Arc::new(Entry {
-            id: self.id,
-            target: self.target,
-            created: at,
-            value,
-            _permit: self.conn_permit.take(),
-        });
+        let permit = self.conn_permit.take();
+        let entry = Arc::new(Entry::new(self.id, self.target, at, value, permit));
         let conn = Host::step(&self.host, |core| {
             let (state, actions) = core.actions();
             let conn = state.dialled(dial, new, at, actions)?;
@@ -160,6 +155,7 @@ impl<C: Send + Sync + 'static> Ticket<C> {
             errors: 0,
             consecutive_errors: 0,
             multiplexed: new.multiplexed,
+            since: at,
         };
         Some((Registered { entry, conn, host }, claim))
     }

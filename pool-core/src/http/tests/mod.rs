@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::info::{ConnFacts, ConnId, Protocol};
 use crate::key::{Key, Scheme};
-use crate::manager::{CloseReason, ConnectionManager, Entry};
+use crate::manager::{CloseReason, ConnectionManager, Entry, NewConn};
 
 /// Lets paused time pass: it moves only when no task can run, so whatever was due by then has happened.
 pub(super) async fn pass(time: Duration) {
@@ -105,7 +105,8 @@ impl Rig {
         let manager = ConnectionManager::new(&crate::config::Limits::default());
         let target = conn.facts().target;
         // Shared by as many leases as a test wants, whatever the protocol: who may have one is not the subject here.
-        manager.add(&key(), target, conn, usize::MAX, true).unwrap();
+        let conn = NewConn::multiplexed(target, conn, usize::MAX);
+        let _added = manager.add(&key(), conn).unwrap();
         let held = manager.host(&key()).entries().remove(0);
         Self {
             conn: Held(held),

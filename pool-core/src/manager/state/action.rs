@@ -42,6 +42,16 @@ pub(crate) struct Claim {
     pub(crate) errors: u32,
     pub(crate) consecutive_errors: u32,
     pub(crate) multiplexed: bool,
+    /// When it was granted.
+    pub(crate) since: Instant,
+}
+
+/// What ends with a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leased {
+    pub(crate) conn: ConnRef,
+    /// When it was granted.
+    pub(crate) since: Instant,
 }
 
 /// Why a waiter gets nothing.
@@ -55,6 +65,8 @@ pub(crate) enum Refusal {
     Unavailable,
     /// Its deadline has passed.
     Late,
+    /// The one connection it waits for is on its way out.
+    Gone,
     Closed,
 }
 
@@ -62,6 +74,20 @@ pub(crate) enum Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turned {
     Full,
+    Closed,
+    /// The host was forgotten: look it up again.
+    Retired,
+    /// The one connection asked for is on its way out.
+    Gone,
+}
+
+/// Why a connection is not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// This many connections to the host are allowed.
+    Host(usize),
+    /// This many connections to the address are allowed.
+    Endpoint(usize),
     Closed,
     /// The host was forgotten: look it up again.
     Retired,

@@ -1,5 +1,6 @@
 //! The remote addresses of a host: which there are, and which are in rotation.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -14,10 +15,11 @@ impl HostState {
         if self.addresses != Addresses::Manual {
             self.addresses = Addresses::Known;
         }
+        let wanted: HashSet<&SocketAddr> = addrs.iter().collect();
         let gone: Vec<usize> = self
             .endpoints
             .iter()
-            .filter(|(_, endpoint)| !addrs.contains(&endpoint.addr))
+            .filter(|(_, endpoint)| !wanted.contains(&endpoint.addr))
             .map(|(slot, _)| slot)
             .collect();
         for endpoint in gone {
@@ -95,21 +97,18 @@ impl HostState {
         self.endpoint_at(addr).map(|slot| &self.endpoints[slot])
     }
 
-    pub(crate) fn endpoint_mut(&mut self, addr: SocketAddr) -> Option<&mut Endpoint> {
-        self.endpoint_at(addr).map(|slot| &mut self.endpoints[slot])
-    }
-
     pub(super) fn endpoint_at(&self, addr: SocketAddr) -> Option<usize> {
-        self.endpoints
-            .iter()
-            .find(|(_, endpoint)| endpoint.addr == addr)
-            .map(|(slot, _)| slot)
+        self.by_addr.get(&addr).copied()
     }
 
     pub(super) fn endpoint_for(&mut self, addr: SocketAddr) -> usize {
         match self.endpoint_at(addr) {
             Some(slot) => slot,
-            None => self.endpoints.insert(Endpoint::new(addr)),
+            None => {
+                let slot = self.endpoints.insert(Endpoint::new(addr));
+                self.by_addr.insert(addr, slot);
+                slot
+            }
         }
     }
 
@@ -184,7 +183,8 @@ impl HostState {
     pub(super) fn forget_if_gone(&mut self, endpoint: usize) {
         let found = &self.endpoints[endpoint];
         if found.standing == Standing::Gone && found.load() == 0 {
-            self.endpoints.remove(endpoint);
+            let found = self.endpoints.remove(endpoint);
+            self.by_addr.remove(&found.addr);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{Addresses, ConnState, HostState, Phase, Standing};
+use crate::config::DialWhenBusy;
 
 impl HostState {
     /// Panics if a list or a count is not what the connections, dials and waiters say, or if somebody waits for
@@ -14,7 +15,7 @@ impl HostState {
         let counters = &self.counters;
         let closed: u64 = counters.closed.values().sum();
         assert_eq!(counters.opened, closed + self.conns.len() as u64, "opened");
-        let dials = counters.dialled + counters.dials_failed + self.running() as u64;
+        let dials = counters.dialled + counters.dials_failed() + self.running() as u64;
         assert_eq!(counters.dials, dials, "dials");
         let in_flight: usize = self.conns.iter().map(|(_, conn)| conn.in_flight).sum();
         let leased = counters.acquired - counters.released;
@@ -28,11 +29,40 @@ impl HostState {
     }
 
     fn check_endpoints(&self) {
-        let ready: Vec<usize> = self.ready.iter(&self.endpoints).collect();
+        let mut ready: Vec<usize> = self.ready.iter(&self.endpoints).collect();
         assert_eq!(ready.len(), self.ready.len());
+        let trusted = |at: &usize| self.endpoints[*at].doubted_until.is_none();
+        assert!(ready.iter().all(trusted), "a doubted one stands apart");
+        let doubtful: Vec<usize> = self.doubtful.iter(&self.endpoints).collect();
+        assert_eq!(doubtful.len(), self.doubtful.len());
+        assert!(
+            !doubtful.iter().any(trusted),
+            "a trusted one stands with the others"
+        );
+        let doubts = self.endpoints().filter_map(|e| e.doubted_until).min();
+        let noticed = |at| self.trust_again_at.is_some_and(|again| again <= at);
+        assert!(doubts.is_none_or(noticed), "a doubt without end");
+        ready.extend(doubtful);
+        assert_eq!(self.by_addr.len(), self.endpoints.len());
+        assert_eq!(self.by_id.len(), self.conns.len());
+        for (slot, conn) in &self.conns {
+            assert_eq!(self.by_id.get(&conn.id), Some(&slot), "found by id");
+        }
         for (at, endpoint) in &self.endpoints {
             let conns = self.conns.iter().filter(|(_, conn)| conn.endpoint == at);
-            assert_eq!(endpoint.conns, conns.count(), "connections of an endpoint");
+            let conns: Vec<(usize, usize)> =
+                conns.map(|(slot, conn)| (slot, conn.in_flight)).collect();
+            let mut listed = endpoint.conns(&self.conns);
+            listed.sort_unstable();
+            let slots: Vec<usize> = conns.iter().map(|&(slot, _)| slot).collect();
+            assert_eq!(listed, slots, "connections of an endpoint");
+            let leases: usize = conns.iter().map(|&(_, in_flight)| in_flight).sum();
+            assert_eq!(endpoint.in_flight, leases, "leases of an endpoint");
+            assert_eq!(
+                self.by_addr.get(&endpoint.addr),
+                Some(&at),
+                "found by address"
+            );
             let dials = self.dials.iter().filter(|(_, dial)| dial.is_to(at));
             assert_eq!(endpoint.dials, dials.count(), "dials of an endpoint");
             assert_eq!(
@@ -85,10 +115,18 @@ impl HostState {
             assert_eq!(self.asked(), 0);
             return;
         }
+        for waiter in self.waiters.all_pinned() {
+            let conn = self.waiters.pin_of(waiter).and_then(|id| self.slot_of(id));
+            let conn = &self.conns[conn.expect("nobody waits for what is gone")];
+            assert!(!conn.is_leaving(), "somebody waits for {conn:?}");
+            let active = self.endpoints[conn.endpoint].is_active();
+            assert!(!active || !conn.has_room(), "somebody waits for {conn:?}");
+        }
         if self.waiters.is_empty() {
             return;
         }
-        assert!(self.ready.is_empty(), "somebody waits while there is room");
+        let full = self.ready.is_empty() && self.doubtful.is_empty();
+        assert!(full, "somebody waits while there is room");
         match self.addresses {
             Addresses::Manual | Addresses::Resolving => return,
             Addresses::Unknown => panic!("nobody looks the addresses up"),
@@ -102,8 +140,9 @@ impl HostState {
             .endpoints()
             .all(|e| !e.may_dial(now) || e.load() >= self.limits.per_endpoint);
         let alive = self.dials.len() + self.conns.len() > 0;
+        let patient = self.limits.when_busy == DialWhenBusy::Never && alive;
         assert!(
-            self.waiters.len() <= expected || full || timer || crowded && alive,
+            self.waiters.len() <= expected || full || timer || crowded && alive || patient,
             "{} wait for nothing: {self:?}",
             self.waiters.len()
         );

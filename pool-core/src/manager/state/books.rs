@@ -1,12 +1,13 @@
 //! The books of a host: each connection in exactly the lists where it belongs.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::conn::{Conn, ConnRef, ConnState};
-use super::endpoint::Standing;
+use super::endpoint::{Endpoint, Ready, Standing};
 use super::{Action, Actions, Claim, HostState, Phase, Refusal};
 use crate::info::ConnId;
-use crate::manager::list::Links;
+use crate::manager::list::{Links, List};
 use crate::manager::reason::CloseReason;
 
 impl HostState {
@@ -15,12 +16,28 @@ impl HostState {
         (found.id == conn.id).then_some(conn.slot)
     }
 
+    pub(super) fn slot_of(&self, id: ConnId) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The connection with this id, if there is one.
+    pub(crate) fn named(&self, id: ConnId) -> Option<ConnRef> {
+        self.slot_of(id).map(|slot| ConnRef { slot, id })
+    }
+
     pub(super) fn conns_of(&self, endpoint: usize) -> Vec<usize> {
-        let of = self
-            .conns
-            .iter()
-            .filter(|(_, conn)| conn.endpoint == endpoint);
-        of.map(|(slot, _)| slot).collect()
+        self.endpoints[endpoint].conns(&self.conns)
+    }
+
+    /// The connections to this address.
+    pub(crate) fn conns_at(&self, addr: SocketAddr) -> Vec<ConnRef> {
+        let slots = self.endpoint_at(addr).map(|at| self.conns_of(at));
+        let slots = slots.unwrap_or_default().into_iter();
+        let name = |slot| ConnRef {
+            slot,
+            id: self.conns[slot].id,
+        };
+        slots.map(name).collect()
     }
 
     /// Puts a new connection in the books. It is handed out only after `offer`.
@@ -33,7 +50,6 @@ impl HostState {
         now: Instant,
     ) -> ConnRef {
         self.counters.opened += 1;
-        self.endpoints[endpoint].conns += 1;
         let slot = self.conns.insert(Conn {
             id,
             endpoint,
@@ -50,8 +66,12 @@ impl HostState {
             returning: false,
             free: Links::default(),
             idle: Links::default(),
+            home: Links::default(),
         });
+        self.endpoints[endpoint].insert_conn(&mut self.conns, slot);
+        self.by_id.insert(id, slot);
         self.count_state(slot, usize::wrapping_add);
+        self.touch(slot);
         ConnRef { slot, id }
     }
 
@@ -62,11 +82,21 @@ impl HostState {
         }
     }
 
-    /// The connection to claim next, rotating over the addresses.
-    pub(super) fn pick(&mut self) -> Option<usize> {
-        let endpoint = self.ready.front()?;
-        self.ready.remove(&mut self.endpoints, endpoint);
-        self.ready.push_back(&mut self.endpoints, endpoint);
+    /// The connection to claim next, rotating over the addresses; one that is doubted only while no other has room.
+    pub(super) fn pick(&mut self, now: Instant) -> Option<usize> {
+        if self.trust_again_at.is_some_and(|at| at <= now) {
+            self.trust_again(now);
+        }
+        let list = if self.ready.is_empty() {
+            &mut self.doubtful
+        } else {
+            &mut self.ready
+        };
+        let endpoint = list.front()?;
+        if list.len() > 1 {
+            list.remove(&mut self.endpoints, endpoint);
+            list.push_back(&mut self.endpoints, endpoint);
+        }
         let slot = self.endpoints[endpoint].pick(&self.conns);
         debug_assert!(
             slot.is_some(),
@@ -79,11 +109,13 @@ impl HostState {
     pub(super) fn occupy(&mut self, slot: usize, now: Instant) -> Claim {
         self.unlink_free(slot);
         self.unlink_idle(slot);
+        self.touch(slot);
         let conn = &mut self.conns[slot];
-        let claim = conn.claim(slot);
+        let claim = conn.claim(slot, now);
         conn.in_flight += 1;
         conn.uses += 1;
         conn.last_used = now;
+        self.endpoints[conn.endpoint].in_flight += 1;
         self.counters.acquired += 1;
         self.link_free(slot);
         claim
@@ -101,14 +133,15 @@ impl HostState {
             Standing::Gone => return self.retire(slot, CloseReason::EndpointGone, out),
             Standing::Active => {
                 while self.conns[slot].has_room() {
-                    let Some(waiter) = self.waiters.head() else {
+                    let Some(waiter) = self.waiters.next(self.conns[slot].id) else {
                         break;
                     };
-                    self.waiters.settle(waiter);
                     if self.waiters.is_late(waiter, now) {
+                        self.waiters.settle(waiter);
                         out.push(Action::Fail(waiter, Refusal::Late));
                         continue;
                     }
+                    self.waiters.serve(waiter);
                     self.counters.handed_off += 1;
                     let claim = self.occupy(slot, now);
                     out.push(Action::Grant(waiter, claim));
@@ -131,8 +164,17 @@ impl HostState {
     pub(super) fn retire(&mut self, slot: usize, reason: CloseReason, out: &mut Actions) {
         self.unlink_free(slot);
         self.unlink_idle(slot);
+        self.dismiss(slot, out);
         self.set_state(slot, ConnState::Draining(reason));
         self.close_if_unused(slot, out);
+    }
+
+    /// Tells those who wait for this connection and no other that it is not to be had.
+    pub(super) fn dismiss(&mut self, slot: usize, out: &mut Actions) {
+        for waiter in self.waiters.pinned_to(self.conns[slot].id) {
+            self.waiters.settle(waiter);
+            out.push(Action::Fail(waiter, Refusal::Gone));
+        }
     }
 
     pub(super) fn close_if_unused(&mut self, slot: usize, out: &mut Actions) {
@@ -153,6 +195,7 @@ impl HostState {
             return;
         }
         self.unlink_free(slot);
+        self.touch(slot);
         self.conns[slot].limit = self.limit_for(self.conns[slot].peer_limit, true);
         if self.conns[slot].state == ConnState::Ready {
             self.offer(slot, now, out);
@@ -163,6 +206,7 @@ impl HostState {
         self.count_state(slot, usize::wrapping_sub);
         self.conns[slot].state = state;
         self.count_state(slot, usize::wrapping_add);
+        self.touch(slot);
     }
 
     /// Adds the connection to the counts by state, or takes it out.
@@ -194,7 +238,7 @@ impl HostState {
         }
         self.endpoints[endpoint].insert_free(&mut self.conns, slot);
         if !self.endpoints[endpoint].ready.is_linked() {
-            self.ready.push_back(&mut self.endpoints, endpoint);
+            self.link_ready(endpoint);
         }
     }
 
@@ -206,7 +250,89 @@ impl HostState {
         let (endpoint, in_flight) = (conn.endpoint, conn.in_flight);
         self.endpoints[endpoint].remove_free(&mut self.conns, slot, in_flight);
         if !self.endpoints[endpoint].has_free() {
+            self.unlink_ready(endpoint);
+        }
+    }
+
+    /// The list of an endpoint that has room: a doubted one stands apart.
+    fn rotation_of(&mut self, endpoint: usize) -> &mut List<Ready> {
+        match self.endpoints[endpoint].doubted_until {
+            None => &mut self.ready,
+            Some(_) => &mut self.doubtful,
+        }
+    }
+
+    fn link_ready(&mut self, endpoint: usize) {
+        let mut list = std::mem::take(self.rotation_of(endpoint));
+        list.push_back(&mut self.endpoints, endpoint);
+        *self.rotation_of(endpoint) = list;
+    }
+
+    fn unlink_ready(&mut self, endpoint: usize) {
+        let mut list = std::mem::take(self.rotation_of(endpoint));
+        list.remove(&mut self.endpoints, endpoint);
+        *self.rotation_of(endpoint) = list;
+    }
+
+    /// An exchange failed at this endpoint: others come first for a while.
+    pub(super) fn doubt(&mut self, endpoint: usize, now: Instant) {
+        let linked = self.endpoints[endpoint].ready.is_linked();
+        if linked {
+            self.unlink_ready(endpoint);
+        }
+        let (base, max) = (self.limits.backoff_base, self.limits.backoff_max);
+        let cut = self.cut();
+        self.endpoints[endpoint].doubt(now, base, max, cut);
+        if linked {
+            self.link_ready(endpoint);
+        }
+        let until = self.endpoints[endpoint].doubted_until;
+        self.trust_again_at = [self.trust_again_at, until].into_iter().flatten().min();
+    }
+
+    /// An exchange succeeded at this endpoint.
+    pub(super) fn trust(&mut self, endpoint: usize) {
+        self.endpoints[endpoint].doubts = 0;
+        self.end_doubt(endpoint);
+    }
+
+    fn end_doubt(&mut self, endpoint: usize) {
+        if self.endpoints[endpoint].doubted_until.is_none() {
+            return;
+        }
+        let linked = self.endpoints[endpoint].ready.is_linked();
+        if linked {
+            self.unlink_ready(endpoint);
+        }
+        self.endpoints[endpoint].doubted_until = None;
+        if linked {
+            self.link_ready(endpoint);
+        }
+    }
+
+    /// Ends the doubts whose time is over.
+    fn trust_again(&mut self, now: Instant) {
+        let over = |endpoint: &Endpoint| endpoint.doubted_until.is_some_and(|at| at <= now);
+        let endpoints = self.endpoints.iter();
+        let due: Vec<usize> = endpoints
+            .filter(|(_, endpoint)| over(endpoint))
+            .map(|(slot, _)| slot)
+            .collect();
+        for endpoint in due {
+            self.end_doubt(endpoint);
+        }
+        self.trust_again_at = self.endpoints().filter_map(|e| e.doubted_until).min();
+    }
+
+    /// Lets this address come first, if it has a connection with room.
+    pub(crate) fn prefer(&mut self, addr: SocketAddr) {
+        let endpoint = self.endpoint_at(addr);
+        let Some(endpoint) = endpoint.filter(|&at| self.endpoints[at].ready.is_linked()) else {
+            return;
+        };
+        if self.endpoints[endpoint].doubted_until.is_none() {
             self.ready.remove(&mut self.endpoints, endpoint);
+            self.ready.push_front(&mut self.endpoints, endpoint);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What checks and outcomes say about connections and addresses.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use pool_health::{EndpointStats, HostEndpoints, Outcome};
 
@@ -8,7 +9,7 @@ use super::{Claim, ConnRef, ConnState, HostState, Phase, Standing};
 
 impl HostState {
     /// Claims an idle connection for a check. Nobody else gets it until the lease is released.
-    pub(crate) fn claim_for_check(&mut self, conn: ConnRef) -> Option<Claim> {
+    pub(crate) fn claim_for_check(&mut self, conn: ConnRef, now: Instant) -> Option<Claim> {
         let slot = self.find(conn)?;
         if !self.conns[slot].is_idle() || self.phase != Phase::Open {
             return None;
@@ -17,21 +18,42 @@ impl HostState {
         self.counters.acquired += 1;
         self.set_state(slot, ConnState::Probing);
         let claimed = &mut self.conns[slot];
-        let claim = claimed.claim(slot);
+        let claim = claimed.claim(slot, now);
         claimed.in_flight = 1;
+        self.endpoints[claimed.endpoint].in_flight += 1;
         Some(claim)
     }
 
+    /// Turns the one lease on a connection into a check of it: nobody else gets it until that lease has ended well.
+    /// `false`: it carries other leases, which say more than a check would, or takes no new ones.
+    pub(crate) fn check_instead(&mut self, conn: ConnRef) -> bool {
+        let Some(slot) = self.find(conn) else {
+            return false;
+        };
+        let claimed = &mut self.conns[slot];
+        if claimed.state != ConnState::Ready || claimed.in_flight != 1 {
+            return false;
+        }
+        // A check is not a use.
+        claimed.uses -= 1;
+        self.unlink_free(slot);
+        self.is_back(slot);
+        self.set_state(slot, ConnState::Probing);
+        true
+    }
+
     /// A second lease for the owner of a check: the connection stays under the check when this one ends well.
-    pub(crate) fn claim_within_check(&mut self, conn: ConnRef) -> Option<Claim> {
+    pub(crate) fn claim_within_check(&mut self, conn: ConnRef, now: Instant) -> Option<Claim> {
         let slot = self.find(conn)?;
         let checked = &mut self.conns[slot];
         if checked.state != ConnState::Probing {
             return None;
         }
-        let claim = checked.claim(slot);
+        let claim = checked.claim(slot, now);
         checked.in_flight += 1;
+        self.endpoints[checked.endpoint].in_flight += 1;
         self.counters.acquired += 1;
+        self.touch(slot);
         Some(claim)
     }
 
@@ -40,10 +62,18 @@ impl HostState {
         &mut self,
         addr: SocketAddr,
         outcome: Outcome,
+        now: Instant,
     ) -> Option<(EndpointStats, HostEndpoints)> {
-        let endpoint = self.endpoint_mut(addr)?;
-        endpoint.stats.observe(outcome);
-        let stats = endpoint.stats;
+        let endpoint = self.endpoint_at(addr)?;
+        match outcome {
+            Outcome::Reset | Outcome::TimedOut => self.doubt(endpoint, now),
+            // Dials have a back-off of their own.
+            Outcome::ConnectFailed => {}
+            // Whatever the answer is, the address answers.
+            _ => self.trust(endpoint),
+        }
+        self.endpoints[endpoint].stats.observe(outcome);
+        let stats = self.endpoints[endpoint].stats;
         Some((stats, self.host_endpoints()))
     }
 
@@ -59,10 +89,12 @@ impl HostState {
 
     /// Lets another address come first, if another has a connection with room: for a second try.
     pub(crate) fn pass_over(&mut self, addr: SocketAddr) {
-        let next = self.ready.front();
-        if let Some(endpoint) = next.filter(|&next| self.endpoints[next].addr == addr) {
-            self.ready.remove(&mut self.endpoints, endpoint);
-            self.ready.push_back(&mut self.endpoints, endpoint);
+        for list in [&mut self.ready, &mut self.doubtful] {
+            let next = list.front();
+            if let Some(endpoint) = next.filter(|&next| self.endpoints[next].addr == addr) {
+                list.remove(&mut self.endpoints, endpoint);
+                list.push_back(&mut self.endpoints, endpoint);
+            }
         }
     }
 

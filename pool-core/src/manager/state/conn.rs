@@ -35,7 +35,7 @@ pub(crate) enum ConnState {
     Closing(CloseReason),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Conn {
     pub(crate) id: ConnId,
     pub(crate) endpoint: usize,
@@ -56,15 +56,29 @@ pub(crate) struct Conn {
     pub(crate) returning: bool,
     pub(crate) free: Links,
     pub(crate) idle: Links,
+    pub(crate) home: Links,
 }
 
 /// The lists of an endpoint's connections that have room, by leases in flight.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Free {}
 
 /// The list of a host's connections without a lease, idle longest first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Idle {}
+
+/// The list of all connections of an endpoint.
+#[derive(Clone, Debug)]
+pub(crate) enum Home {}
+
+impl Linked<Home> for Conn {
+    fn links(&self) -> Links {
+        self.home
+    }
+    fn links_mut(&mut self) -> &mut Links {
+        &mut self.home
+    }
+}
 
 impl Linked<Free> for Conn {
     fn links(&self) -> Links {
@@ -106,8 +120,8 @@ impl Conn {
         self.state == ConnState::Ready && self.in_flight == 0
     }
 
-    /// A claim on the connection as it is now.
-    pub(crate) fn claim(&self, slot: usize) -> Claim {
+    /// A claim at `now` on the connection as it is.
+    pub(crate) fn claim(&self, slot: usize, now: Instant) -> Claim {
         Claim {
             conn: ConnRef { slot, id: self.id },
             uses: self.uses,
@@ -116,6 +130,7 @@ impl Conn {
             errors: self.errors,
             consecutive_errors: self.consecutive_errors,
             multiplexed: self.multiplexed,
+            since: now,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::DialFailure;
 use crate::manager::reason::CloseReason;
 
 /// Counts of what has happened; at every quiescent point they conserve: `acquired = released + leased`,
@@ -18,10 +19,31 @@ pub(crate) struct Counters {
     pub(crate) closed: BTreeMap<CloseReason, u64>,
     pub(crate) dials: u64,
     pub(crate) dialled: u64,
-    pub(crate) dials_failed: u64,
+    /// Dials that did not bring one, by whose fault it was.
+    pub(crate) failed_there: u64,
+    pub(crate) failed_here: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) orphaned: u64,
+    /// Idle connections given up for another host.
+    pub(crate) stolen: u64,
 }
 
 impl Counters {
+    /// Counts a dial that brought no connection.
+    pub(crate) fn failed(&mut self, failure: DialFailure) {
+        *match failure {
+            DialFailure::Endpoint => &mut self.failed_there,
+            DialFailure::Local => &mut self.failed_here,
+            DialFailure::Abandoned => &mut self.abandoned,
+            DialFailure::RuntimeGone => &mut self.orphaned,
+        } += 1;
+    }
+
+    /// Dials that brought no connection.
+    pub(crate) fn dials_failed(&self) -> u64 {
+        self.failed_there + self.failed_here + self.abandoned + self.orphaned
+    }
+
     /// Adds the counts of a host that was forgotten.
     pub(crate) fn absorb(&mut self, other: &Self) {
         let Self {
@@ -35,7 +57,11 @@ impl Counters {
             closed,
             dials,
             dialled,
-            dials_failed,
+            failed_there,
+            failed_here,
+            abandoned,
+            orphaned,
+            stolen,
         } = other;
         self.acquired += acquired;
         self.released += released;
@@ -49,6 +75,10 @@ impl Counters {
         }
         self.dials += dials;
         self.dialled += dialled;
-        self.dials_failed += dials_failed;
+        self.failed_there += failed_there;
+        self.failed_here += failed_here;
+        self.abandoned += abandoned;
+        self.orphaned += orphaned;
+        self.stolen += stolen;
     }
 }

@@ -1,10 +1,11 @@
 //! When a host dials, and what a dial's end means for those who wait.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::conn::Conn;
 use super::{Action, Actions, Addresses, ConnRef, ConnState, HostState, Phase, Refusal, Standing};
+use crate::config::DialWhenBusy;
 use crate::info::ConnId;
 use crate::manager::reason::CloseReason;
 
@@ -15,7 +16,7 @@ pub(crate) struct DialRef {
     pub(crate) serial: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Dial {
     serial: u64,
     endpoint: usize,
@@ -26,7 +27,8 @@ pub(super) struct Dial {
 enum Stage {
     /// Waits for the budget's permits.
     Asked,
-    Running,
+    /// Since when it runs.
+    Running(Instant),
 }
 
 /// A connection that a dial has brought.
@@ -51,6 +53,14 @@ pub(crate) enum DialFailure {
     RuntimeGone,
     /// Given up because nobody needs it.
     Abandoned,
+}
+
+/// How long whoever waits waits for a busy connection before another is dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    None,
+    Until(Instant),
+    Endless,
 }
 
 /// A waiter fails after this many failed dials, or one for each address if those are fewer.
@@ -82,7 +92,15 @@ impl HostState {
             Addresses::Known => {}
         }
         while self.waiters.len() > self.expected_from(self.dials.len()) {
-            if self.dials.len() >= self.limits.dials || !self.has_space(out) {
+            if self.dials.len() >= self.limits.dials {
+                return;
+            }
+            match self.patience(now) {
+                Patience::None => {}
+                Patience::Until(at) => return self.wake_at(at, now, out),
+                Patience::Endless => return,
+            }
+            if !self.has_space(out) {
                 return;
             }
             if let Some(at) = self.pause_until.filter(|&at| at > now) {
@@ -124,13 +142,13 @@ impl HostState {
             };
             slot = self.insert_dial(other, Stage::Asked);
         }
-        self.start(slot, out);
+        self.start(slot, now, out);
         self.plan(now, out);
         true
     }
 
     /// Starts a dial nobody waits for (warm-up, a probe of an address out of rotation), if limits allow.
-    pub(crate) fn dial_for_upkeep(&mut self, addr: SocketAddr) -> Option<DialRef> {
+    pub(crate) fn dial_for_upkeep(&mut self, addr: SocketAddr, now: Instant) -> Option<DialRef> {
         if self.phase != Phase::Open
             || self.dials.len() >= self.limits.dials
             || self.conns.len() + self.dials.len() >= self.limits.conns
@@ -143,7 +161,7 @@ impl HostState {
         {
             return None;
         }
-        let slot = self.insert_dial(endpoint, Stage::Running);
+        let slot = self.insert_dial(endpoint, Stage::Running(now));
         self.counters.dials += 1;
         Some(DialRef {
             slot,
@@ -167,8 +185,11 @@ impl HostState {
         now: Instant,
         out: &mut Actions,
     ) -> Option<ConnRef> {
-        let endpoint = self.end_dial(dial)?;
+        let (endpoint, stage) = self.end_dial(dial)?;
         self.counters.dialled += 1;
+        if let Stage::Running(since) = stage {
+            self.connect.record(now.saturating_duration_since(since));
+        }
         self.endpoints[endpoint].failed_dials = 0;
         self.endpoints[endpoint].backoff_until = None;
         self.pause_until = None;
@@ -182,6 +203,7 @@ impl HostState {
         if new.checked {
             self.counters.acquired += 1;
             self.conns[conn.slot].in_flight = 1;
+            self.endpoints[endpoint].in_flight += 1;
             let state = match self.phase {
                 Phase::Open => ConnState::Probing,
                 Phase::Closed | Phase::Retired => ConnState::Draining(CloseReason::PoolClosed),
@@ -203,14 +225,12 @@ impl HostState {
         now: Instant,
         out: &mut Actions,
     ) {
-        // The serial number, scattered: chance enough, and the same in every replay.
-        let chance = self.dial_serials.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52;
-        let cut = self.limits.jitter * chance as f64 / 4096.0;
+        let cut = self.cut();
         let covered = self.expected.saturating_mul(self.running());
-        let Some(endpoint) = self.end_dial(dial) else {
+        let Some((endpoint, _)) = self.end_dial(dial) else {
             return;
         };
-        self.counters.dials_failed += 1;
+        self.counters.failed(failure);
         // A probe of an address out of rotation was to serve nobody.
         let covered = if self.endpoints[endpoint].is_active() {
             covered
@@ -228,8 +248,7 @@ impl HostState {
             DialFailure::Local => self.waiters.charge(covered),
         }
         self.forget_if_gone(endpoint);
-        let serves = |conn: &Conn| !conn.is_leaving() && self.endpoints[conn.endpoint].is_active();
-        let hope = !self.dials.is_empty() || self.conns.iter().any(|(_, conn)| serves(conn));
+        let hope = !self.dials.is_empty() || self.is_served();
         if !hope {
             let tries = match failure {
                 DialFailure::Local => 1,
@@ -278,8 +297,58 @@ impl HostState {
     pub(super) fn running(&self) -> usize {
         self.dials
             .iter()
-            .filter(|(_, dial)| dial.stage == Stage::Running)
+            .filter(|(_, dial)| dial.stage != Stage::Asked)
             .count()
+    }
+
+    /// The share that chance takes off a wait: the serial number, scattered, and the same in every replay.
+    pub(super) fn cut(&self) -> f64 {
+        let seed = self.dial_serials.wrapping_add(self.counters.released);
+        let chance = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52;
+        self.limits.jitter * chance as f64 / 4096.0
+    }
+
+    /// How long whoever waits waits for a busy connection before one more is dialled.
+    fn patience(&self, now: Instant) -> Patience {
+        let wait = match self.limits.when_busy {
+            DialWhenBusy::Immediate => return Patience::None,
+            _ if !self.is_served() => return Patience::None,
+            DialWhenBusy::Never => return Patience::Endless,
+            DialWhenBusy::After(wait) => wait,
+            DialWhenBusy::IfWaitExceedsConnect => {
+                let Some(connect) = self.connect.mean() else {
+                    return Patience::None;
+                };
+                if self.expected_wait() > connect {
+                    return Patience::None;
+                }
+                connect
+            }
+        };
+        let covered = self.expected_from(self.dials.len());
+        let since = self.waiters.waiting_since(covered).unwrap_or(now);
+        match since.checked_add(wait) {
+            Some(at) if at <= now => Patience::None,
+            Some(at) => Patience::Until(at),
+            None => Patience::Endless,
+        }
+    }
+
+    /// Whether some connection will come back to serve those who wait.
+    fn is_served(&self) -> bool {
+        let serves = |conn: &Conn| !conn.is_leaving() && self.endpoints[conn.endpoint].is_active();
+        self.conns.iter().any(|(_, conn)| serves(conn))
+    }
+
+    /// How long the last who waits will wait for what is open now, if leases last as long as lately: by Little's law,
+    /// the leases before it over the rate at which they end.
+    fn expected_wait(&self) -> Duration {
+        let leased: usize = self.conns.iter().map(|(_, conn)| conn.in_flight).sum();
+        let Some(hold) = self.hold.mean().filter(|_| leased > 0) else {
+            return Duration::MAX;
+        };
+        let before = u32::try_from(self.waiters.len()).unwrap_or(u32::MAX);
+        hold.saturating_mul(before) / u32::try_from(leased).unwrap_or(u32::MAX)
     }
 
     fn insert_dial(&mut self, endpoint: usize, stage: Stage) -> usize {
@@ -294,9 +363,9 @@ impl HostState {
         })
     }
 
-    fn start(&mut self, slot: usize, out: &mut Actions) {
+    fn start(&mut self, slot: usize, now: Instant, out: &mut Actions) {
         let dial = &mut self.dials[slot];
-        dial.stage = Stage::Running;
+        dial.stage = Stage::Running(now);
         self.counters.dials += 1;
         let name = DialRef {
             slot,
@@ -305,15 +374,17 @@ impl HostState {
         out.push(Action::Dial(name, self.endpoints[dial.endpoint].addr));
     }
 
-    /// Takes the dial out of the books. Returns its endpoint.
-    fn end_dial(&mut self, dial: DialRef) -> Option<usize> {
+    /// Takes the dial out of the books. Returns its endpoint and how far it was.
+    fn end_dial(&mut self, dial: DialRef) -> Option<(usize, Stage)> {
         let found = self.dials.get(dial.slot)?;
         if found.serial != dial.serial {
             return None;
         }
-        let endpoint = self.dials.remove(dial.slot).endpoint;
+        let Dial {
+            endpoint, stage, ..
+        } = self.dials.remove(dial.slot);
         self.endpoints[endpoint].dials -= 1;
-        Some(endpoint)
+        Some((endpoint, stage))
     }
 
     /// Whether one more connection fits; makes space by closing an idle one that nobody may claim.
@@ -326,13 +397,20 @@ impl HostState {
         false
     }
 
-    /// The address with the fewest connections, and among equals the one dialled longest ago.
+    /// The address with the fewest connections, and among equals the one dialled longest ago; one that is doubted only
+    /// if there is no other.
     fn endpoint_to_dial(&self, now: Instant) -> Option<usize> {
         let limit = self.limits.per_endpoint;
         self.endpoints
             .iter()
             .filter(|(_, endpoint)| endpoint.may_dial(now) && endpoint.load() < limit)
-            .min_by_key(|(_, endpoint)| (endpoint.load(), endpoint.last_dial))
+            .min_by_key(|(_, endpoint)| {
+                (
+                    endpoint.is_doubted(now),
+                    endpoint.load(),
+                    endpoint.last_dial,
+                )
+            })
             .map(|(slot, _)| slot)
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pool_health::EndpointStats;
 use slab::Slab;
 
-use super::conn::{Conn, Free};
+use super::conn::{Conn, Free, Home};
 use crate::manager::list::{Linked, Links, List};
 
 /// Whether an address may carry requests.
@@ -20,15 +20,21 @@ pub(crate) enum Standing {
     Gone,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) addr: SocketAddr,
     pub(crate) standing: Standing,
     /// Connections of any state.
-    pub(crate) conns: usize,
+    conns: List<Home>,
+    /// Leases on them.
+    pub(crate) in_flight: usize,
     /// Dials asked for or running.
     pub(crate) dials: usize,
     pub(crate) backoff_until: Option<Instant>,
+    /// An exchange failed here: other addresses are preferred until then.
+    pub(crate) doubted_until: Option<Instant>,
+    /// Such failures since the last success.
+    pub(crate) doubts: u32,
     pub(crate) stats: EndpointStats,
     /// When it was last dialled, as a serial number: ties go to the one dialled longest ago.
     pub(crate) last_dial: u64,
@@ -43,7 +49,7 @@ pub(crate) struct Endpoint {
 }
 
 /// The list of endpoints that have a connection with room, in rotation order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Ready {}
 
 impl Linked<Ready> for Endpoint {
@@ -60,9 +66,12 @@ impl Endpoint {
         Self {
             addr,
             standing: Standing::Active,
-            conns: 0,
+            conns: List::default(),
+            in_flight: 0,
             dials: 0,
             backoff_until: None,
+            doubted_until: None,
+            doubts: 0,
             stats: EndpointStats::default(),
             last_dial: 0,
             failed_dials: 0,
@@ -83,7 +92,20 @@ impl Endpoint {
 
     /// Connections and dials together: what per-endpoint limits count.
     pub(crate) fn load(&self) -> usize {
-        self.conns + self.dials
+        self.conns.len() + self.dials
+    }
+
+    pub(crate) fn insert_conn(&mut self, conns: &mut Slab<Conn>, slot: usize) {
+        self.conns.push_back(conns, slot);
+    }
+
+    pub(crate) fn remove_conn(&mut self, conns: &mut Slab<Conn>, slot: usize) {
+        self.conns.remove(conns, slot);
+    }
+
+    /// The slots of its connections.
+    pub(crate) fn conns(&self, conns: &Slab<Conn>) -> Vec<usize> {
+        self.conns.iter(conns).collect()
     }
 
     pub(crate) fn insert_free(&mut self, conns: &mut Slab<Conn>, slot: usize) {
@@ -130,12 +152,21 @@ impl Endpoint {
         if self.backoff_until.is_some_and(|at| at > now) {
             return;
         }
-        let doublings = self.failed_dials.min(20);
+        self.backoff_until = now.checked_add(growing(self.failed_dials, base, max, cut));
         self.failed_dials = self.failed_dials.saturating_add(1);
-        let full = base.saturating_mul(1 << doublings).min(max);
-        // Twelve bits are enough to keep hosts apart, and no share of any duration overflows.
-        let kept = 4096 - (cut.clamp(0.0, 1.0) * 4096.0) as u32;
-        self.backoff_until = now.checked_add((full / 4096).saturating_mul(kept));
+    }
+
+    /// Notes a failed exchange: others are preferred for a while, which grows as that of [`back_off`](Self::back_off).
+    pub(crate) fn doubt(&mut self, now: Instant, base: Duration, max: Duration, cut: f64) {
+        if self.is_doubted(now) {
+            return;
+        }
+        self.doubted_until = now.checked_add(growing(self.doubts, base, max, cut));
+        self.doubts = self.doubts.saturating_add(1);
+    }
+
+    pub(crate) fn is_doubted(&self, now: Instant) -> bool {
+        self.doubted_until.is_some_and(|at| at > now)
     }
 
     /// The connections with room, each with the leases in flight that it is listed under.
@@ -153,4 +184,12 @@ impl Endpoint {
     pub(crate) fn may_dial(&self, now: Instant) -> bool {
         self.is_active() && self.backoff_until.is_none_or(|at| at <= now)
     }
+}
+
+/// `base`, doubled `doublings` times up to `max`, less the share `cut` of that.
+fn growing(doublings: u32, base: Duration, max: Duration, cut: f64) -> Duration {
+    let full = base.saturating_mul(1 << doublings.min(20)).min(max);
+    // Twelve bits are enough to keep hosts apart, and no share of any duration overflows.
+    let kept = 4096 - (cut.clamp(0.0, 1.0) * 4096.0) as u32;
+    (full / 4096).saturating_mul(kept)
 }

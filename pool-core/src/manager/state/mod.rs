@@ -14,27 +14,33 @@ mod conn;
 mod counters;
 mod dials;
 mod endpoint;
+mod ewma;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
+use smallvec::SmallVec;
 
-pub(crate) use self::action::{Action, Actions, Claim, Refusal, Returned, Turned};
-use self::conn::{Conn, Idle};
+pub(crate) use self::action::{Action, Actions, Claim, Full, Leased, Refusal, Returned, Turned};
+pub(crate) use self::conn::Conn;
+use self::conn::Idle;
 pub(crate) use self::conn::{ConnRef, ConnState, seed};
 pub(crate) use self::counters::Counters;
 use self::dials::Dial;
 pub(crate) use self::dials::{Arrival, DialFailure, DialRef};
 pub(crate) use self::endpoint::Standing;
 use self::endpoint::{Endpoint, Ready};
+use self::ewma::Ewma;
 use super::list::List;
 use super::reason::CloseReason;
 use super::waiters::{Place, WaiterRef, Waiters};
+use crate::config::DialWhenBusy;
 use crate::info::ConnId;
 
 /// The limits of one host.
@@ -52,6 +58,7 @@ pub(crate) struct HostLimits {
     pub(crate) backoff_max: Duration,
     /// The share of a wait that chance may take off, 0 to 1.
     pub(crate) jitter: f64,
+    pub(crate) when_busy: DialWhenBusy,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,14 +77,19 @@ enum Addresses {
     Known,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HostState {
     limits: HostLimits,
     phase: Phase,
     addresses: Addresses,
     endpoints: Slab<Endpoint>,
+    by_addr: HashMap<SocketAddr, usize>,
+    /// The endpoints that have a connection with room, in rotation order.
     ready: List<Ready>,
+    /// Those of them where an exchange failed lately: used while no other has room.
+    doubtful: List<Ready>,
     conns: Slab<Conn>,
+    by_id: HashMap<ConnId, usize>,
     idle: List<Idle>,
     waiters: Waiters,
     dials: Slab<Dial>,
@@ -90,6 +102,8 @@ pub(crate) struct HostState {
     readmit_at: Option<Instant>,
     /// No dial before this: this machine refused one.
     pause_until: Option<Instant>,
+    /// The earliest time a doubt may end.
+    trust_again_at: Option<Instant>,
     /// The earliest tick asked for that is still to come.
     wake_asked: Option<Instant>,
     /// Connections under a check, or whose peer has not said its limit.
@@ -98,7 +112,13 @@ pub(crate) struct HostState {
     returning: usize,
     /// Connections that drain or close.
     leaving: usize,
+    /// How long leases lasted lately.
+    hold: Ewma,
+    /// How long dials took lately.
+    connect: Ewma,
     counters: Counters,
+    /// The slots of connections that changed since they were last published.
+    touched: SmallVec<[usize; 4]>,
 }
 
 impl HostState {
@@ -113,8 +133,11 @@ impl HostState {
                 Addresses::Manual
             },
             endpoints: Slab::new(),
+            by_addr: HashMap::new(),
             ready: List::default(),
+            doubtful: List::default(),
             conns: Slab::new(),
+            by_id: HashMap::new(),
             idle: List::default(),
             waiters: Waiters::default(),
             dials: Slab::new(),
@@ -123,11 +146,15 @@ impl HostState {
             turns: 0,
             readmit_at: None,
             pause_until: None,
+            trust_again_at: None,
             wake_asked: None,
             coming: 0,
             returning: 0,
             leaving: 0,
+            hold: Ewma::default(),
+            connect: Ewma::default(),
             counters: Counters::default(),
+            touched: SmallVec::new(),
         }
     }
 
@@ -146,13 +173,22 @@ impl HostState {
         }
         self.readmit(now, out);
         loop {
-            let slot = self.pick()?;
+            let slot = self.pick(now)?;
             if self.turn_is_over(starving) {
                 self.retire(slot, CloseReason::Reclaimed, out);
                 continue;
             }
             return Some(self.occupy(slot, now));
         }
+    }
+
+    /// Claims this connection and no other, if it has room.
+    ///
+    /// Nobody is passed by: a connection with room has nobody waiting for it.
+    pub(crate) fn claim_on(&mut self, conn: ConnRef, now: Instant) -> Option<Claim> {
+        let slot = self.find(conn)?;
+        let free = self.phase == Phase::Open && self.conns[slot].free.is_linked();
+        free.then(|| self.occupy(slot, now))
     }
 
     /// Joins the queue.
@@ -168,12 +204,19 @@ impl HostState {
             Phase::Closed => return Err(Turned::Closed),
             Phase::Retired => return Err(Turned::Retired),
         }
-        if place == Place::Back && self.waiters.len() >= self.limits.waiters {
+        if let Place::On(conn) = place
+            && !self
+                .slot_of(conn)
+                .is_some_and(|slot| !self.conns[slot].is_leaving())
+        {
+            return Err(Turned::Gone);
+        }
+        if place != Place::Front && self.waiters.queued() >= self.limits.waiters {
             self.counters.turned_away += 1;
             return Err(Turned::Full);
         }
         self.counters.queued += 1;
-        let waiter = self.waiters.join(place, deadline);
+        let waiter = self.waiters.join(place, deadline, now);
         self.plan(now, out);
         Ok(waiter)
     }
@@ -205,16 +248,22 @@ impl HostState {
     /// A lease ended. An end for an earlier life only counts.
     pub(crate) fn release(
         &mut self,
-        conn: ConnRef,
+        lease: Leased,
         how: Returned,
         now: Instant,
         starving: bool,
         out: &mut Actions,
     ) {
         self.counters.released += 1;
-        let Some(slot) = self.find(conn) else { return };
+        let Some(slot) = self.find(lease.conn) else {
+            return;
+        };
+        self.hold.record(now.saturating_duration_since(lease.since));
         self.unlink_free(slot);
         self.is_back(slot);
+        self.touch(slot);
+        let endpoint = self.conns[slot].endpoint;
+        self.endpoints[endpoint].in_flight -= 1;
         let conn = &mut self.conns[slot];
         conn.in_flight -= 1;
         // A check is not a use: a connection that came from the idle list has been idle all the while.
@@ -241,8 +290,9 @@ impl HostState {
                 self.offer(slot, now, out);
             }
             (ConnState::Ready, _) => {
-                let idle = conn.in_flight == 0 && self.waiters.is_empty();
-                if starving && idle || !self.waiters.is_empty() && self.turn_is_over(starving) {
+                let idle = conn.in_flight == 0;
+                let wanted = self.waiters.next(conn.id).is_some();
+                if starving && idle && !wanted || wanted && self.turn_is_over(starving) {
                     self.turns = 0;
                     self.retire(slot, CloseReason::Reclaimed, out);
                 } else {
@@ -253,7 +303,11 @@ impl HostState {
         self.plan(now, out);
     }
 
-    /// Adds a connection that was opened elsewhere. `None`: a limit or the phase forbids it, and it must be closed.
+    /// Adds a connection that was opened elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// The limit, or the phase, that forbids it; the connection must be closed then.
     pub(crate) fn add(
         &mut self,
         id: ConnId,
@@ -262,19 +316,36 @@ impl HostState {
         multiplexed: bool,
         now: Instant,
         out: &mut Actions,
-    ) -> Option<ConnRef> {
-        if self.phase != Phase::Open || self.conns.len() + self.dials.len() >= self.limits.conns {
-            return None;
+    ) -> Result<ConnRef, Full> {
+        match self.phase {
+            Phase::Open => {}
+            Phase::Closed => return Err(Full::Closed),
+            Phase::Retired => return Err(Full::Retired),
+        }
+        if self.conns.len() + self.dials.len() >= self.limits.conns {
+            return Err(Full::Host(self.limits.conns));
+        }
+        let load = self.endpoint(addr).map_or(0, Endpoint::load);
+        if load >= self.limits.per_endpoint {
+            return Err(Full::Endpoint(self.limits.per_endpoint));
         }
         let endpoint = self.endpoint_for(addr);
-        if self.endpoints[endpoint].load() >= self.limits.per_endpoint {
-            return None;
-        }
         let conn = self.insert(id, endpoint, Some(limit), multiplexed, now);
         self.offer(conn.slot, now, out);
         // Its address may be new, and can be dialled too.
         self.plan(now, out);
-        Some(conn)
+        Ok(conn)
+    }
+
+    /// Closes the connection to this address that has been idle longest, for another in its place.
+    pub(crate) fn give_way(&mut self, addr: SocketAddr, out: &mut Actions) -> Option<ConnRef> {
+        let endpoint = self.endpoint_at(addr)?;
+        let conns = self.conns_of(endpoint).into_iter();
+        let idle = conns.filter(|&slot| self.conns[slot].is_idle());
+        let slot = idle.min_by_key(|&slot| self.conns[slot].last_used)?;
+        let id = self.conns[slot].id;
+        self.retire(slot, CloseReason::Replaced, out);
+        Some(ConnRef { slot, id })
     }
 
     /// The peer allows this many streams at a time from now on.
@@ -330,6 +401,28 @@ impl HostState {
         idle && self.drain(conn, reason, now, out)
     }
 
+    /// Closes connections that have been idle for longer than `max_idle`, longest first and at most `most` of them.
+    pub(crate) fn evict_idle_for(
+        &mut self,
+        max_idle: Duration,
+        most: usize,
+        now: Instant,
+        out: &mut Actions,
+    ) -> usize {
+        let mut evicted = 0;
+        while evicted < most
+            && let Some(slot) = self.longest_idle()
+            && now.saturating_duration_since(self.conns[slot].last_used) > max_idle
+        {
+            self.retire(slot, CloseReason::Idle, out);
+            evicted += 1;
+        }
+        if evicted > 0 {
+            self.plan(now, out);
+        }
+        evicted
+    }
+
     /// Gives up the connection that has been idle longest, if that is at least `min_idle`.
     pub(crate) fn reclaim(&mut self, min_idle: Duration, now: Instant, out: &mut Actions) -> bool {
         let Some(slot) = self.longest_idle() else {
@@ -338,6 +431,7 @@ impl HostState {
         if now.saturating_duration_since(self.conns[slot].last_used) < min_idle {
             return false;
         }
+        self.counters.stolen += 1;
         self.retire(slot, CloseReason::Reclaimed, out);
         true
     }
@@ -385,15 +479,19 @@ impl HostState {
         self.unlink_free(slot);
         self.unlink_idle(slot);
         self.is_back(slot);
+        self.dismiss(slot, out);
         self.count_state(slot, usize::wrapping_sub);
+        let endpoint = self.conns[slot].endpoint;
+        self.endpoints[endpoint].remove_conn(&mut self.conns, slot);
         let conn = self.conns.remove(slot);
+        self.by_id.remove(&conn.id);
         let reason = match conn.state {
             ConnState::Closing(told) | ConnState::Draining(told) => told,
             ConnState::Ready | ConnState::Probing => reason,
         };
         *self.counters.closed.entry(reason).or_default() += 1;
-        self.endpoints[conn.endpoint].conns -= 1;
-        self.forget_if_gone(conn.endpoint);
+        self.endpoints[endpoint].in_flight -= conn.in_flight;
+        self.forget_if_gone(endpoint);
         self.plan(now, out);
         Some(reason)
     }
@@ -429,6 +527,7 @@ impl HostState {
         }
         self.phase = Phase::Closed;
         self.refuse_all(Refusal::Closed, out);
+        self.refuse_pinned(Refusal::Closed, out);
         let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             if matches!(
@@ -458,16 +557,12 @@ impl HostState {
         self.conns.is_empty() && self.dials.is_empty() && self.waiters.is_settled()
     }
 
-    pub(crate) fn is_retired(&self) -> bool {
-        self.phase == Phase::Retired
-    }
-
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
 
     pub(crate) fn queue_len(&self) -> usize {
-        self.waiters.len()
+        self.waiters.queued()
     }
 
     pub(crate) fn dials_len(&self) -> usize {
@@ -478,7 +573,7 @@ impl HostState {
         &self.limits
     }
 
-    /// Every connection with its address and, if idle, how many have been idle for longer.
+    /// Every connection with its address.
     pub(crate) fn conns(&self) -> impl Iterator<Item = (ConnRef, &Conn, SocketAddr)> {
         self.conns.iter().map(|(slot, conn)| {
             let addr = self.endpoints[conn.endpoint].addr;
@@ -526,8 +621,32 @@ impl HostState {
         self.abandon_asked();
     }
 
+    /// The slots of connections that changed since they were last asked for.
+    pub(crate) fn take_touched(&mut self) -> SmallVec<[usize; 4]> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// The connection in this slot.
+    pub(crate) fn conn_in(&self, slot: usize) -> Option<&Conn> {
+        self.conns.get(slot)
+    }
+
+    fn touch(&mut self, slot: usize) {
+        if self.touched.last() != Some(&slot) {
+            self.touched.push(slot);
+        }
+    }
+
     fn refuse_all(&mut self, why: Refusal, out: &mut Actions) {
         for waiter in self.waiters.all() {
+            self.waiters.settle(waiter);
+            out.push(Action::Fail(waiter, why));
+        }
+    }
+
+    /// As [`refuse_all`](Self::refuse_all), for those who wait for one certain connection.
+    fn refuse_pinned(&mut self, why: Refusal, out: &mut Actions) {
+        for waiter in self.waiters.all_pinned() {
             self.waiters.settle(waiter);
             out.push(Action::Fail(waiter, why));
         }

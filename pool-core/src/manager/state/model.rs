@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::tests::{LIMITS, addr};
 use super::*;
+use crate::priority::Priority;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -148,7 +149,11 @@ impl Model {
                 if let Some(claim) = self.state.claim(now, false, out) {
                     return Some(claim);
                 }
-                let place = if front { Place::Front } else { Place::Back };
+                let place = if front {
+                    Place::Front
+                } else {
+                    Place::Back(Priority::Normal)
+                };
                 let deadline = patience.map(|time| now + ms(time));
                 match self.state.join(place, deadline, now, out) {
                     Ok(waiter) if front => self.queue.push_front(waiter),
@@ -175,8 +180,13 @@ impl Model {
                         End::Failed => Returned::Failed,
                         End::Discard => Returned::Discard(CloseReason::Error),
                     };
-                    self.state
-                        .release(conn, how, now, at.is_multiple_of(5), out);
+                    self.state.release(
+                        Leased { conn, since: now },
+                        how,
+                        now,
+                        at.is_multiple_of(5),
+                        out,
+                    );
                 }
             }
             Op::Add(to, streams) => {
@@ -185,8 +195,8 @@ impl Model {
                 let conn = self
                     .state
                     .add(id, addr(to), limit, streams.is_some(), now, out);
-                assert!(conn.is_none() || space && !self.closed, "above the limits");
-                self.came(conn, streams);
+                assert!(conn.is_err() || space && !self.closed, "above the limits");
+                self.came(conn.ok(), streams);
             }
             Op::Granted => {
                 let asked = self.state.asked();
@@ -228,7 +238,7 @@ impl Model {
             }
             Op::UpkeepDial(to) => {
                 let space = self.load() < self.state.limits.conns;
-                let dial = self.state.dial_for_upkeep(addr(to));
+                let dial = self.state.dial_for_upkeep(addr(to), now);
                 assert!(dial.is_none() || space && !self.closed, "above the limits");
                 self.dials.extend(dial);
             }
@@ -276,7 +286,7 @@ impl Model {
             }
             Op::ClaimForCheck(at) => {
                 if let Some(conn) = pick(&self.conns, at) {
-                    return self.state.claim_for_check(conn);
+                    return self.state.claim_for_check(conn, now);
                 }
             }
             Op::EvictIdle(at) => {

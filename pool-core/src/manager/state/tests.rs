@@ -8,6 +8,7 @@ mod fairness;
 mod limits;
 
 use super::*;
+use crate::priority::Priority;
 
 pub(super) const LIMITS: HostLimits = HostLimits {
     conns: 4,
@@ -20,6 +21,7 @@ pub(super) const LIMITS: HostLimits = HostLimits {
     backoff_base: Duration::from_millis(100),
     backoff_max: Duration::from_secs(1),
     jitter: 0.25,
+    when_busy: DialWhenBusy::Immediate,
 };
 
 pub(super) fn addr(last: u8) -> SocketAddr {
@@ -80,6 +82,7 @@ impl Rig {
     fn try_add(&mut self, at: SocketAddr, limit: usize, multiplexed: bool) -> Option<ConnRef> {
         let id = self.id();
         self.step(|state, now, out| state.add(id, at, limit, multiplexed, now, out))
+            .ok()
     }
 
     fn h1(&mut self) -> ConnRef {
@@ -102,7 +105,7 @@ impl Rig {
     }
 
     fn join(&mut self) -> WaiterRef {
-        self.step(|state, now, out| state.join(Place::Back, None, now, out))
+        self.step(|state, now, out| state.join(Place::Back(Priority::Normal), None, now, out))
             .expect("the queue is open")
     }
 
@@ -116,7 +119,10 @@ impl Rig {
 
     fn end(&mut self, conn: ConnRef, how: Returned) {
         let starving = self.starving;
-        self.step(|state, now, out| state.release(conn, how, now, starving, out));
+        self.step(|state, now, out| {
+            let lease = Leased { conn, since: now };
+            state.release(lease, how, now, starving, out);
+        });
     }
 
     fn drain(&mut self, conn: ConnRef) -> bool {
@@ -196,7 +202,7 @@ impl Rig {
     }
 
     fn claim_for_check(&mut self, conn: ConnRef) -> Option<Claim> {
-        self.step(|state, _, _| state.claim_for_check(conn))
+        self.step(|state, now, _| state.claim_for_check(conn, now))
     }
 
     /// Takes what `f` picks out of the actions so far.

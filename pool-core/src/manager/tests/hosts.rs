@@ -9,7 +9,11 @@ fn a_connection_is_found_by_its_target_and_its_key() {
     add(&manager, "b", &census);
     let found = manager.by_target(target(1));
     assert_eq!(found.len(), 2, "one address, two hosts, two connections");
-    assert!(found.contains(&(key("a"), id)));
+    assert!(
+        found
+            .iter()
+            .any(|conn| conn.id() == id && conn.host().key() == &key("a"))
+    );
     assert!(manager.by_target(target(2)).is_empty());
 }
 
@@ -21,15 +25,20 @@ fn a_rejected_connection_is_given_back() {
         ..Limits::default()
     };
     let (manager, census) = (Manager::new(&limits), Census::default());
-    let try_add = |name| manager.add(&key(name), target(1), census.born(), 1, false);
-    try_add("a").unwrap();
-    assert!(try_add("a").is_err(), "the host is full");
-    try_add("b").unwrap();
-    assert!(try_add("c").is_err(), "all of it is full");
+    let try_add = |name, at| {
+        let conn = NewConn::exclusive(target(at), census.born());
+        manager
+            .add(&key(name), conn)
+            .map_err(|rejected| rejected.reason)
+    };
+    assert!(try_add("a", 1).is_ok());
+    assert_eq!(try_add("a", 2), Err(RejectReason::PerHost(1)));
+    assert!(try_add("b", 1).is_ok());
+    assert_eq!(try_add("c", 1), Err(RejectReason::Total(2)));
     assert_eq!(census.alive(), 2);
     assert_eq!(manager.permits_in_use(), (2, 0));
     manager.close();
-    assert!(try_add("a").is_err(), "closed");
+    assert_eq!(try_add("a", 1), Err(RejectReason::Closed));
     assert_eq!((census.alive(), manager.permits_in_use()), (0, (0, 0)));
 }
 

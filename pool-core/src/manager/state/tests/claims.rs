@@ -86,7 +86,7 @@ fn a_waiter_past_its_deadline_is_refused_and_the_next_one_served() {
     rig.claim();
     let deadline = Some(rig.now + ms(10));
     let late = rig
-        .step(|state, now, out| state.join(Place::Back, deadline, now, out))
+        .step(|state, now, out| state.join(Place::Back(Priority::Normal), deadline, now, out))
         .unwrap();
     let next = rig.join();
     rig.pass(ms(10));
@@ -102,7 +102,8 @@ fn a_full_queue_turns_away() {
         ..LIMITS
     });
     rig.join();
-    let turned = rig.step(|state, now, out| state.join(Place::Back, None, now, out));
+    let turned =
+        rig.step(|state, now, out| state.join(Place::Back(Priority::Normal), None, now, out));
     assert_eq!(turned, Err(Turned::Full));
     assert_eq!(rig.state.counters.turned_away, 1);
 }
@@ -258,7 +259,8 @@ fn closing_refuses_waiters_closes_idle_and_drains_busy_connections() {
         rig.release(conn);
         assert_eq!(rig.closes(), [(conn, CloseReason::PoolClosed)]);
     }
-    let turned = rig.step(|state, now, out| state.join(Place::Back, None, now, out));
+    let turned =
+        rig.step(|state, now, out| state.join(Place::Back(Priority::Normal), None, now, out));
     assert_eq!(turned, Err(Turned::Closed));
     assert_eq!(rig.try_add(addr(1), 1, false), None);
 }
@@ -272,7 +274,8 @@ fn only_an_empty_host_is_forgotten_and_nothing_enters_it_again() {
     assert!(!rig.state.retire_host(), "its socket is still there");
     rig.closed(conn);
     assert!(rig.state.retire_host());
-    let turned = rig.step(|state, now, out| state.join(Place::Back, None, now, out));
+    let turned =
+        rig.step(|state, now, out| state.join(Place::Back(Priority::Normal), None, now, out));
     assert_eq!(turned, Err(Turned::Retired));
     assert_eq!(rig.try_add(addr(1), 1, false), None);
     assert_eq!(rig.try_claim(), None);

@@ -386,7 +386,7 @@ fn a_host_filled_by_hand_never_dials() {
 fn upkeep_dials_only_known_addresses_and_within_the_limits() {
     let limits = HostLimits { dials: 1, ..LIMITS };
     let mut rig = Rig::known(limits, &[addr(1)], 1);
-    let dial = |rig: &mut Rig, at| rig.step(|state, _, _| state.dial_for_upkeep(at));
+    let dial = |rig: &mut Rig, at| rig.step(|state, now, _| state.dial_for_upkeep(at, now));
     assert_eq!(dial(&mut rig, addr(9)), None);
     let running = dial(&mut rig, addr(1)).unwrap();
     assert_eq!(dial(&mut rig, addr(1)), None, "one dial at a time");
@@ -399,7 +399,7 @@ fn a_failed_probe_of_an_ejected_address_is_not_charged_to_waiters() {
     let mut rig = Rig::known(LIMITS, &[addr(1), addr(2)], 1);
     rig.judge(addr(2), Standing::Ejected(None));
     let probe = rig
-        .step(|state, _, _| state.dial_for_upkeep(addr(2)))
+        .step(|state, now, _| state.dial_for_upkeep(addr(2), now))
         .unwrap();
     rig.join();
     rig.fail(probe, DialFailure::Endpoint);

@@ -284,7 +284,9 @@ impl Demand {
         let open = slots.div_ceil(streams);
 
         let closed_by_requests = self.requests_per_conn.map_or(0.0, |n| rate / n as f64);
-        let closed_by_age = open as f64 * per_second(self.lifetime);
+        // Connections that stand for their address and source alone grow old as well.
+        let cells = self.addresses.saturating_mul(self.sources);
+        let closed_by_age = open.max(cells) as f64 * per_second(self.lifetime);
         let closed_by_idleness =
             (wanted - in_flight) / streams as f64 * per_second(self.idle_close);
         let dials = (closed_by_requests + closed_by_age + closed_by_idleness).min(rate);
@@ -292,7 +294,6 @@ impl Demand {
         // Without the term for the skew: it would keep two places for what hardly ever happens.
         let dial_places = count(dialling + self.margin * dialling.sqrt(), Field::Handshake)?;
 
-        let cells = self.addresses.saturating_mul(self.sources);
         let per_cell = (open + dial_places).div_ceil(cells);
         let per_host = count(per_cell as f64 * cells as f64, Field::Addresses)?;
         let in_all = count(per_host as f64 * self.hosts as f64, Field::Hosts)?;

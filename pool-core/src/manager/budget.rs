@@ -73,6 +73,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
 
     /// Whether some host but this one waits for a connection to close. Those who wait for dials alone do not count:
     /// a closed connection would not help them.
+    #[inline]
     pub(crate) fn is_starved(&self, host: &Host<C>) -> bool {
         let starving = self.starving.load(Ordering::SeqCst);
         starving > 0 && starving > usize::from(host.enrolled.load(Ordering::SeqCst))
@@ -85,6 +86,12 @@ impl<C: Send + Sync + 'static> Budget<C> {
         } else {
             self.idle.fetch_sub(before - now, Ordering::Relaxed);
         }
+    }
+
+    /// Whether there is a limit on idle connections over all hosts.
+    #[inline]
+    pub(crate) fn limits_idle(&self) -> bool {
+        self.max_idle.load(Ordering::Relaxed) != usize::MAX
     }
 
     pub(crate) fn has_too_many_idle(&self) -> bool {

@@ -183,8 +183,10 @@ pub(crate) struct Shared<C: Send + Sync + 'static> {
 
 type Shard<C> = HashMap<Key, Arc<Host<C>>, Hasher>;
 
+/// Seeded at random, and several times as quick as std's on a key of many small parts; what it protects are hosts that the
+/// program itself names, and two keys are equal only if all of their parts are.
 #[cfg(not(pool_loom))]
-type Hasher = std::hash::RandomState;
+type Hasher = foldhash::quality::RandomState;
 /// A model must take the same path each time.
 #[cfg(pool_loom)]
 type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;

@@ -130,16 +130,20 @@ impl Waiters {
 
     /// Who is next to get this connection: of the head of the queue and the first who waits for this connection alone,
     /// the one that came earlier.
+    #[inline]
     pub(crate) fn next(&self, conn: ConnId) -> Option<WaiterRef> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        self.next_queued(conn)
+    }
+
+    fn next_queued(&self, conn: ConnId) -> Option<WaiterRef> {
         let head = self.front.front().or_else(|| {
             let (_, class) = self.class_in_turn()?;
             class.queue.front()
         });
-        let pinned = if self.pinned.is_empty() {
-            None
-        } else {
-            self.pinned.get(&conn).and_then(List::front)
-        };
+        let pinned = self.pinned.get(&conn).and_then(List::front);
         let earlier = |slot: &usize| {
             (
                 self.slots[*slot].place != Place::Front,

@@ -147,10 +147,14 @@ impl HostState {
     }
 
     /// Puts back the endpoints whose time out of rotation is over.
+    #[inline]
     pub(super) fn readmit(&mut self, now: Instant, out: &mut Actions) {
-        if self.readmit_at.is_none_or(|at| at > now) {
-            return;
+        if self.readmit_at.is_some_and(|at| at <= now) {
+            self.readmit_due(now, out);
         }
+    }
+
+    fn readmit_due(&mut self, now: Instant, out: &mut Actions) {
         let due = |endpoint: &Endpoint| matches!(endpoint.standing, Standing::Ejected(Some(at)) if at <= now);
         let back: Vec<usize> = self
             .endpoints

@@ -75,10 +75,16 @@ impl Dial {
 
 impl HostState {
     /// Asks for the dials that those who wait need and that dials in flight will not serve.
+    #[inline]
     pub(super) fn plan(&mut self, now: Instant, out: &mut Actions) {
-        if self.waiters.is_empty() {
-            return self.abandon_asked();
+        if !self.waiters.is_empty() {
+            self.plan_for_waiters(now, out);
+        } else if !self.dials.is_empty() {
+            self.abandon_asked();
         }
+    }
+
+    fn plan_for_waiters(&mut self, now: Instant, out: &mut Actions) {
         if self.phase != Phase::Open {
             return;
         }
@@ -278,9 +284,6 @@ impl HostState {
 
     /// Forgets the dials that still wait for the budget.
     pub(super) fn abandon_asked(&mut self) {
-        if self.dials.is_empty() {
-            return;
-        }
         let asked: Vec<usize> = self
             .dials
             .iter()

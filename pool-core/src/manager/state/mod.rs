@@ -80,48 +80,50 @@ enum Addresses {
     Known,
 }
 
+/// The order is that of use: what a claim and its release touch comes first, so that it is in few cache lines.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct HostState {
-    limits: HostLimits,
     phase: Phase,
     addresses: Addresses,
-    endpoints: Slab<Endpoint>,
-    by_addr: HashMap<SocketAddr, usize>,
     /// The endpoints that have a connection with room, in rotation order.
     ready: List<Ready>,
     /// Those of them where an exchange failed lately: used while no other has room.
     doubtful: List<Ready>,
-    conns: Slab<Conn>,
-    by_id: HashMap<ConnId, usize>,
     idle: List<Idle>,
+    conns: Slab<Conn>,
+    endpoints: Slab<Endpoint>,
+    /// The slots of connections that changed since they were last published.
+    touched: SmallVec<[u32; 4]>,
+    /// Claims served since others began to starve.
+    turns: usize,
+    /// Connections that drain or close.
+    leaving: usize,
+    /// The earliest time an ejected endpoint may come back by itself.
+    readmit_at: Option<Instant>,
+    /// The earliest time a doubt may end.
+    trust_again_at: Option<Instant>,
+    /// How long leases lasted lately.
+    hold: Ewma,
     waiters: Waiters,
     dials: Slab<Dial>,
+    limits: HostLimits,
+    counters: Counters,
     dial_serials: u64,
     /// What one dial is expected to bring, in leases.
     expected: usize,
-    /// Claims served since others began to starve.
-    turns: usize,
-    /// The earliest time an ejected endpoint may come back by itself.
-    readmit_at: Option<Instant>,
     /// No dial before this: this machine refused one.
     pause_until: Option<Instant>,
-    /// The earliest time a doubt may end.
-    trust_again_at: Option<Instant>,
     /// The earliest tick asked for that is still to come.
     wake_asked: Option<Instant>,
     /// Connections under a check, or whose peer has not said its limit.
     coming: usize,
     /// Connections whose lease is on its way back.
     returning: usize,
-    /// Connections that drain or close.
-    leaving: usize,
-    /// How long leases lasted lately.
-    hold: Ewma,
     /// How long dials took lately.
     connect: Ewma,
-    counters: Counters,
-    /// The slots of connections that changed since they were last published.
-    touched: SmallVec<[usize; 4]>,
+    by_addr: HashMap<SocketAddr, usize>,
+    by_id: HashMap<ConnId, usize>,
     /// Of endpoints, if anybody wants to know.
     touched_endpoints: SmallVec<[usize; 2]>,
     /// Counts the comings and goings of endpoints.
@@ -171,6 +173,7 @@ impl HostState {
     ///
     /// `starving` says that other hosts wait for the shared limits. After `fair_turn` claims in such a time the
     /// connection next in line is given up instead.
+    #[inline]
     pub(crate) fn claim(
         &mut self,
         now: Instant,
@@ -255,6 +258,7 @@ impl HostState {
     }
 
     /// A lease ended. An end for an earlier life only counts.
+    #[inline]
     pub(crate) fn release(
         &mut self,
         lease: Leased,
@@ -267,7 +271,9 @@ impl HostState {
         let Some(slot) = self.find(lease.conn) else {
             return;
         };
-        self.hold.record(now.saturating_duration_since(lease.since));
+        if self.limits.when_busy == DialWhenBusy::IfWaitExceedsConnect {
+            self.hold.record(now.saturating_duration_since(lease.since));
+        }
         self.unlink_free(slot);
         self.is_back(slot);
         self.touch(slot);
@@ -611,6 +617,7 @@ impl HostState {
     }
 
     /// Whether this host has had its share while others starve; counts one more claim if not.
+    #[inline]
     fn turn_is_over(&mut self, starving: bool) -> bool {
         if !starving {
             self.turns = 0;
@@ -631,14 +638,16 @@ impl HostState {
         self.abandon_asked();
     }
 
-    /// The slots of connections that changed since they were last asked for.
-    pub(crate) fn take_touched(&mut self) -> SmallVec<[usize; 4]> {
-        std::mem::take(&mut self.touched)
-    }
-
-    /// The connection in this slot.
-    pub(crate) fn conn_in(&self, slot: usize) -> Option<&Conn> {
-        self.conns.get(slot)
+    /// Shows each connection that changed since this was last asked, with its slot.
+    #[inline]
+    pub(crate) fn publish(&mut self, mut show: impl FnMut(usize, &Conn)) {
+        for &slot in &self.touched {
+            // It may be gone by now.
+            if let Some(conn) = self.conns.get(slot as usize) {
+                show(slot as usize, conn);
+            }
+        }
+        self.touched.clear();
     }
 
     /// The slots of endpoints that changed since they were last asked for.
@@ -656,11 +665,15 @@ impl HostState {
         self.endpoint_changes
     }
 
+    #[inline]
     fn touch(&mut self, slot: usize) {
-        if self.touched.last() != Some(&slot) {
-            self.touched.push(slot);
+        let short = slot as u32;
+        if self.touched.last() != Some(&short) {
+            self.touched.push(short);
         }
-        self.touch_endpoint(self.conns[slot].endpoint);
+        if self.limits.selects {
+            self.touch_endpoint(self.conns[slot].endpoint);
+        }
     }
 
     fn touch_endpoint(&mut self, endpoint: usize) {

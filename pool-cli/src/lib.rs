@@ -17,6 +17,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use pool_core::select::Selector;
 use pool_core::{BoxError, Registry};
 use pool_health::{EvictionPolicy, HealthCheck, Options, OutlierPolicy};
 use pool_localip::LocalAddrAllocator;
@@ -86,6 +87,21 @@ impl Cli {
         E: Into<BoxError>,
     {
         self.registry = self.registry.outlier(name, constructor);
+        self
+    }
+
+    /// Adds a selector of addresses: `[selector]` with `use = "name"`.
+    #[must_use]
+    pub fn selector<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&Options) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: Selector + 'static,
+        E: Into<BoxError>,
+    {
+        self.registry = self.registry.selector(name, constructor);
         self
     }
 

@@ -17,6 +17,7 @@ mod observe;
 mod pool;
 mod priority;
 pub mod registry;
+pub mod select;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod upkeep;
@@ -34,7 +35,7 @@ pub use key::{Key, Partition, Protocols, Scheme, SourceClass};
 pub use observe::{Distribution, Event, Histogram, NoObserver, Observer};
 pub use pool::{
     BuildError, Closed, ConnectorIo, Pool, PoolBuilder, PoolClient, PoolConnector, PoolSnapshot,
-    PooledLease, RequestOptions,
+    PooledLease, ReconfigureError, RequestOptions,
 };
 pub use priority::Priority;
 pub use registry::Registry;

@@ -13,10 +13,10 @@ use super::reason::CloseReason;
 use super::state::{
     Action, Actions, Claim, ConnRef, DialRef, HostState, Leased, Refusal, Returned,
 };
-use super::sync::{Arc, AtomicBool, Mutex, Ordering, lock_timed, now};
+use super::sync::{Arc, AtomicBool, Mutex, Ordering, StdArc, lock_timed, now};
 use super::ticket::Ticket;
 use super::waiters::{Place, WaiterRef};
-use super::{Closing, Entry, HostHandle, Shared};
+use super::{Closing, Endpoints, Entry, HostHandle, Shared};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::key::Key;
 
@@ -42,6 +42,10 @@ pub(crate) struct Core<C: Send + Sync + 'static> {
     /// The error of the last failed dial or lookup, for those it was to serve.
     pub(crate) failure: Option<Error>,
     actions: Actions,
+    /// The addresses as a selector sees them, if there is one that looks.
+    endpoints: StdArc<Endpoints>,
+    /// The changes of endpoints that `endpoints` knows of.
+    endpoints_as_of: u64,
     /// Idle connections as the budget knows them.
     counted_idle: usize,
 }
@@ -89,6 +93,8 @@ impl<C: Send + Sync + 'static> Host<C> {
                 cells: Vec::new(),
                 failure: None,
                 actions: Actions::new(),
+                endpoints: StdArc::default(),
+                endpoints_as_of: 0,
                 counted_idle: 0,
             }),
             scan_due: AtomicBool::new(false),
@@ -439,6 +445,9 @@ impl<C: Send + Sync + 'static> Core<C> {
                 entry.status.publish(conn);
             }
         }
+        if self.state.limits().selects {
+            self.publish_endpoints();
+        }
         if self.actions.is_empty() {
             return;
         }
@@ -464,6 +473,29 @@ impl<C: Send + Sync + 'static> Core<C> {
                 Action::WakeAt(at) => chores.push(Chore::WakeAt(at)),
             }
         }
+    }
+
+    fn publish_endpoints(&mut self) {
+        let changes = self.state.endpoint_changes();
+        let touched = self.state.take_touched_endpoints();
+        if changes != self.endpoints_as_of {
+            self.endpoints_as_of = changes;
+            let addrs = self.state.endpoints().map(|endpoint| endpoint.addr);
+            self.endpoints = StdArc::new(self.endpoints.renewed(addrs, now()));
+        }
+        for slot in touched {
+            let Some(endpoint) = self.state.endpoint_in(slot) else {
+                continue;
+            };
+            if let Some(gauge) = self.endpoints.gauge(endpoint.addr) {
+                gauge.publish(endpoint);
+            }
+        }
+    }
+
+    /// The addresses as a selector sees them.
+    pub(crate) fn endpoints(&self) -> StdArc<Endpoints> {
+        self.endpoints.clone()
     }
 
     fn tell(

@@ -8,6 +8,7 @@
 mod acquire;
 mod budget;
 mod conn_handle;
+pub(crate) mod endpoints;
 mod events;
 mod handle;
 mod host;
@@ -40,7 +41,9 @@ pub use self::acquire::Acquire;
 pub use self::budget::ConnPermit;
 use self::budget::{Budget, TotalLimits};
 pub use self::conn_handle::ConnHandle;
+use self::endpoints::Endpoints;
 pub use self::handle::HostHandle;
+pub(crate) use self::host::Hint;
 use self::host::Host;
 pub use self::intake::{Added, NewConn, RejectReason, Rejected};
 pub use self::lease::Lease;
@@ -161,6 +164,7 @@ pub(crate) struct Shared<C: Send + Sync + 'static> {
     limits: Mutex<Limits>,
     host_limits: Mutex<HostLimits>,
     resolves: bool,
+    selects: bool,
     ids: AtomicU64,
     closed: AtomicBool,
     handles: AtomicUsize,
@@ -212,15 +216,25 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
             limits: limits.clone(),
             ..Config::default()
         };
-        Self::build(&config, StdArc::new(NoDriver), false)
+        Self::build(&config, StdArc::new(NoDriver), false, false)
     }
 
     /// A manager that asks `driver` to look up names and to dial.
     pub fn with_driver(config: &Config, driver: StdArc<dyn Driver<C>>) -> Self {
-        Self::build(config, driver, true)
+        Self::build(config, driver, true, false)
     }
 
-    fn build(config: &Config, driver: StdArc<dyn Driver<C>>, resolves: bool) -> Self {
+    /// As [`with_driver`](Self::with_driver), with [`Endpoints`] kept up to date for a selector.
+    pub(crate) fn selecting(config: &Config, driver: StdArc<dyn Driver<C>>, selects: bool) -> Self {
+        Self::build(config, driver, true, selects)
+    }
+
+    fn build(
+        config: &Config,
+        driver: StdArc<dyn Driver<C>>,
+        resolves: bool,
+        selects: bool,
+    ) -> Self {
         let hasher = Hasher::default();
         let shards = (0..SHARDS)
             .map(|_| RwLock::new(Shard::with_hasher(hasher.clone())))
@@ -232,8 +246,9 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
                 budget: Budget::new(total_limits(&config.limits)),
                 driver,
                 limits: Mutex::new(config.limits.clone()),
-                host_limits: Mutex::new(host_limits(config)),
+                host_limits: Mutex::new(host_limits(config, selects)),
                 resolves,
+                selects,
                 ids: AtomicU64::new(1),
                 closed: AtomicBool::new(false),
                 handles: AtomicUsize::new(1),
@@ -245,6 +260,11 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
                 lock_waits: Histogram::default(),
             }),
         }
+    }
+
+    /// Whether [`Endpoints`] are kept up to date for a selector.
+    pub(crate) fn selects(&self) -> bool {
+        self.shared.selects
     }
 
     /// The host of this key, made if it is new. Keep the handle to skip the lookup.
@@ -274,8 +294,11 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
     #[doc(alias = "UpdateConfig")]
     pub fn set_limits(&self, config: &Config) {
         *lock(&self.shared.limits) = config.limits.clone();
-        let limits = host_limits(config);
-        *lock(&self.shared.host_limits) = limits;
+        let limits = {
+            let mut current = lock(&self.shared.host_limits);
+            *current = host_limits(config, self.shared.selects);
+            *current
+        };
         let crowded = crowded(&config.limits, 0);
         self.shared.crowded.store(crowded, Ordering::Relaxed);
         Budget::set_limits(&self.shared, total_limits(&config.limits));
@@ -561,7 +584,7 @@ fn total_limits(limits: &Limits) -> TotalLimits {
     }
 }
 
-fn host_limits(config: &Config) -> HostLimits {
+fn host_limits(config: &Config, selects: bool) -> HostLimits {
     let limits = &config.limits;
     HostLimits {
         conns: limits.per_host,
@@ -575,5 +598,6 @@ fn host_limits(config: &Config) -> HostLimits {
         backoff_max: config.dial.backoff_max,
         jitter: config.dial.jitter,
         when_busy: config.dial.when_busy,
+        selects,
     }
 }

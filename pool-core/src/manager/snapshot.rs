@@ -73,6 +73,8 @@ pub struct Totals {
     pub stolen: u64,
     /// Dials in flight.
     pub dialling: usize,
+    /// Dials that wait for a limit over all hosts.
+    pub dials_waiting: usize,
 }
 
 /// One host.
@@ -153,7 +155,8 @@ fn look<C: Send + Sync + 'static>(host: &Arc<Host<C>>) -> HostSnapshot {
         let mut totals = Totals::default();
         totals.count(state.counters());
         totals.waiting = state.queue_len();
-        totals.dialling = state.dials_len();
+        totals.dialling = state.dials_len() - state.asked();
+        totals.dials_waiting = state.asked();
         for (_, conn, target) in state.conns() {
             totals.open += 1;
             totals.idle += usize::from(conn.is_idle());
@@ -226,6 +229,7 @@ impl Totals {
             dials_orphaned,
             stolen,
             dialling,
+            dials_waiting,
         } = host;
         self.acquired += acquired;
         self.released += released;
@@ -250,5 +254,6 @@ impl Totals {
         self.dials_orphaned += dials_orphaned;
         self.stolen += stolen;
         self.dialling += dialling;
+        self.dials_waiting += dials_waiting;
     }
 }

@@ -107,6 +107,7 @@ impl HostState {
             None => {
                 let slot = self.endpoints.insert(Endpoint::new(addr));
                 self.by_addr.insert(addr, slot);
+                self.endpoint_changes += 1;
                 slot
             }
         }
@@ -120,6 +121,7 @@ impl HostState {
         out: &mut Actions,
     ) {
         self.endpoints[endpoint].standing = standing;
+        self.touch_endpoint(endpoint);
         let ready: Vec<usize> = self
             .conns_of(endpoint)
             .into_iter()
@@ -158,6 +160,7 @@ impl HostState {
             .collect();
         for endpoint in back {
             self.endpoints[endpoint].standing = Standing::Active;
+            self.touch_endpoint(endpoint);
             self.endpoints[endpoint].stats.consecutive_failures = 0;
             self.endpoints[endpoint].stats.consecutive_local = 0;
             self.endpoints[endpoint].stats.consecutive_remote = 0;
@@ -185,6 +188,7 @@ impl HostState {
         if found.standing == Standing::Gone && found.load() == 0 {
             let found = self.endpoints.remove(endpoint);
             self.by_addr.remove(&found.addr);
+            self.endpoint_changes += 1;
         }
     }
 }

@@ -286,6 +286,7 @@ impl HostState {
         if linked {
             self.link_ready(endpoint);
         }
+        self.touch_endpoint(endpoint);
         let until = self.endpoints[endpoint].doubted_until;
         self.trust_again_at = [self.trust_again_at, until].into_iter().flatten().min();
     }
@@ -305,6 +306,7 @@ impl HostState {
             self.unlink_ready(endpoint);
         }
         self.endpoints[endpoint].doubted_until = None;
+        self.touch_endpoint(endpoint);
         if linked {
             self.link_ready(endpoint);
         }

@@ -103,6 +103,10 @@ impl Endpoint {
         self.conns.remove(conns, slot);
     }
 
+    pub(crate) fn conns_len(&self) -> usize {
+        self.conns.len()
+    }
+
     /// The slots of its connections.
     pub(crate) fn conns(&self, conns: &Slab<Conn>) -> Vec<usize> {
         self.conns.iter(conns).collect()

@@ -34,8 +34,9 @@ pub(crate) use self::conn::{ConnRef, ConnState, seed};
 pub(crate) use self::counters::Counters;
 use self::dials::Dial;
 pub(crate) use self::dials::{Arrival, DialFailure, DialRef};
+pub(crate) use self::endpoint::Endpoint;
+use self::endpoint::Ready;
 pub(crate) use self::endpoint::Standing;
-use self::endpoint::{Endpoint, Ready};
 use self::ewma::Ewma;
 use super::list::List;
 use super::reason::CloseReason;
@@ -59,6 +60,8 @@ pub(crate) struct HostLimits {
     /// The share of a wait that chance may take off, 0 to 1.
     pub(crate) jitter: f64,
     pub(crate) when_busy: DialWhenBusy,
+    /// Whether somebody wants to know what changes on endpoints.
+    pub(crate) selects: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +122,10 @@ pub(crate) struct HostState {
     counters: Counters,
     /// The slots of connections that changed since they were last published.
     touched: SmallVec<[usize; 4]>,
+    /// Of endpoints, if anybody wants to know.
+    touched_endpoints: SmallVec<[usize; 2]>,
+    /// Counts the comings and goings of endpoints.
+    endpoint_changes: u64,
 }
 
 impl HostState {
@@ -155,6 +162,8 @@ impl HostState {
             connect: Ewma::default(),
             counters: Counters::default(),
             touched: SmallVec::new(),
+            touched_endpoints: SmallVec::new(),
+            endpoint_changes: 0,
         }
     }
 
@@ -491,6 +500,7 @@ impl HostState {
         };
         *self.counters.closed.entry(reason).or_default() += 1;
         self.endpoints[endpoint].in_flight -= conn.in_flight;
+        self.touch_endpoint(endpoint);
         self.forget_if_gone(endpoint);
         self.plan(now, out);
         Some(reason)
@@ -631,9 +641,31 @@ impl HostState {
         self.conns.get(slot)
     }
 
+    /// The slots of endpoints that changed since they were last asked for.
+    pub(crate) fn take_touched_endpoints(&mut self) -> SmallVec<[usize; 2]> {
+        std::mem::take(&mut self.touched_endpoints)
+    }
+
+    /// The endpoint in this slot.
+    pub(crate) fn endpoint_in(&self, slot: usize) -> Option<&Endpoint> {
+        self.endpoints.get(slot)
+    }
+
+    /// A number that changes when an endpoint comes or goes.
+    pub(crate) fn endpoint_changes(&self) -> u64 {
+        self.endpoint_changes
+    }
+
     fn touch(&mut self, slot: usize) {
         if self.touched.last() != Some(&slot) {
             self.touched.push(slot);
+        }
+        self.touch_endpoint(self.conns[slot].endpoint);
+    }
+
+    fn touch_endpoint(&mut self, endpoint: usize) {
+        if self.limits.selects && self.touched_endpoints.last() != Some(&endpoint) {
+            self.touched_endpoints.push(endpoint);
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) const LIMITS: HostLimits = HostLimits {
     backoff_max: Duration::from_secs(1),
     jitter: 0.25,
     when_busy: DialWhenBusy::Immediate,
+    selects: true,
 };
 
 pub(super) fn addr(last: u8) -> SocketAddr {

@@ -139,6 +139,7 @@ impl Cli {
         match args.command {
             Command::Fetch(args) => cmd::fetch::run(&args, self.registry, open_files),
             Command::Demo(args) => cmd::demo::run(&args, open_files),
+            Command::Plan(args) => cmd::plan::run(&args, open_files),
             Command::Config {
                 command: ConfigCommand::Show { settings, json },
             } => cmd::config::show(&settings, json, &self.registry, open_files),

@@ -5,6 +5,7 @@
 )]
 #![forbid(unsafe_code)]
 
+pub mod capacity;
 mod clock;
 pub mod config;
 mod dial;

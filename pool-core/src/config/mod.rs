@@ -81,6 +81,7 @@ use crate::key::Protocols;
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[doc(alias = "PoolConfig")]
 pub struct Config {
     /// Which HTTP versions may be spoken: `"auto"`, `"http1"` or `"http2"`.
     ///

@@ -30,6 +30,7 @@ impl<C> NewConn<C> {
     }
 
     /// One that serves `streams` leases at a time, as HTTP/2 does; at most as many as the limits allow on a connection.
+    #[doc(alias = "h2ClientConn")]
     pub fn multiplexed(target: SocketAddr, value: C, streams: usize) -> Self {
         Self {
             target,

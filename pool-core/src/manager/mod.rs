@@ -281,7 +281,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
     }
 
     /// Claims a connection if one has room now and nobody queues for it.
-    #[doc(alias = "getExistingConnection")]
+    #[doc(alias("getExistingConnection", "TryAcquire"))]
     pub fn try_acquire(&self, key: &Key) -> Option<Lease<C>> {
         let host = self.shared.find(key)?;
         HostHandle(host).try_acquire()
@@ -293,6 +293,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
     }
 
     /// New limits. Raising serves waiters; lowering closes idle connections and lets busy ones finish.
+    #[doc(alias = "UpdateConfig")]
     pub fn set_limits(&self, config: &Config) {
         *lock(&self.shared.limits) = config.limits.clone();
         let limits = {

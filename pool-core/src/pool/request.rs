@@ -227,6 +227,7 @@ async fn exchange_once(
 /// Dropping it unused gives the connection to the next waiter.
 #[derive(Debug)]
 #[must_use = "dropping it gives the connection back"]
+#[doc(alias("UTLSConnection", "PutConnection", "ReleaseConnection"))]
 pub struct PooledLease {
     inner: Arc<Inner>,
     key: Key,

@@ -9,6 +9,7 @@ use std::fmt;
 use super::Shared;
 use super::host::Host;
 use super::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
+use super::waiters::Place;
 
 /// The limits over all hosts together.
 #[derive(Clone, Copy, Debug)]
@@ -138,14 +139,14 @@ impl<C: Send + Sync + 'static> Budget<C> {
         drop(emptied);
     }
 
-    /// Counts one waiter; `None` if there are as many as allowed.
-    pub(crate) fn enter_queue(shared: &Arc<Shared<C>>) -> Option<QueueSlot<C>> {
+    /// Counts one waiter; `None` if there are as many as allowed. One that was at the head already is never refused.
+    pub(crate) fn enter_queue(shared: &Arc<Shared<C>>, place: Place) -> Option<QueueSlot<C>> {
         let limit = shared.budget.max_waiters.load(Ordering::Relaxed);
         let before = shared.budget.waiters.fetch_add(1, Ordering::Relaxed);
         let slot = QueueSlot {
             shared: shared.clone(),
         };
-        (before < limit).then_some(slot)
+        (before < limit || place == Place::Front).then_some(slot)
     }
 
     #[cfg(test)]

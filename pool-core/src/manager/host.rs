@@ -39,6 +39,8 @@ pub(crate) struct Host<C: Send + Sync + 'static> {
 pub(crate) struct Core<C: Send + Sync + 'static> {
     /// What each connection holds, by its slot in the state.
     entries: Vec<Option<Arc<Entry<C>>>>,
+    /// Steps so far.
+    steps: u32,
     pub(crate) state: HostState,
     actions: Actions,
     /// Those who wait, by their slot in the state.
@@ -73,6 +75,10 @@ impl<C: Send + Sync + 'static> Default for Cell<C> {
     }
 }
 
+/// One step of so many has its hold of the lock timed: two readings of the clock in every step would cost more than most
+/// steps do.
+const HOLD_SAMPLE: u32 = 64;
+
 /// What is left to do after unlocking.
 enum Chore<C: Send + Sync + 'static> {
     Wake(Waker),
@@ -93,6 +99,7 @@ impl<C: Send + Sync + 'static> Host<C> {
             core: Mutex::new(Core {
                 state,
                 entries: Vec::new(),
+                steps: 0,
                 cells: Vec::new(),
                 failure: None,
                 actions: Actions::new(),
@@ -119,9 +126,14 @@ impl<C: Send + Sync + 'static> Host<C> {
         let parked;
         let (result, chores) = {
             let mut core = lock_timed(&host.core, &host.shared.lock_waits);
+            let since = core.samples_hold().then(now);
             let result = f(&mut core);
             let chores = core.settle(&host.key);
             parked = core.count_idle(&host.shared.budget);
+            if let Some(since) = since {
+                let held = now().saturating_duration_since(since);
+                host.shared.lock_holds.record(held);
+            }
             (result, chores)
         };
         // Most steps leave nothing to do.
@@ -397,6 +409,13 @@ pub(crate) enum Joined<C: Send + Sync + 'static> {
 impl<C: Send + Sync + 'static> Core<C> {
     pub(crate) fn actions(&mut self) -> (&mut HostState, &mut Actions) {
         (&mut self.state, &mut self.actions)
+    }
+
+    /// Whether this step is one of those whose hold of the lock is timed.
+    #[inline]
+    fn samples_hold(&mut self) -> bool {
+        self.steps = self.steps.wrapping_add(1);
+        self.steps.is_multiple_of(HOLD_SAMPLE)
     }
 
     /// Tells the budget how many connections are idle, if that has changed. Returns whether there are more.

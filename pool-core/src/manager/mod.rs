@@ -179,6 +179,7 @@ pub(crate) struct Shared<C: Send + Sync + 'static> {
     /// When the next scan of every host may begin.
     next_scan: Mutex<Option<Instant>>,
     pub(crate) lock_waits: Histogram,
+    pub(crate) lock_holds: Histogram,
 }
 
 type Shard<C> = HashMap<Key, Arc<Host<C>>, Hasher>;
@@ -260,6 +261,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
                 scan_from: AtomicUsize::new(0),
                 next_scan: Mutex::new(None),
                 lock_waits: Histogram::default(),
+                lock_holds: Histogram::default(),
             }),
         }
     }

@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub hosts: Vec<HostSnapshot>,
     /// How long steps waited for a host's lock, where it was not free at once.
     pub lock_wait: Distribution,
+    /// How long steps held a host's lock, of a sample of one in 64.
+    pub lock_hold: Distribution,
 }
 
 /// Counts of what has happened, and of what there is.
@@ -43,6 +45,8 @@ pub struct Totals {
     pub queued: u64,
     /// Waiters now.
     pub waiting: usize,
+    /// The longest queue there was at any host.
+    pub longest_queue: usize,
     /// Times a full queue turned somebody away.
     pub turned_away: u64,
     /// Waiters that gave up.
@@ -133,6 +137,7 @@ pub(super) fn take<C: Send + Sync + 'static>(shared: &Shared<C>) -> Snapshot {
         totals,
         hosts,
         lock_wait: shared.lock_waits.snapshot(),
+        lock_hold: shared.lock_holds.snapshot(),
     }
 }
 
@@ -190,6 +195,7 @@ impl Totals {
         self.leased += counters.acquired - counters.released;
         self.handed_off += counters.handed_off;
         self.queued += counters.queued;
+        self.longest_queue = self.longest_queue.max(counters.longest_queue);
         self.turned_away += counters.turned_away;
         self.cancelled += counters.cancelled;
         self.opened += counters.opened;
@@ -214,6 +220,7 @@ impl Totals {
             handed_off,
             queued,
             waiting,
+            longest_queue,
             turned_away,
             cancelled,
             opened,
@@ -237,6 +244,7 @@ impl Totals {
         self.handed_off += handed_off;
         self.queued += queued;
         self.waiting += waiting;
+        self.longest_queue = self.longest_queue.max(*longest_queue);
         self.turned_away += turned_away;
         self.cancelled += cancelled;
         self.opened += opened;

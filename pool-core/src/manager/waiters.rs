@@ -21,7 +21,7 @@ pub(crate) struct WaiterRef {
 pub(crate) enum Place {
     /// Behind everybody of its class.
     Back(Priority),
-    /// Before everybody: it was at the head already, and what it was given turned out dead.
+    /// Before everybody but others of this kind: it was at the head already, and what it was given turned out dead.
     Front,
     /// Beside the queue, for this one connection and no other.
     On(ConnId),
@@ -111,7 +111,7 @@ impl Waiters {
             links: Links::default(),
         });
         match place {
-            Place::Front => self.front.push_front(&mut self.slots, slot),
+            Place::Front => self.front.push_back(&mut self.slots, slot),
             Place::Back(priority) => {
                 let class = &mut self.classes[priority as usize];
                 if class.queue.is_empty() {
@@ -394,7 +394,9 @@ mod tests {
         let mut waiters = Waiters::default();
         let high = join(&mut waiters, Place::Back(Priority::High));
         let again = join(&mut waiters, Place::Front);
+        let later = join(&mut waiters, Place::Front);
         assert_eq!(serve(&mut waiters, CONN), Some(again));
+        assert_eq!(serve(&mut waiters, CONN), Some(later));
         assert_eq!(serve(&mut waiters, CONN), Some(high));
     }
 

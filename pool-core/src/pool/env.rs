@@ -16,8 +16,6 @@ pub(crate) struct Env {
     /// The settings in force.
     live: watch::Sender<Arc<Live>>,
     pub(super) sources: Sources,
-    /// Held while other settings are put in force.
-    reconfiguring: Mutex<()>,
     pub(crate) plugins: Plugins,
     home: Mutex<Home>,
     /// Told when a leased source address came back.
@@ -39,7 +37,6 @@ impl Env {
             retries: RetryBudget::new(retry.budget_min, retry.budget_percent),
             live: watch::Sender::new(Arc::new(live)),
             sources,
-            reconfiguring: Mutex::default(),
             plugins,
             home: Mutex::default(),
             source_freed: Arc::default(),
@@ -63,12 +60,6 @@ impl Env {
 
     pub(super) fn put(&self, live: Live) {
         self.live.send_replace(Arc::new(live));
-    }
-
-    pub(super) fn reconfiguring(&self) -> MutexGuard<'_, ()> {
-        self.reconfiguring
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The runtime of dials, drivers and upkeep.

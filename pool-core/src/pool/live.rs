@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pool_health::{EvictionPolicy, HealthCheck, OutlierPolicy};
 
-use super::Inner;
+use super::{Inner, finite};
 use crate::config::{Config, ConfigError};
 use crate::registry::{Registry, RegistryError};
 
@@ -61,8 +61,6 @@ pub(super) fn reconfigure(inner: &Arc<Inner>, config: Config) -> Result<(), Reco
     config.validate().map_err(ReconfigureError::Config)?;
     let env = &inner.env;
     let live = env.sources.live(config).map_err(ReconfigureError::Policy)?;
-    // One at a time, so that manager and settings end up with the same configuration.
-    let _one = env.reconfiguring();
     let before = env.live();
     let fixed = [
         ("selector", before.config.selector != live.config.selector),
@@ -77,23 +75,32 @@ pub(super) fn reconfigure(inner: &Arc<Inner>, config: Config) -> Result<(), Reco
     if !changed.is_empty() {
         return Err(ReconfigureError::NeedsNewPool(changed));
     }
-    let config = live.config.clone();
     env.put(live);
-    env.retries
-        .set(config.retry.budget_min, config.retry.budget_percent);
-    inner.manager.set_limits(&config);
-    let (old, new) = (&before.config.http2, &config.http2);
-    if (old.ping_interval, old.ping_timeout) != (new.ping_interval, new.ping_timeout) {
-        let settings = env.http_settings();
-        for host in inner.manager.hosts() {
-            for entry in host.entries() {
-                entry
-                    .value()
-                    .set_pings(settings.ping_interval, settings.ping_timeout);
-            }
+    // No lock is held meanwhile, because waiters are woken. Whoever put another one in force since may have been passed
+    // by half-way: once more then, so that limits and settings end up the same.
+    loop {
+        let live = env.live();
+        apply(inner, &live.config);
+        if Arc::ptr_eq(&live, &env.live()) {
+            return Ok(());
         }
     }
-    Ok(())
+}
+
+/// Tells those that keep settings of their own.
+fn apply(inner: &Inner, config: &Config) {
+    let retry = &config.retry;
+    inner
+        .env
+        .retries
+        .set(retry.budget_min, retry.budget_percent);
+    inner.manager.set_limits(config);
+    let (interval, timeout) = (config.http2.ping_interval, config.http2.ping_timeout);
+    for host in inner.manager.hosts() {
+        for entry in host.entries() {
+            entry.value().set_pings(finite(interval), timeout);
+        }
+    }
 }
 
 /// Why a configuration was not put in force; the one before still is.

@@ -217,9 +217,9 @@ impl HostState {
             Phase::Retired => return Err(Turned::Retired),
         }
         if let Place::On(conn) = place
-            && !self
+            && self
                 .slot_of(conn)
-                .is_some_and(|slot| !self.conns[slot].is_leaving())
+                .is_none_or(|slot| self.conns[slot].is_leaving())
         {
             return Err(Turned::Gone);
         }
@@ -229,6 +229,8 @@ impl HostState {
         }
         self.counters.queued += 1;
         let waiter = self.waiters.join(place, deadline, now);
+        let longest = self.counters.longest_queue.max(self.waiters.queued());
+        self.counters.longest_queue = longest;
         self.plan(now, out);
         Ok(waiter)
     }

@@ -98,6 +98,7 @@ struct Model {
     /// Leases out, one entry each; those of dead connections included.
     leases: Vec<ConnRef>,
     queue: VecDeque<WaiterRef>,
+    fronts: Vec<WaiterRef>,
     settled: Vec<WaiterRef>,
     dials: Vec<DialRef>,
     timers: Vec<Instant>,
@@ -117,6 +118,7 @@ impl Model {
             multiplexed: HashSet::new(),
             leases: Vec::new(),
             queue: VecDeque::new(),
+            fronts: Vec::new(),
             settled: Vec::new(),
             dials: Vec::new(),
             timers: Vec::new(),
@@ -156,7 +158,12 @@ impl Model {
                 };
                 let deadline = patience.map(|time| now + ms(time));
                 match self.state.join(place, deadline, now, out) {
-                    Ok(waiter) if front => self.queue.push_front(waiter),
+                    Ok(waiter) if front => {
+                        let earlier = |other: &&WaiterRef| self.fronts.contains(other);
+                        let at = self.queue.iter().take_while(earlier).count();
+                        self.fronts.push(waiter);
+                        self.queue.insert(at, waiter);
+                    }
                     Ok(waiter) => self.queue.push_back(waiter),
                     Err(turned) => assert_eq!((turned, self.closed), (Turned::Closed, true)),
                 }

@@ -202,10 +202,18 @@ impl Waiters {
             .collect()
     }
 
-    /// Since when the first waits whom the `covered` before it leave out.
+    /// Since when somebody waits who is not among the first `covered`: of whoever has waited longest in its class.
     pub(crate) fn waiting_since(&self, covered: usize) -> Option<Instant> {
-        let slot = self.in_line().nth(covered)?;
-        Some(self.slots[slot].joined)
+        let classes = self.classes.iter().map(|class| &class.queue);
+        let mut covered = covered;
+        let first_left_out = std::iter::once(&self.front)
+            .chain(classes)
+            .filter_map(|queue| {
+                let of_these = covered.min(queue.len());
+                covered -= of_these;
+                queue.iter(&self.slots).nth(of_these)
+            });
+        first_left_out.map(|slot| self.slots[slot].joined).min()
     }
 
     /// Everybody who waits for any connection, class by class.

@@ -6,6 +6,7 @@ mod dials;
 mod endpoints;
 mod fairness;
 mod limits;
+mod when_busy;
 
 use super::*;
 use crate::priority::Priority;

@@ -1,8 +1,10 @@
 //! What one host's state promises, with a made-up clock.
 
+mod by_identity;
 mod checks;
 mod claims;
 mod dials;
+mod doubts;
 mod endpoints;
 mod fairness;
 mod limits;

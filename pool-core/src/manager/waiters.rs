@@ -202,18 +202,23 @@ impl Waiters {
             .collect()
     }
 
-    /// Since when somebody waits who is not among the first `covered`: of whoever has waited longest in its class.
+    /// Since when the one waits that is next after the `covered` who have waited longest, whatever their class.
     pub(crate) fn waiting_since(&self, covered: usize) -> Option<Instant> {
-        let classes = self.classes.iter().map(|class| &class.queue);
-        let mut covered = covered;
-        let first_left_out = std::iter::once(&self.front)
-            .chain(classes)
-            .filter_map(|queue| {
-                let of_these = covered.min(queue.len());
-                covered -= of_these;
-                queue.iter(&self.slots).nth(of_these)
-            });
-        first_left_out.map(|slot| self.slots[slot].joined).min()
+        let [high, normal, low] = &self.classes;
+        let queues = [&self.front, &high.queue, &normal.queue, &low.queue];
+        let joined = |slot| self.slots[slot].joined;
+        let mut heads = queues.map(|queue| queue.iter(&self.slots).map(joined).peekable());
+        for _ in 0..covered {
+            let waiting = heads
+                .iter_mut()
+                .filter_map(|head| Some((*head.peek()?, head)));
+            let (_, longest) = waiting.min_by_key(|(joined, _)| *joined)?;
+            longest.next();
+        }
+        heads
+            .iter_mut()
+            .filter_map(|head| head.peek().copied())
+            .min()
     }
 
     /// Everybody who waits for any connection, class by class.

@@ -1,7 +1,7 @@
 //! A connection that was idle for long is checked before its use, and nobody loses a place for it.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -234,6 +234,23 @@ async fn without_a_bypass_every_use_is_checked_exactly_once() {
         assert_eq!(doctor.asked_after(), [1, 2, 3, 4], "{says:?}");
         assert_eq!(network.connects().len(), 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_asker_that_is_slow_to_take_what_was_checked_for_it_has_it_checked_no_more() {
+    let mut config = config();
+    config.upkeep.alive_bypass = Duration::ZERO;
+    let (network, doctor, pool) = with_an_old_one(Says::WellLater(CHECK), config).await;
+    let mut asking = pin!(pool.acquire(URL));
+    for asked in [0, 1] {
+        assert_eq!(doctor.asked(), asked);
+        assert!(futures_util::poll!(&mut asking).is_pending());
+        pass(CHECK / 2).await;
+    }
+    pass(CHECK).await;
+    let lease = asking.await.unwrap();
+    assert!(lease.conn_info().reused);
+    assert_eq!((doctor.asked(), network.connects().len()), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

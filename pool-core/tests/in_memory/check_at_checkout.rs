@@ -1,12 +1,13 @@
 //! A connection that was idle for long is checked before its use, and nobody loses a place for it.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pool_core::{Config, Pool};
 use pool_health::{HealthCheck, Probe, Unhealthy};
+use tokio_test::assert_pending;
+use tokio_test::task::spawn;
 
 use crate::network::{Network, URL, addrs, begun, get, pass, pool, resolver, settle};
 
@@ -241,10 +242,10 @@ async fn an_asker_that_is_slow_to_take_what_was_checked_for_it_has_it_checked_no
     let mut config = config();
     config.upkeep.alive_bypass = Duration::ZERO;
     let (network, doctor, pool) = with_an_old_one(Says::WellLater(CHECK), config).await;
-    let mut asking = pin!(pool.acquire(URL));
+    let mut asking = spawn(pool.acquire(URL));
     for asked in [0, 1] {
         assert_eq!(doctor.asked(), asked);
-        assert!(futures_util::poll!(&mut asking).is_pending());
+        assert_pending!(asking.poll());
         pass(CHECK / 2).await;
     }
     pass(CHECK).await;

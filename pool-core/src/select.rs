@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pool_health::{OptionDoc, Options, OptionsError};
@@ -98,11 +98,14 @@ impl Selector for RoundRobin {
     }
 }
 
-/// Prefers the address with the fewest requests in flight, among those with a connection that has room.
+/// Prefers the address with the fewest requests in flight, among those with a connection that has room; several with as
+/// few take turns.
 ///
 /// Looks at every address: for hosts with many, [`PeakEwma`] looks at two.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LeastUsed;
+#[derive(Debug, Default)]
+pub struct LeastUsed {
+    turns: AtomicUsize,
+}
 
 impl Selector for LeastUsed {
     fn name(&self) -> &'static str {
@@ -110,8 +113,12 @@ impl Selector for LeastUsed {
     }
 
     fn select(&self, cx: &SelectContext<'_>) -> Option<usize> {
-        let endpoints = cx.endpoints.iter(cx.now).enumerate();
-        endpoints
+        let len = cx.endpoints.len();
+        // Another one first each time: of equals the first is taken.
+        let first = self.turns.fetch_add(1, Ordering::Relaxed) % len.max(1);
+        (first..len)
+            .chain(0..first)
+            .filter_map(|at| Some((at, cx.endpoints.get(at, cx.now)?)))
             .filter(|(_, endpoint)| endpoint.has_room && cx.is_good(endpoint))
             .min_by_key(|(_, endpoint)| endpoint.in_flight)
             .map(|(at, _)| at)
@@ -280,11 +287,11 @@ mod tests {
         views[3].doubted = true;
         let (key, endpoints) = (key(), Endpoints::of(&views, now));
         assert_eq!(
-            LeastUsed.select(&SelectContext::new(&key, &endpoints, now)),
+            LeastUsed::default().select(&SelectContext::new(&key, &endpoints, now)),
             Some(2)
         );
         let avoid = SelectContext::new(&key, &endpoints, now).avoid(Some(addr(3)));
-        assert_eq!(LeastUsed.select(&avoid), Some(0));
+        assert_eq!(LeastUsed::default().select(&avoid), Some(0));
     }
 
     #[test]

@@ -172,6 +172,8 @@ pub(crate) struct RetryBudget {
     /// In hundredths of a retry: a request pays `percent` in, a retry takes a hundred out.
     hundredths: AtomicU64,
     percent: AtomicU64,
+    /// What it started with, in hundredths.
+    constant: AtomicU64,
     cap: AtomicU64,
     requests: AtomicU64,
     retries: AtomicU64,
@@ -190,6 +192,7 @@ impl RetryBudget {
         Self {
             hundredths: AtomicU64::new(hundredths),
             percent: AtomicU64::new(percent.into()),
+            constant: AtomicU64::new(hundredths),
             cap: AtomicU64::new(cap(hundredths)),
             requests: AtomicU64::new(0),
             retries: AtomicU64::new(0),
@@ -197,12 +200,17 @@ impl RetryBudget {
         }
     }
 
-    /// Another share and another constant from now on. What was saved up stays, up to the new most.
+    /// Another share and another constant from now on: so many more or fewer retries in hand. What was saved up besides
+    /// stays, up to the new most. Not to be called twice at a time.
     pub(crate) fn set(&self, constant: u32, percent: u32) {
-        let cap = cap(u64::from(constant) * PER_RETRY);
+        let new = u64::from(constant) * PER_RETRY;
+        let old = self.constant.swap(new, Ordering::Relaxed);
         self.percent.store(percent.into(), Ordering::Relaxed);
-        self.cap.store(cap, Ordering::Relaxed);
-        self.hundredths.fetch_min(cap, Ordering::Relaxed);
+        self.cap.store(cap(new), Ordering::Relaxed);
+        let moved = |saved: u64| Some(saved.saturating_add(new).saturating_sub(old).min(cap(new)));
+        let _always = self
+            .hundredths
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
     }
 
     /// Counts a new request; call it once per request, not per try.

@@ -99,6 +99,18 @@ impl<C: Send + Sync + 'static> Budget<C> {
         self.idle.load(Ordering::Relaxed) > self.max_idle.load(Ordering::Relaxed)
     }
 
+    /// How many idle connections there are beyond the limit.
+    pub(crate) fn surplus_idle(&self) -> usize {
+        let idle = self.idle.load(Ordering::Relaxed);
+        idle.saturating_sub(self.max_idle.load(Ordering::Relaxed))
+    }
+
+    /// How many connection permits are out beyond the limit.
+    pub(crate) fn surplus_conns(&self) -> usize {
+        let books = lock(&self.books);
+        books.conns.saturating_sub(books.limits.conns)
+    }
+
     /// After each change of the books, under their lock.
     fn publish(&self, books: &Books<C>) {
         let short = books.conns >= books.limits.conns;

@@ -306,8 +306,16 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
         let crowded = crowded(&config.limits, 0);
         self.shared.crowded.store(crowded, Ordering::Relaxed);
         Budget::set_limits(&self.shared, total_limits(&config.limits));
-        for host in self.shared.hosts() {
-            Host::event(&host, |state, at, out| state.set_limits(limits, at, out));
+        let hosts = self.shared.hosts();
+        for host in &hosts {
+            Host::event(host, |state, at, out| state.set_limits(limits, at, out));
+        }
+        self.shared.shed_surplus(&hosts);
+        for host in &hosts {
+            // What had not been idle for long enough to be reclaimed for it may have been by now.
+            if host.enrolled.load(Ordering::SeqCst) {
+                Host::tick(host);
+            }
         }
     }
 
@@ -467,6 +475,29 @@ impl<C: Send + Sync + 'static> Shared<C> {
         hosts
     }
 
+    /// Takes out what is beyond the limits over all hosts, after these were lowered: what is idle closes, and if that is
+    /// not enough, what is in use drains. Dials in flight are not given up.
+    fn shed_surplus(&self, hosts: &[Arc<Host<C>>]) {
+        let idle = self.budget.surplus_idle();
+        in_turn(hosts, idle, |host| {
+            Host::event(host, |state, _, out| state.shed_idle(out))
+        });
+        let open = self.budget.surplus_conns();
+        if open == 0 {
+            return;
+        }
+        let leaving = hosts
+            .iter()
+            .map(|host| host.look(|core| core.state.leaving_len()));
+        let wanted = open.saturating_sub(leaving.sum());
+        let left = in_turn(hosts, wanted, |host| {
+            Host::event(host, |state, _, out| state.shed_idle(out))
+        });
+        in_turn(hosts, left, |host| {
+            Host::event(host, |state, at, out| state.shed_busy(at, out))
+        });
+    }
+
     fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         for host in self.hosts() {
@@ -560,6 +591,24 @@ impl<C: Send + Sync + 'static> Shared<C> {
         }
         sample
     }
+}
+
+/// Has each host give one, again and again, until `wanted` were given or nobody has more. Returns how many are missing.
+fn in_turn<C: Send + Sync + 'static>(
+    hosts: &[Arc<Host<C>>],
+    wanted: usize,
+    give: impl Fn(&Arc<Host<C>>) -> bool,
+) -> usize {
+    let mut missing = wanted;
+    let mut givers: Vec<&Arc<Host<C>>> = hosts.iter().collect();
+    while missing > 0 && !givers.is_empty() {
+        givers.retain(|host| {
+            let gives = missing > 0 && give(host);
+            missing -= usize::from(gives);
+            gives
+        });
+    }
+    missing
 }
 
 fn read<T>(lock: &RwLock<T>) -> impl std::ops::Deref<Target = T> + '_ {

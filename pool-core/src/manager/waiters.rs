@@ -206,10 +206,23 @@ impl Waiters {
             .collect()
     }
 
-    /// Since when the first waits whom the `covered` before it leave out.
+    /// Since when the one waits that is next after the `covered` who have waited longest, whatever their class.
     pub(crate) fn waiting_since(&self, covered: usize) -> Option<Instant> {
-        let slot = self.in_line().nth(covered)?;
-        Some(self.slots[slot].joined)
+        let [high, normal, low] = &self.classes;
+        let queues = [&self.front, &high.queue, &normal.queue, &low.queue];
+        let joined = |slot| self.slots[slot].joined;
+        let mut heads = queues.map(|queue| queue.iter(&self.slots).map(joined).peekable());
+        for _ in 0..covered {
+            let waiting = heads
+                .iter_mut()
+                .filter_map(|head| Some((*head.peek()?, head)));
+            let (_, longest) = waiting.min_by_key(|(joined, _)| *joined)?;
+            longest.next();
+        }
+        heads
+            .iter_mut()
+            .filter_map(|head| head.peek().copied())
+            .min()
     }
 
     /// Everybody who waits for any connection, class by class.

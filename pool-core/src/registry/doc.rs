@@ -41,7 +41,7 @@ impl fmt::Display for PolicyKind {
             Self::Eviction => "eviction policy",
             Self::Health => "health check",
             Self::Outlier => "outlier policy",
-            Self::Selector => "selector",
+            Self::Selector => "address selector",
             Self::LocalIp => "local address allocator",
             Self::Tls => "TLS connector",
         })

@@ -1,6 +1,6 @@
 //! Recomputes a host's lists and counts from scratch and compares: for tests, after every step.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Addresses, ConnState, HostState, Phase, Standing};
 use crate::config::DialWhenBusy;
@@ -140,7 +140,13 @@ impl HostState {
             .endpoints()
             .all(|e| !e.may_dial(now) || e.load() >= self.limits.per_endpoint);
         let alive = self.dials.len() + self.conns.len() > 0;
-        let patient = self.limits.when_busy == DialWhenBusy::Never && alive;
+        let endless = match self.limits.when_busy {
+            DialWhenBusy::Never | DialWhenBusy::After(Duration::MAX) => true,
+            DialWhenBusy::Immediate
+            | DialWhenBusy::After(_)
+            | DialWhenBusy::IfWaitExceedsConnect => false,
+        };
+        let patient = endless && alive;
         assert!(
             self.waiters.len() <= expected || full || timer || crowded && alive || patient,
             "{} wait for nothing: {self:?}",

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::conn::Conn;
+use super::endpoint::FOREVER;
 use super::{Action, Actions, Addresses, ConnRef, ConnState, HostState, Phase, Refusal, Standing};
 use crate::config::DialWhenBusy;
 use crate::info::ConnId;
@@ -270,7 +271,7 @@ impl HostState {
             }
         } else if failure == DialFailure::Local {
             // Each try would fail as fast as this one, and nobody is refused: it would go on without end.
-            self.pause_until = now.checked_add(self.limits.backoff_base);
+            self.pause_until = now.checked_add(self.limits.backoff_base.min(FOREVER));
         }
         self.plan(now, out);
     }

@@ -199,7 +199,11 @@ impl Endpoint {
 /// `base`, doubled `doublings` times up to `max`, less the share `cut` of that.
 fn growing(doublings: u32, base: Duration, max: Duration, cut: f64) -> Duration {
     let full = base.saturating_mul(1 << doublings.min(20)).min(max);
+    let full = full.min(FOREVER);
     // Twelve bits are enough to keep hosts apart, and no share of any duration overflows.
     let kept = 4096 - (cut.clamp(0.0, 1.0) * 4096.0) as u32;
     (full / 4096).saturating_mul(kept)
 }
+
+/// A wait as good as one without end, but with an end that a clock can name: a wait until no moment would be no wait.
+pub(super) const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -1,11 +1,14 @@
 //! What one host's state promises, with a made-up clock.
 
+mod by_identity;
 mod checks;
 mod claims;
 mod dials;
+mod doubts;
 mod endpoints;
 mod fairness;
 mod limits;
+mod when_busy;
 
 use super::*;
 use crate::priority::Priority;

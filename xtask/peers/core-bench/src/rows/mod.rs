@@ -1,0 +1,3 @@
+//! The groups of questions, one file each.
+
+pub(crate) mod acquire;

@@ -10,11 +10,53 @@ use crate::clock;
 /// Does so many operations; one per thread, made before the clock runs.
 pub(crate) type Worker = Box<dyn FnMut(u64) + Send>;
 
+/// Does so many operations and says how long they took.
+pub(crate) type Timed = Box<dyn FnMut(u64) -> Duration>;
+
 /// One way to do the operation that a case is about.
 pub(crate) struct Contender {
-    pub(crate) name: &'static str,
+    name: &'static str,
+    load: Load,
+}
+
+enum Load {
     /// As many as the case has threads.
-    pub(crate) workers: Vec<Worker>,
+    Workers(Vec<Worker>),
+    Timed(Timed),
+}
+
+impl Contender {
+    /// Loops of its own for each thread of the case.
+    pub(crate) fn new(name: &'static str, workers: Vec<Worker>) -> Self {
+        let load = Load::Workers(workers);
+        Self { name, load }
+    }
+
+    /// What knows by itself where its time begins and ends.
+    pub(crate) fn timed(name: &'static str, timed: Timed) -> Self {
+        let load = Load::Timed(timed);
+        Self { name, load }
+    }
+}
+
+impl Load {
+    fn time(&mut self, ops: u64) -> Duration {
+        match self {
+            Self::Workers(workers) => time(workers, ops),
+            Self::Timed(timed) => timed(ops),
+        }
+    }
+
+    /// Allocations per operation, on this thread.
+    fn allocs(&mut self, ops: u64) -> f64 {
+        let info = allocation_counter::measure(|| match self {
+            Self::Workers(workers) => workers[0](ops),
+            Self::Timed(timed) => {
+                timed(ops);
+            }
+        });
+        info.count_total as f64 / ops as f64
+    }
 }
 
 /// How much to run.
@@ -66,7 +108,7 @@ pub(crate) fn interleave(contenders: Vec<Contender>, effort: Effort) -> Vec<Meas
 }
 
 struct Lane {
-    workers: Vec<Worker>,
+    load: Load,
     ops: u64,
     measured: Measured,
 }
@@ -74,10 +116,10 @@ struct Lane {
 impl Lane {
     /// Finds out how many operations fill a slice; that warms it up too.
     fn new(contender: Contender, effort: Effort) -> Self {
-        let mut workers = contender.workers;
+        let Contender { name, mut load } = contender;
         let mut ops = 64;
         loop {
-            let took = time(&mut workers, ops);
+            let took = load.time(ops);
             if took * 4 >= effort.slice || ops >= 1 << 30 {
                 let per_op = took.as_secs_f64() / ops as f64;
                 ops = (effort.slice.as_secs_f64() / per_op).max(1.0) as u64;
@@ -85,21 +127,20 @@ impl Lane {
             }
             ops *= 2;
         }
-        let counted = ops.min(20_000);
-        let info = allocation_counter::measure(|| workers[0](counted));
+        let allocs = load.allocs(ops.min(20_000));
         Self {
-            workers,
+            load,
             ops,
             measured: Measured {
-                name: contender.name,
+                name,
                 rounds: Vec::with_capacity(effort.rounds),
-                allocs: info.count_total as f64 / counted as f64,
+                allocs,
             },
         }
     }
 
     fn run(&mut self) {
-        let took = time(&mut self.workers, self.ops);
+        let took = self.load.time(self.ops);
         self.measured
             .rounds
             .push(took.as_secs_f64() * 1e9 / self.ops as f64);

@@ -7,9 +7,12 @@ mod harness;
 mod machine;
 mod ours;
 mod peers;
+mod polls;
 mod profile;
 mod report;
 mod rows;
+mod turns;
+mod waiters;
 mod walk;
 
 use harness::Effort;
@@ -32,5 +35,9 @@ fn main() {
         return;
     }
     println!("{}", Machine::here());
+    println!("{}", rows::waiting::timed(effort).text());
+    println!("{}", rows::waiting::counted(effort).text());
+    println!("{}", rows::wide::selection(effort).text());
+    println!("{}", rows::wide::load(effort).text());
     println!("{}", rows::acquire::table(effort).text());
 }

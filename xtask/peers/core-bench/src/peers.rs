@@ -6,6 +6,7 @@ use std::future::{Ready, ready};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, RwLock};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tower_service::Service;
 
@@ -178,13 +179,14 @@ pub(crate) fn deadpool(idle: usize) -> Deadpool {
 }
 
 /// One of bb8's pools with so many idle connections, and as many as its limit. It is told not to check connections
-/// and not to reap them; without its timer it cannot wait.
+/// and not to reap them, and to be patient.
 pub(crate) fn bb8(idle: usize) -> Bb8 {
     let pool = bb8::Pool::builder()
         .max_size(u32::try_from(idle).expect("connections are counted in thousands"))
         .test_on_check_out(false)
         .max_lifetime(None)
         .idle_timeout(None)
+        .connection_timeout(Duration::from_secs(3600))
         .build_unchecked(Maker);
     for conn in 0..idle as u64 {
         pool.add(Stub(conn)).expect("there is room");

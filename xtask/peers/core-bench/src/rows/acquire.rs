@@ -47,38 +47,37 @@ fn measure(setup: Setup, threads: usize, effort: Effort) -> Vec<Measured> {
     let stacks = Stacks::new(&setup);
     let deadpools = deadpools(&setup);
     let bb8s = bb8s(&setup);
-    let contender = |name, workers| Contender { name, workers };
     interleave(
         vec![
-            contender(
+            Contender::new(
                 "by_handle",
                 walks().into_iter().map(|w| ours.by_handle(w)).collect(),
             ),
-            contender(
+            Contender::new(
                 "by_handle_awaited",
                 walks()
                     .into_iter()
                     .map(|w| ours.by_handle_awaited(w))
                     .collect(),
             ),
-            contender(
+            Contender::new(
                 "by_key",
                 walks().into_iter().map(|w| ours.by_key(w)).collect(),
             ),
-            contender(
+            Contender::new(
                 "mutex_vec",
                 walks().into_iter().map(|w| stacks.worker(w)).collect(),
             ),
-            contender("hyper_util_cache", caches(&setup, walks())),
-            contender(
+            Contender::new("hyper_util_cache", caches(&setup, walks())),
+            Contender::new(
                 "deadpool_in_map",
                 walks().into_iter().map(|w| deadpools.worker(w)).collect(),
             ),
-            contender(
+            Contender::new(
                 "bb8_in_map",
                 walks().into_iter().map(|w| bb8s.worker(w)).collect(),
             ),
-            contender(
+            Contender::new(
                 "two_clock_reads",
                 walks().into_iter().map(|_| two_clock_reads()).collect(),
             ),

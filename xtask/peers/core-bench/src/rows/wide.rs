@@ -1,0 +1,125 @@
+//! Is one host with very many addresses and connections as quick as one with few, and as many hosts?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::clock;
+use crate::harness::{Contender, Effort, Timed, interleave, median, ratio, spread};
+use crate::ours::Ours;
+use crate::peers::Setup;
+use crate::report::{Column, Table, column};
+use crate::walk::Order;
+
+const SELECTION: &[Column] = &[
+    column("ns/op", 1),
+    column("spread", 2),
+    column("× 10_conns", 2),
+    column("allocs/op", 2),
+];
+
+const LOAD: &[Column] = &[
+    column("ops/s", 0),
+    column("spread", 2),
+    column("time × 64_hosts", 2),
+];
+
+/// Name, addresses, connections to all of them together.
+const SIZES: [(&str, usize, usize); 3] = [
+    ("selection/10_addrs/10_conns", 10, 10),
+    ("selection/1600_addrs/1600_conns", 1600, 1600),
+    ("selection/1600_addrs/51200_conns", 1600, 51_200),
+];
+
+/// Choosing one of many idle connections.
+pub(crate) fn selection(effort: Effort) -> Table {
+    let title =
+        "What does it cost to choose among 10, 1,600 and 51,200 idle connections of one host?";
+    let mut table = Table::new("selection", title, SELECTION);
+    let contenders = SIZES.iter().map(|&(name, addrs, idle)| {
+        let ours = Ours::spread(&Setup { hosts: 1, idle }, addrs);
+        let worker = ours.by_handle(Order::new(1).walk(0, 1));
+        Contender::new(name, vec![worker])
+    });
+    let measured = interleave(contenders.collect(), effort);
+    for m in &measured {
+        let cells = [
+            median(&m.rounds),
+            spread(&m.rounds),
+            ratio(&m.rounds, &measured[0].rounds),
+            m.allocs,
+        ];
+        table.add(m.name.to_owned(), cells.map(Some).to_vec());
+    }
+    table
+}
+
+const TASKS: usize = 64;
+
+/// Sixty-four tasks on one host, and on one each.
+pub(crate) fn load(effort: Effort) -> Table {
+    let title = "How much slower are 64 tasks on one host than on 64 hosts, with 51,200 connections in all?";
+    let mut table = Table::new("one_host", title, LOAD);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .expect("a runtime with two threads");
+    let runtime = Arc::new(runtime);
+    let (one, many) = (
+        Setup {
+            hosts: 1,
+            idle: 51_200,
+        },
+        Setup {
+            hosts: TASKS,
+            idle: 800,
+        },
+    );
+    let contenders = vec![
+        Contender::timed(
+            "64_tasks/1_host",
+            tasks(&runtime, &Ours::spread(&one, 1600)),
+        ),
+        Contender::timed(
+            "64_tasks/64_hosts",
+            tasks(&runtime, &Ours::spread(&many, 25)),
+        ),
+    ];
+    let measured = interleave(contenders, effort);
+    for m in &measured {
+        let cells = [
+            1e9 / median(&m.rounds),
+            spread(&m.rounds),
+            ratio(&m.rounds, &measured[1].rounds),
+        ];
+        table.add(m.name.to_owned(), cells.map(Some).to_vec());
+    }
+    table
+}
+
+/// Tasks that acquire, take one trip through the scheduler and give back.
+fn tasks(runtime: &Arc<Runtime>, ours: &Arc<Ours>) -> Timed {
+    let (runtime, ours) = (runtime.clone(), ours.clone());
+    Box::new(move |ops| {
+        let each = ops.div_ceil(TASKS as u64);
+        let began = clock::now();
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|task| {
+                let ours = ours.clone();
+                runtime.spawn(async move { ours.use_host(task, each).await })
+            })
+            .collect();
+        runtime.block_on(async {
+            for task in tasks {
+                task.await.expect("no task panics");
+            }
+        });
+        scaled(clock::now() - began, ops, each * TASKS as u64)
+    })
+}
+
+/// What `asked` operations would have taken where `done` took `took`.
+fn scaled(took: Duration, asked: u64, done: u64) -> Duration {
+    took.mul_f64(asked as f64 / done as f64)
+}

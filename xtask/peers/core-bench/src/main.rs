@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod args;
 mod clock;
 mod harness;
 mod machine;
@@ -11,33 +12,123 @@ mod polls;
 mod profile;
 mod report;
 mod rows;
+mod targets;
 mod turns;
 mod waiters;
 mod walk;
 
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use args::Args;
 use harness::Effort;
 use machine::Machine;
+use report::Table;
+use targets::Verdict;
 
-fn main() {
-    let quick = std::env::args().any(|a| a == "--quick");
-    let effort = if quick { Effort::QUICK } else { Effort::FULL };
+fn main() -> ExitCode {
+    let Some(args) = Args::parse(std::env::args().skip(1)) else {
+        eprintln!("core-bench: see `cargo xtask bench --help`");
+        return ExitCode::from(2);
+    };
+    if let Some(group) = args.groups.iter().find(|group| !rows::is_group(group)) {
+        eprintln!("core-bench: no group named `{group}`");
+        return ExitCode::from(2);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_time()
         .build()
-        .expect("a runtime");
+        .expect("a runtime for those who look for one");
     let _entered = runtime.enter();
-    let args: Vec<String> = std::env::args().collect();
-    if let [_, flag, name, ops] = &args[..]
-        && flag == "--profile"
-    {
-        assert!(profile::run(name, ops.parse().expect("a number")));
-        return;
+    if let Some((operation, times)) = &args.profile {
+        if profile::run(operation, *times) {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("core-bench: no operation named `{operation}`");
+        return ExitCode::from(2);
     }
-    println!("{}", Machine::here());
-    println!("{}", rows::waiting::timed(effort).text());
-    println!("{}", rows::waiting::counted(effort).text());
-    println!("{}", rows::wide::selection(effort).text());
-    println!("{}", rows::wide::load(effort).text());
-    println!("{}", rows::acquire::table(effort).text());
+    run(&args)
+}
+
+fn run(args: &Args) -> ExitCode {
+    let effort = if args.quick {
+        Effort::QUICK
+    } else {
+        Effort::FULL
+    };
+    let (machine, quiet) = (
+        Machine::here(),
+        args.json.as_deref() == Some(Path::new("-")),
+    );
+    if !quiet {
+        println!("{machine}\n");
+    }
+    let mut tables = Vec::new();
+    for (group, measure) in rows::GROUPS {
+        if !args.selects(group) {
+            continue;
+        }
+        for table in measure(effort) {
+            if !quiet {
+                println!("{}", shown(&table, args.markdown));
+            }
+            tables.push(table);
+        }
+    }
+    let verdicts = targets::judge(&tables);
+    if !quiet {
+        println!("{}", summary(&verdicts, args.markdown));
+    }
+    if let Some(path) = &args.json {
+        let document = json!({
+            "machine": machine.json(),
+            "quick": args.quick,
+            "tables": tables.iter().map(Table::json).collect::<Vec<_>>(),
+            "targets": verdicts.iter().map(Verdict::json).collect::<Vec<_>>(),
+        });
+        let text = format!("{document:#}\n");
+        if quiet {
+            print!("{text}");
+        } else if let Err(error) = std::fs::write(path, text) {
+            eprintln!("core-bench: {}: {error}", path.display());
+            return ExitCode::from(3);
+        }
+    }
+    let broken: Vec<_> = verdicts.iter().filter(|v| v.breaks_budget()).collect();
+    for verdict in &broken {
+        eprintln!("budget broken: {}", verdict.sentence());
+    }
+    if args.check && !broken.is_empty() {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn shown(table: &Table, markdown: bool) -> String {
+    if markdown {
+        format!(
+            "### {}\n\n{}\n\n{}",
+            table.name,
+            table.title,
+            table.markdown()
+        )
+    } else {
+        table.text()
+    }
+}
+
+fn summary(verdicts: &[Verdict], markdown: bool) -> String {
+    let mut lines = Vec::new();
+    if markdown {
+        lines.push("### targets\n".to_owned());
+        lines.push("| target | bound | seen | met |\n|---|---:|---:|---|".to_owned());
+        lines.extend(verdicts.iter().map(Verdict::markdown));
+    } else {
+        lines.push("targets".to_owned());
+        lines.extend(verdicts.iter().map(Verdict::text));
+    }
+    lines.join("\n")
 }

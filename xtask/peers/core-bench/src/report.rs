@@ -90,6 +90,7 @@ impl Table {
             let mut fields = Map::new();
             fields.insert("name".to_owned(), json!(row.name));
             for (column, cell) in self.columns.iter().zip(&row.cells) {
+                // What has no bound is no number in JSON: it becomes null.
                 fields.insert(column.title.to_owned(), json!(cell));
             }
             Value::Object(fields)

@@ -15,7 +15,7 @@ use crate::walk::Order;
 const SELECTION: &[Column] = &[
     column("ns/op", 1),
     column("spread", 2),
-    column("× 10_conns", 2),
+    column("× 1_conn", 2),
     column("allocs/op", 2),
 ];
 
@@ -26,16 +26,17 @@ const LOAD: &[Column] = &[
 ];
 
 /// Name, addresses, connections to all of them together.
-const SIZES: [(&str, usize, usize); 3] = [
-    ("selection/10_addrs/10_conns", 10, 10),
-    ("selection/1600_addrs/1600_conns", 1600, 1600),
-    ("selection/1600_addrs/51200_conns", 1600, 51_200),
+const SIZES: [(&str, usize, usize); 5] = [
+    ("1_addr/1_conn", 1, 1),
+    ("1_addr/10000_conns", 1, 10_000),
+    ("10_addrs/10_conns", 10, 10),
+    ("1600_addrs/1600_conns", 1600, 1600),
+    ("1600_addrs/51200_conns", 1600, 51_200),
 ];
 
 /// Choosing one of many idle connections.
 pub(crate) fn selection(effort: Effort) -> Table {
-    let title =
-        "What does it cost to choose among 10, 1,600 and 51,200 idle connections of one host?";
+    let title = "What does it cost to choose among 1 to 51,200 idle connections of one host?";
     let mut table = Table::new("selection", title, SELECTION);
     let contenders = SIZES.iter().map(|&(name, addrs, idle)| {
         let ours = Ours::spread(&Setup { hosts: 1, idle }, addrs);

@@ -46,7 +46,8 @@ impl Stacks {
             for _ in 0..ops {
                 let stack = &this.0[walk.step()];
                 let conn = stack.lock().expect("nothing panics under it").pop();
-                let conn = std::hint::black_box(conn.expect("a connection is idle"));
+                let conn = conn.expect("a connection is idle");
+                std::hint::black_box(conn.0);
                 stack.lock().expect("nothing panics under it").push(conn);
             }
         })

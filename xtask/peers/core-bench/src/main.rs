@@ -4,6 +4,7 @@
 
 mod args;
 mod clock;
+mod crowd;
 mod harness;
 mod machine;
 mod ours;
@@ -63,7 +64,16 @@ fn run(args: &Args) -> ExitCode {
         Machine::here(),
         args.json.as_deref() == Some(Path::new("-")),
     );
-    if !quiet {
+    if !quiet && args.markdown {
+        let groups: String = args
+            .groups
+            .iter()
+            .map(|group| format!(" {group}"))
+            .collect();
+        let flag = if args.quick { " --quick" } else { "" };
+        println!("Machine: {machine}.");
+        println!("Command: `cargo xtask bench core{groups}{flag} --markdown`.\n");
+    } else if !quiet {
         println!("{machine}\n");
     }
     let mut tables = Vec::new();

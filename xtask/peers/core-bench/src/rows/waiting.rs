@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::clock;
+use crate::crowd;
 use crate::harness::{Effort, median, quantile, ratio};
 use crate::ours::OneHost;
 use crate::peers::{bb8, deadpool};
@@ -43,11 +44,7 @@ pub(crate) fn timed(effort: Effort) -> Table {
     let title = "1000 tasks share 10 connections: how fast, and who waits how long?";
     let mut table = Table::new("waiting", title, TIMED);
     let (rounds, each) = if effort.quick { (3, 20) } else { (9, 100) };
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()
-        .expect("a runtime with two threads");
+    let runtime = crowd::runtime();
     let spin = Spin::lasting(HOLD);
     let mut results: Vec<(&str, Vec<Waits>)> =
         CONTENDERS.iter().map(|name| (*name, Vec::new())).collect();

@@ -1,11 +1,10 @@
 //! Is one host with very many addresses and connections as quick as one with few, and as many hosts?
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
-use crate::clock;
+use crate::crowd;
 use crate::harness::{Contender, Effort, Timed, interleave, median, ratio, spread};
 use crate::ours::Ours;
 use crate::peers::Setup;
@@ -62,11 +61,7 @@ const TASKS: usize = 64;
 pub(crate) fn load(effort: Effort) -> Table {
     let title = "How much slower are 64 tasks on one host than on 64 hosts, with 51,200 connections in all?";
     let mut table = Table::new("one_host", title, LOAD);
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .build()
-        .expect("a runtime with two threads");
-    let runtime = Arc::new(runtime);
+    let runtime = crowd::runtime();
     let (one, many) = (
         Setup {
             hosts: 1,
@@ -103,24 +98,9 @@ pub(crate) fn load(effort: Effort) -> Table {
 fn tasks(runtime: &Arc<Runtime>, ours: &Arc<Ours>) -> Timed {
     let (runtime, ours) = (runtime.clone(), ours.clone());
     Box::new(move |ops| {
-        let each = ops.div_ceil(TASKS as u64);
-        let began = clock::now();
-        let tasks: Vec<_> = (0..TASKS)
-            .map(|task| {
-                let ours = ours.clone();
-                runtime.spawn(async move { ours.use_host(task, each).await })
-            })
-            .collect();
-        runtime.block_on(async {
-            for task in tasks {
-                task.await.expect("no task panics");
-            }
-        });
-        scaled(clock::now() - began, ops, each * TASKS as u64)
+        crowd::share(&runtime, TASKS, ops, |task, each| {
+            let ours = ours.clone();
+            async move { ours.use_host(task, each).await }
+        })
     })
-}
-
-/// What `asked` operations would have taken where `done` took `took`.
-fn scaled(took: Duration, asked: u64, done: u64) -> Duration {
-    took.mul_f64(asked as f64 / done as f64)
 }

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cargo;
 mod deny;
 mod features;
@@ -21,6 +22,7 @@ Tasks:
   loom      run the model-checked tests alone
   tidy      check the house rules that a program can check (`--long` lists long files)
   deny      check licences, banned crates and sources against deny.toml
+  bench     measure the pool beside other pools (`cargo xtask bench --help`)
   features  check each crate with each of its features alone
   nginx     run the command line against a real nginx with small limits and reloads
 ";
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         "loom" => test::run(&[&["loom".to_owned()], rest].concat()),
         "tidy" => tidy::run(rest),
         "deny" => deny::run(rest),
+        "bench" => bench::run(rest),
         "features" => features::run(rest),
         "nginx" => nginx::run(rest),
         "help" | "--help" | "-h" => {

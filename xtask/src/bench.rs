@@ -12,7 +12,7 @@ Usage: cargo xtask bench core [GROUP…] [--quick] [--check] [--markdown] [--jso
 
 core         the connection manager, without a network, beside other pools
 
-GROUP        some of the tables instead of all: acquire, waiting, wide
+GROUP        some of the tables instead of all: acquire, waiting, wide, batch, cleanup, origin
 --quick      fewer and shorter rounds, in less than half a minute
 --check      fail if a number that is the same in every run breaks its budget; never over a time
 --markdown   print the tables as docs/benchmarks.md has them

@@ -44,6 +44,6 @@ where
 }
 
 /// What `asked` operations would have taken where `done` took `took`.
-fn scaled(took: Duration, asked: u64, done: u64) -> Duration {
+pub(crate) fn scaled(took: Duration, asked: u64, done: u64) -> Duration {
     took.mul_f64(asked as f64 / done as f64)
 }

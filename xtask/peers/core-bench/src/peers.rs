@@ -11,6 +11,7 @@ use std::time::Duration;
 use tower_service::Service;
 
 use crate::harness::Worker;
+use crate::rows::cleanup::{Cleaned, MAX_IDLE};
 use crate::walk::Walk;
 
 /// What a case starts from.
@@ -177,6 +178,29 @@ pub(crate) fn deadpool(idle: usize) -> Deadpool {
     let made: Vec<_> = (0..idle).map(|_| at_once(pool.get())).collect();
     drop(made);
     pool
+}
+
+/// As [`deadpool`], and the connection used last is used next, so that the others are idle.
+pub(crate) fn lifo_deadpool(idle: usize) -> Deadpool {
+    let pool = Deadpool::builder(Maker)
+        .max_size(idle)
+        .queue_mode(deadpool::managed::QueueMode::Lifo)
+        .build();
+    let pool = pool.expect("without timeouts it needs no runtime");
+    let made: Vec<_> = (0..idle).map(|_| at_once(pool.get())).collect();
+    drop(made);
+    pool
+}
+
+impl Cleaned for Deadpool {
+    fn use_once(&self) {
+        drop(at_once(self.get()).expect("a stub can always be had"));
+    }
+
+    fn clean(&self) -> usize {
+        let kept = self.retain(|_, metrics| metrics.last_used() < MAX_IDLE);
+        kept.removed.len()
+    }
 }
 
 /// One of bb8's pools with so many idle connections, and as many as its limit. It is told not to check connections

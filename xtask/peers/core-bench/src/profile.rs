@@ -18,6 +18,7 @@ pub(crate) fn run(name: &str, ops: u64) -> bool {
     let walk = Order::new(hosts).walk(0, 1);
     let mut worker: Worker = match operation {
         "by_handle" => Ours::new(&setup).by_handle(walk),
+        "by_handle_no_clock" => Ours::new(&setup).by_handle_no_clock(walk),
         "by_handle_awaited" => Ours::new(&setup).by_handle_awaited(walk),
         "by_key" => Ours::new(&setup).by_key(walk),
         "mutex_vec" => Stacks::new(&setup).worker(walk),

@@ -54,6 +54,13 @@ fn measure(setup: Setup, threads: usize, effort: Effort) -> Vec<Measured> {
                 walks().into_iter().map(|w| ours.by_handle(w)).collect(),
             ),
             Contender::new(
+                "by_handle_no_clock",
+                walks()
+                    .into_iter()
+                    .map(|w| ours.by_handle_no_clock(w))
+                    .collect(),
+            ),
+            Contender::new(
                 "by_handle_awaited",
                 walks()
                     .into_iter()

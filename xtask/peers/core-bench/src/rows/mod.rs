@@ -1,6 +1,9 @@
 //! The groups of questions, one file each.
 
 mod acquire;
+mod batch;
+pub(crate) mod cleanup;
+mod origin;
 mod waiting;
 mod wide;
 
@@ -11,7 +14,7 @@ use crate::report::Table;
 type Measure = fn(Effort) -> Vec<Table>;
 
 /// What a command line may ask for, in the order it is run.
-pub(crate) const GROUPS: [(&str, Measure); 3] = [
+pub(crate) const GROUPS: [(&str, Measure); 6] = [
     ("acquire", |effort| vec![acquire::table(effort)]),
     ("waiting", |effort| {
         vec![waiting::timed(effort), waiting::counted(effort)]
@@ -19,6 +22,9 @@ pub(crate) const GROUPS: [(&str, Measure); 3] = [
     ("wide", |effort| {
         vec![wide::selection(effort), wide::load(effort)]
     }),
+    ("batch", |effort| vec![batch::table(effort)]),
+    ("cleanup", |effort| vec![cleanup::table(effort)]),
+    ("origin", |effort| vec![origin::table(effort)]),
 ];
 
 /// Whether there is a group of this name.

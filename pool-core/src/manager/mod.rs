@@ -157,10 +157,10 @@ pub(crate) struct Shared<C: Send + Sync + 'static> {
 
 type Shard<C> = HashMap<Key, Arc<Host<C>>, Hasher>;
 
-#[cfg(not(pool_loom))]
+#[cfg(not(any(pool_loom, feature = "testing")))]
 type Hasher = std::hash::RandomState;
-/// A model must take the same path each time.
-#[cfg(pool_loom)]
+/// A model must take the same path each time, and so must a simulation: the order of the hosts is the map's.
+#[cfg(any(pool_loom, feature = "testing"))]
 type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
 #[cfg(not(pool_loom))]

@@ -1,0 +1,177 @@
+//! Reads the HTTP/2 frames that pass the pool's end of a wire: how many streams are open, and what the peer allows.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::history::History;
+
+/// Both directions of one connection.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    history: Arc<History>,
+    wire: u64,
+    /// The pool's own limit.
+    most: usize,
+    out: Cutter,
+    inward: Cutter,
+    /// Streams by id: whether the request and the response have ended.
+    open: BTreeMap<u32, (bool, bool)>,
+    /// What the peer's SETTINGS allow, oldest first, until the pool has acknowledged them.
+    told: VecDeque<Option<u32>>,
+    /// What it has acknowledged, and when.
+    cap: Option<(Duration, u32)>,
+    /// When a GOAWAY was read.
+    away: Option<Duration>,
+}
+
+/// Cuts bytes into frames.
+#[derive(Debug)]
+struct Cutter {
+    buffer: Vec<u8>,
+    /// Bytes of the preface that are still to come.
+    preface: usize,
+}
+
+struct Frame {
+    kind: u8,
+    flags: u8,
+    stream: u32,
+    payload: Vec<u8>,
+}
+
+impl Frames {
+    pub(crate) fn new(history: Arc<History>, wire: u64, most: usize) -> Self {
+        let cutter = |preface| Cutter {
+            buffer: Vec::new(),
+            preface,
+        };
+        Self {
+            history,
+            wire,
+            most,
+            out: cutter(PREFACE),
+            inward: cutter(0),
+            open: BTreeMap::new(),
+            told: VecDeque::new(),
+            cap: None,
+            away: None,
+        }
+    }
+
+    /// The pool has written this.
+    pub(crate) fn sent(&mut self, bytes: &[u8]) {
+        for frame in self.out.cut(bytes) {
+            match frame.kind {
+                HEADERS if !self.open.contains_key(&frame.stream) => {
+                    self.open.insert(frame.stream, (frame.ends(), false));
+                    self.check(frame.stream);
+                }
+                HEADERS | DATA if frame.ends() => self.half_close(frame.stream, true),
+                RESET => drop(self.open.remove(&frame.stream)),
+                SETTINGS if frame.flags & ACK != 0 => {
+                    if let Some(Some(cap)) = self.told.pop_front() {
+                        self.cap = Some((self.history.now(), cap));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The pool has read this.
+    pub(crate) fn received(&mut self, bytes: &[u8]) {
+        for frame in self.inward.cut(bytes) {
+            match frame.kind {
+                HEADERS | DATA if frame.ends() => self.half_close(frame.stream, false),
+                RESET => drop(self.open.remove(&frame.stream)),
+                SETTINGS if frame.flags & ACK == 0 => self.told.push_back(frame.max_streams()),
+                GOAWAY => {
+                    let now = self.history.now();
+                    self.away.get_or_insert(now);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn half_close(&mut self, stream: u32, ours: bool) {
+        let Some((request, response)) = self.open.get_mut(&stream) else {
+            return;
+        };
+        *(if ours { &mut *request } else { &mut *response }) = true;
+        if *request && *response {
+            self.open.remove(&stream);
+        }
+    }
+
+    fn check(&self, stream: u32) {
+        let now = self.history.now();
+        let (wire, open) = (self.wire, self.open.len());
+        // I1: no more streams than the configuration allows, nor than the peer does, as soon as that is agreed. A head
+        // that was queued before the SETTINGS came may be written in the same moment.
+        let cap = self
+            .cap
+            .filter(|(since, _)| *since < now)
+            .map_or(usize::MAX, |(_, cap)| cap as usize);
+        let most = self.most.min(cap);
+        if open > most {
+            let what = format!("I1: stream {stream} is number {open} of {most} on wire {wire}");
+            self.history.broken(what);
+        }
+        // I6: nothing new on a connection whose peer has said GOAWAY.
+        if self.away.is_some_and(|away| away < now) {
+            let what = format!("I6: stream {stream} on wire {wire} after its GOAWAY");
+            self.history.broken(what);
+        }
+    }
+}
+
+impl Cutter {
+    fn cut(&mut self, bytes: &[u8]) -> Vec<Frame> {
+        let skip = self.preface.min(bytes.len());
+        self.preface -= skip;
+        self.buffer.extend_from_slice(&bytes[skip..]);
+        let mut frames = Vec::new();
+        while let Some(head) = self.buffer.first_chunk::<9>() {
+            let [a, b, c, kind, flags, stream @ ..] = *head;
+            let end = 9 + u32::from_be_bytes([0, a, b, c]) as usize;
+            if self.buffer.len() < end {
+                break;
+            }
+            let payload = self.buffer[9..end].to_vec();
+            self.buffer.drain(..end);
+            frames.push(Frame {
+                kind,
+                flags,
+                stream: u32::from_be_bytes(stream),
+                payload,
+            });
+        }
+        frames
+    }
+}
+
+impl Frame {
+    fn ends(&self) -> bool {
+        self.flags & END_STREAM != 0
+    }
+
+    /// `SETTINGS_MAX_CONCURRENT_STREAMS` (RFC 9113 §6.5.2).
+    fn max_streams(&self) -> Option<u32> {
+        let (settings, _) = self.payload.as_chunks::<6>();
+        let found = settings.iter().rev().find(|setting| setting[..2] == [0, 3]);
+        found.map(|&[_, _, value @ ..]| u32::from_be_bytes(value))
+    }
+}
+
+const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;

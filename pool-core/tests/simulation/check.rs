@@ -87,9 +87,10 @@ fn unseen_if_it_says_so(asked: &Asked, executed: &[&Executed]) -> Option<&'stati
     let Some(Outcome::Failed { kind, attempts }) = asked.outcome else {
         return None;
     };
-    // An earlier try of what may be repeated may have been done.
-    let is_one_try = attempts <= 1 || asked.method == Method::POST;
-    let says_unseen = attempts == 0 || is_one_try && !may_be_seen(kind);
+    // After an earlier try, an error of waiting or dialling says nothing of that one, if it was one to repeat.
+    let says_unseen = attempts == 0
+        || (asked.method == Method::POST && !may_be_seen(kind))
+        || (attempts == 1 && kind == ErrorKind::Protocol);
     (says_unseen && !executed.is_empty()).then_some("said to be unseen, and done")
 }
 

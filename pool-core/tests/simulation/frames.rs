@@ -1,6 +1,7 @@
 //! Reads the HTTP/2 frames that pass the pool's end of a wire: how many streams are open, and what the peer allows.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(crate) struct Frames {
     cap: Option<(Duration, u32)>,
     /// When a GOAWAY was read.
     away: Option<Duration>,
+    /// When frames passed last.
+    moment: Duration,
 }
 
 /// Cuts bytes into frames.
@@ -56,19 +59,25 @@ impl Frames {
             told: VecDeque::new(),
             cap: None,
             away: None,
+            moment: Duration::ZERO,
         }
     }
 
     /// The pool has written this.
     pub(crate) fn sent(&mut self, bytes: &[u8]) {
+        self.look_back();
         for frame in self.out.cut(bytes) {
             match frame.kind {
                 HEADERS if !self.open.contains_key(&frame.stream) => {
                     self.open.insert(frame.stream, (frame.ends(), false));
+                    self.note(format_args!("opens stream {}", frame.stream));
                     self.check(frame.stream);
                 }
                 HEADERS | DATA if frame.ends() => self.half_close(frame.stream, true),
-                RESET => drop(self.open.remove(&frame.stream)),
+                RESET => {
+                    self.note(format_args!("resets stream {}", frame.stream));
+                    self.open.remove(&frame.stream);
+                }
                 SETTINGS if frame.flags & ACK != 0 => {
                     if let Some(Some(cap)) = self.told.pop_front() {
                         self.cap = Some((self.history.now(), cap));
@@ -81,6 +90,7 @@ impl Frames {
 
     /// The pool has read this.
     pub(crate) fn received(&mut self, bytes: &[u8]) {
+        self.look_back();
         for frame in self.inward.cut(bytes) {
             match frame.kind {
                 HEADERS | DATA if frame.ends() => self.half_close(frame.stream, false),
@@ -95,6 +105,12 @@ impl Frames {
         }
     }
 
+    fn note(&self, what: impl fmt::Display) {
+        let wire = self.wire;
+        self.history
+            .note(format_args!("the pool on wire {wire} {what}"));
+    }
+
     fn half_close(&mut self, stream: u32, ours: bool) {
         let Some((request, response)) = self.open.get_mut(&stream) else {
             return;
@@ -105,18 +121,30 @@ impl Frames {
         }
     }
 
+    /// I1: no more streams than the configuration allows. Not within one moment: the reset of a stream whose head was not
+    /// written yet is written after the heads that waited behind it.
+    fn look_back(&mut self) {
+        let now = self.history.now();
+        if now > self.moment {
+            let (open, most) = (self.open.len(), self.most);
+            if open > most {
+                let what = format!("I1: {open} streams of {most} on wire {}", self.wire);
+                self.history.broken(what);
+            }
+            self.moment = now;
+        }
+    }
+
     fn check(&self, stream: u32) {
         let now = self.history.now();
         let (wire, open) = (self.wire, self.open.len());
-        // I1: no more streams than the configuration allows, nor than the peer does, as soon as that is agreed. A head
-        // that was queued before the SETTINGS came may be written in the same moment.
-        let cap = self
-            .cap
-            .filter(|(since, _)| *since < now)
-            .map_or(usize::MAX, |(_, cap)| cap as usize);
-        let most = self.most.min(cap);
-        if open > most {
-            let what = format!("I1: stream {stream} is number {open} of {most} on wire {wire}");
+        // I1: nor than the peer allows, as soon as that is agreed. A head that was queued before the SETTINGS came may be
+        // written in the same moment.
+        if let Some((since, cap)) = self.cap
+            && since < now
+            && open > cap as usize
+        {
+            let what = format!("I1: stream {stream} is number {open} of {cap} on wire {wire}");
             self.history.broken(what);
         }
         // I6: nothing new on a connection whose peer has said GOAWAY.

@@ -80,6 +80,7 @@ pub(crate) struct Book {
     pub(crate) trace: Vec<(Duration, String)>,
     /// When the pool was told to close.
     pub(crate) closed: Option<Duration>,
+    leaving: bool,
     hash: u64,
 }
 
@@ -162,11 +163,19 @@ impl History {
         let mut book = self.lock();
         book.line(now, format!("pool closed: {how}"));
         book.closed.get_or_insert(now);
+        book.leaving = true;
     }
 
-    /// Whether the pool was told to close.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed.is_some()
+    /// Whoever uses the pool shall let go of it.
+    pub(crate) fn leave(&self) {
+        let now = self.now();
+        let mut book = self.lock();
+        book.line(now, "everybody leaves".to_owned());
+        book.leaving = true;
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.lock().leaving
     }
 
     /// The records, to be judged.

@@ -70,14 +70,18 @@ impl Plan {
             1 => Ending::DroppedAmid,
             _ => Ending::AfterHealing,
         };
+        let trouble = dice.millis(2_000, 40_000);
+        let requests = dice.between(5, 25);
+        // Spread over the trouble, or in one burst that is waited for at limits as tight as these.
+        let spread = 2 * usize::try_from(trouble.as_millis()).expect("a minute at most") / requests;
         Self {
             config: config(dice),
             hosts,
             callers: dice.between(2, 30),
-            requests: dice.between(5, 25),
-            pause: dice.pick(&[0, 50, 500, 3000]),
-            trouble: dice.millis(5_000, 60_000),
-            faults: dice.pick(&[0, 500, 2000, 6000]),
+            requests,
+            pause: dice.pick(&[0, spread / 10, spread, spread]),
+            trouble,
+            faults: dice.pick(&[0, 300, 1000, 3000]),
             ending,
             sources,
             per_source: dice.between(1, 8),
@@ -125,13 +129,13 @@ fn config(dice: &mut Dice) -> Config {
     limits.waiters_per_host = dice.between(1, limits.waiters_total);
     limits.streams_per_conn = dice.pick(&[1, 2, 8, 100]);
     limits.fair_turn = dice.pick(&[1, 8, usize::MAX]);
-    limits.min_reclaim_idle = dice.millis(0, 2000);
+    limits.min_reclaim_idle = dice.millis(0, 200);
     if dice.chance(20) {
         limits.idle_total = dice.between(0, limits.total);
         limits.idle_per_host = dice.between(0, limits.per_host.min(limits.idle_total));
     }
     let timeouts = &mut config.timeouts;
-    timeouts.acquire = dice.millis(500, 10_000);
+    timeouts.acquire = dice.millis(1000, 10_000);
     timeouts.resolve = dice.millis(200, 2000);
     timeouts.connect = dice.millis(500, 4000);
     timeouts.handshake = dice.millis(500, 4000);

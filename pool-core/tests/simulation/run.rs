@@ -106,7 +106,7 @@ async fn simulate(plan: &Plan, history: &Arc<History>, mut dice: Dice) {
         }
         Ending::DroppedAmid => {
             sleep(dice.millis(0, 10_000)).await; // fault: the moment of the last drop
-            history.close("by its last handle");
+            history.leave();
             drain(tasks).await;
         }
     }
@@ -155,9 +155,9 @@ async fn call(caller: Caller, plan: Plan, mut dice: Dice) {
     for _ in 0..plan.requests {
         let errand = Errand::throw(&mut dice, plan.hosts.len());
         caller.run(&errand).await;
-        // One more after the close, to be refused.
-        if caller.history.is_closed() {
+        if caller.history.is_leaving() {
             if plan.ending != Ending::DroppedAmid {
+                // After the close, to be refused.
                 caller.run(&Errand::get(errand.host)).await;
             }
             return;
@@ -168,7 +168,7 @@ async fn call(caller: Caller, plan: Plan, mut dice: Dice) {
 
 /// Everything besides requests that a user may do.
 async fn keep_house(caller: Caller, plan: Plan, mut dice: Dice, end: Instant) {
-    while Instant::now() < end && !caller.history.is_closed() {
+    while Instant::now() < end && !caller.history.is_leaving() {
         sleep(dice.millis(10, 4000)).await; // fault: a keeper's pause
         let host = dice.below(plan.hosts.len());
         match dice.below(12) {
@@ -271,9 +271,12 @@ async fn close(caller: &Caller, network: &Network, deadline: Duration) {
 fn conserve(history: &History, snapshot: &PoolSnapshot) {
     let totals = &snapshot.connections.totals;
     let closed: u64 = totals.closed.values().sum();
+    // `dialling` counts those that wait for a permit as well, `dials` does not.
+    let ended = totals.dialled + totals.dials_failed;
+    let dialling = totals.dials.checked_sub(ended);
     let is_conserved = totals.acquired == totals.released + totals.leased
         && totals.opened == closed + totals.open as u64
-        && totals.dials == totals.dialled + totals.dials_failed + totals.dialling as u64;
+        && dialling.is_some_and(|dialling| dialling <= totals.dialling as u64);
     if !is_conserved {
         history.broken(format_args!("I10: {totals:?}"));
     }

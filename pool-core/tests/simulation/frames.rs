@@ -26,6 +26,9 @@ pub(crate) struct Frames {
     away: Option<Duration>,
     /// When frames passed last.
     moment: Duration,
+    /// When the wire was last full: what is written after that may have been queued before it.
+    full: Option<Duration>,
+    is_full: bool,
 }
 
 /// Cuts bytes into frames.
@@ -60,12 +63,17 @@ impl Frames {
             cap: None,
             away: None,
             moment: Duration::ZERO,
+            full: None,
+            is_full: false,
         }
     }
 
     /// The pool has written this.
     pub(crate) fn sent(&mut self, bytes: &[u8]) {
         self.look_back();
+        if std::mem::take(&mut self.is_full) {
+            self.full = Some(self.history.now());
+        }
         for frame in self.out.cut(bytes) {
             match frame.kind {
                 HEADERS if !self.open.contains_key(&frame.stream) => {
@@ -88,15 +96,31 @@ impl Frames {
         }
     }
 
+    /// The wire takes nothing for the moment.
+    pub(crate) fn hold(&mut self) {
+        self.is_full = true;
+    }
+
     /// The pool has read this.
     pub(crate) fn received(&mut self, bytes: &[u8]) {
         self.look_back();
         for frame in self.inward.cut(bytes) {
             match frame.kind {
-                HEADERS | DATA if frame.ends() => self.half_close(frame.stream, false),
-                RESET => drop(self.open.remove(&frame.stream)),
-                SETTINGS if frame.flags & ACK == 0 => self.told.push_back(frame.max_streams()),
+                HEADERS | DATA if frame.ends() => {
+                    self.note(format_args!("reads the end of stream {}", frame.stream));
+                    self.half_close(frame.stream, false);
+                }
+                RESET => {
+                    self.note(format_args!("reads a reset of stream {}", frame.stream));
+                    self.open.remove(&frame.stream);
+                }
+                SETTINGS if frame.flags & ACK == 0 => {
+                    let cap = frame.max_streams();
+                    self.note(format_args!("may have {cap:?} streams"));
+                    self.told.push_back(cap);
+                }
                 GOAWAY => {
+                    self.note("reads a GOAWAY");
                     let now = self.history.now();
                     self.away.get_or_insert(now);
                 }
@@ -140,15 +164,16 @@ impl Frames {
         let (wire, open) = (self.wire, self.open.len());
         // I1: nor than the peer allows, as soon as that is agreed. A head that was queued before the SETTINGS came may be
         // written in the same moment.
+        let is_new = |since| since < now && self.full.is_none_or(|full| full < since);
         if let Some((since, cap)) = self.cap
-            && since < now
+            && is_new(since)
             && open > cap as usize
         {
             let what = format!("I1: stream {stream} is number {open} of {cap} on wire {wire}");
             self.history.broken(what);
         }
         // I6: nothing new on a connection whose peer has said GOAWAY.
-        if self.away.is_some_and(|away| away < now) {
+        if self.away.is_some_and(is_new) {
             let what = format!("I6: stream {stream} on wire {wire} after its GOAWAY");
             self.history.broken(what);
         }

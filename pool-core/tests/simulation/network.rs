@@ -378,8 +378,10 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.end).poll_write(cx, bytes);
-        if let (Some(frames), Poll::Ready(Ok(taken))) = (&mut self.frames, &polled) {
-            frames.sent(&bytes[..*taken]);
+        match (&mut self.frames, &polled) {
+            (Some(frames), Poll::Ready(Ok(taken))) => frames.sent(&bytes[..*taken]),
+            (Some(frames), Poll::Pending) => frames.hold(),
+            _ => {}
         }
         polled
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use h2::Reason;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
+use crate::clock::{pass, pass_until};
 use crate::dice::Dice;
 use crate::network::{Door, Lookup, Network, Order};
 
@@ -62,7 +63,7 @@ pub(crate) async fn trouble(network: Arc<Network>, mut dice: Dice, every: usize,
         if Instant::now() + pause >= end {
             break;
         }
-        sleep(pause).await; // fault: the time between two faults
+        pass(pause).await;
         let host = dice.below(network.hosts.len());
         let addr = dice.pick(&network.hosts[host].addrs);
         let fault = Fault::throw(&mut dice);
@@ -73,11 +74,11 @@ pub(crate) async fn trouble(network: Arc<Network>, mut dice: Dice, every: usize,
         begin(&network, host, addr, fault, &mut dice);
         let network = network.clone();
         heals.spawn(async move {
-            sleep(lasts).await; // fault: how long this one lasts
+            pass(lasts).await;
             heal(&network, host, addr, fault);
         });
     }
-    sleep_until(end).await; // fault: the end of all faults
+    pass_until(end).await;
     heals.shutdown().await;
     network.history.note("everything is healed");
     for host in 0..network.hosts.len() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::sleep;
 
+use crate::clock::pass;
 use crate::network::{Order, Peer};
 use crate::service::{ID, Manner, SIZE, Turn, question_of};
 use crate::wire::End;
@@ -35,7 +35,7 @@ pub(crate) async fn serve(io: End, peer: Peer, mut orders: UnboundedReceiver<Ord
                 conn.peer.note(format_args!("hangs up as told: {order:?}"));
                 return;
             }
-            () = sleep(patience) => { // fault: a server's idle timeout
+            () = pass(patience) => {
                 conn.peer.note("hangs up for being idle");
                 return;
             }
@@ -106,7 +106,7 @@ impl Conn {
         let body = self.body(&request).await?;
         self.peer
             .execute(id, &request.method, body == question_of(id, size));
-        sleep(turn.think).await; // fault: a server that thinks
+        pass(turn.think).await;
         match manner {
             Manner::HangUpAfter => {
                 self.io.reset();
@@ -205,7 +205,7 @@ impl Conn {
         let half = turn.manner == Manner::HalfBody;
         let sent = if half { pieces.len() / 2 } else { pieces.len() };
         for piece in &pieces[..sent] {
-            sleep(turn.pause).await; // fault: a slow server
+            pass(turn.pause).await;
             if turn.chunked {
                 let size = format!("{:x}\r\n", piece.len());
                 self.io.write_all(size.as_bytes()).await?;

@@ -11,8 +11,8 @@ use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::sleep;
 
+use crate::clock::pass;
 use crate::network::{Order, Peer};
 use crate::service::{ID, Manner, SIZE, Turn, question_of};
 use crate::wire::End;
@@ -119,7 +119,7 @@ async fn exchange(
     tokio::select! {
         // Always the same order, or two runs of one seed would differ.
         biased;
-        () = sleep(turn.think) => {} // fault: a server that thinks
+        () = pass(turn.think) => {}
         _ = poll_fn(|cx| respond.poll_reset(cx)) => return After::GoOn,
     }
     match turn.manner {
@@ -163,7 +163,7 @@ async fn answer(mut respond: SendResponse<Bytes>, id: usize, status: u16, turn: 
     };
     let count = pieces.len();
     for (at, mut piece) in pieces.into_iter().enumerate() {
-        sleep(turn.pause).await; // fault: a slow server
+        pass(turn.pause).await;
         while !piece.is_empty() {
             stream.reserve_capacity(piece.len());
             // None and errors are a stream that is gone.

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, StreamBody};
 use pool_core::{Body, ConnInfo, Error, Pool, PoolBody, Protocols, RequestOptions};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
+use crate::clock::pass;
 use crate::dice::Dice;
 use crate::history::{Answer, History, Outcome};
 use crate::plan::{HostPlan, Speaks};
@@ -138,7 +139,7 @@ impl Caller {
             Style::Leases(hold) | Style::Returns(hold) if can_lease => {
                 match self.pool.acquire(&url).await {
                     Ok(lease) => {
-                        sleep(hold).await; // fault: a caller that takes its time
+                        pass(hold).await;
                         if let Style::Returns(_) = errand.style {
                             let wait = lease.conn_info().wait;
                             return Outcome::Unused { wait };
@@ -205,7 +206,7 @@ async fn read(style: Style, id: usize, response: Response<PoolBody>) -> Outcome 
     loop {
         match style {
             Style::DropsBody(after) if pieces >= after => return Outcome::Dropped(answer),
-            Style::ReadsSlowly(pause) => sleep(pause).await, // fault: a slow reader
+            Style::ReadsSlowly(pause) => pass(pause).await,
             _ => {}
         }
         match body.frame().await {
@@ -238,7 +239,7 @@ fn pieces(mut whole: Bytes, pause: Duration) -> Body {
     });
     let frames = futures_util::stream::unfold(pieces, move |mut pieces| async move {
         let piece = pieces.next()?;
-        sleep(pause).await; // fault: a slow upload
+        pass(pause).await;
         Some((
             Ok::<_, std::io::Error>(http_body::Frame::data(piece)),
             pieces,

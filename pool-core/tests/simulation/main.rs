@@ -6,6 +6,7 @@
 //! can be had again.
 
 mod check;
+mod clock;
 mod dice;
 mod faults;
 mod frames;

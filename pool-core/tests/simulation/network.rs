@@ -16,8 +16,8 @@ use http::Method;
 use pool_core::{BoxError, Connect, ConnectContext, ConnectError, Connected, Resolver};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::sleep;
 
+use crate::clock::pass;
 use crate::dice::Dice;
 use crate::frames::Frames;
 use crate::gauge::{Gauge, Held};
@@ -237,7 +237,7 @@ impl Network {
 /// Keeps the socket until the other side is gone.
 async fn stall(far: End) {
     while !far.is_abandoned() {
-        sleep(Duration::from_secs(1)).await; // fault: a server that does nothing
+        pass(Duration::from_secs(1)).await;
     }
 }
 
@@ -306,10 +306,10 @@ impl Connect for Network {
         let held = Gauge::enter(&self.gauge, addr, cx.source);
         // Half of the round trip before the door is seen, half of it after.
         self.reach(addr).await;
-        sleep(self.at_quietly(addr, |site| site.latency)).await; // fault: the way there
+        pass(self.at_quietly(addr, |site| site.latency)).await;
         self.reach(addr).await;
         let door = self.at_quietly(addr, |site| site.door);
-        sleep(self.at_quietly(addr, |site| site.latency)).await; // fault: the way back
+        pass(self.at_quietly(addr, |site| site.latency)).await;
         if door == Door::Shut {
             return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
         }
@@ -324,7 +324,7 @@ impl Resolver for Network {
     async fn resolve(&self, host: &str, _: u16) -> Result<Vec<SocketAddr>, BoxError> {
         let name = self.lock().names.get(host).cloned();
         let name = name.ok_or("no such name")?;
-        sleep(Duration::from_millis(5)).await; // fault: the way to the resolver
+        pass(Duration::from_millis(5)).await;
         match name.manner {
             Lookup::Answers => Ok(name.addrs),
             Lookup::Fails => Err("the resolver fails".into()),

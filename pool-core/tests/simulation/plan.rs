@@ -157,10 +157,10 @@ fn config(dice: &mut Dice) -> Config {
     let millis = |dice: &mut Dice, low, high| format!("{}ms", dice.between(low, high));
     // A connection that a router has forgotten looks as any idle one: only this ends it.
     let idle = millis(dice, 1000, 20_000);
-    config.eviction = vec![PolicyConfig::new("idle").option("after", &idle)];
+    config.eviction = vec![PolicyConfig::new("idle").option("after", idle)];
     if dice.chance(40) {
         let max = millis(dice, 2000, 30_000);
-        let lifetime = PolicyConfig::new("lifetime").option("max", &max);
+        let lifetime = PolicyConfig::new("lifetime").option("max", max);
         config.eviction.push(lifetime.option("jitter", "0.1"));
     }
     if dice.chance(30) {
@@ -168,7 +168,7 @@ fn config(dice: &mut Dice) -> Config {
     }
     if dice.chance(50) {
         let policy = PolicyConfig::new("consecutive-failures");
-        let policy = policy.option("threshold", &dice.between(2, 5).to_string());
+        let policy = policy.option("threshold", dice.between(2, 5).to_string());
         config.outlier = vec![policy.option("base", "1s").option("max", "5s")];
     }
     config

@@ -9,9 +9,10 @@ use pool_core::{Connect, Pool, PoolSnapshot, Protocols, RequestOptions, Resolver
 use pool_localip::AddrSet;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::check;
+use crate::clock::{pass, pass_until};
 use crate::dice::Dice;
 use crate::faults::trouble;
 use crate::history::{Book, History, Outcome};
@@ -92,7 +93,7 @@ async fn simulate(plan: &Plan, history: &Arc<History>, mut dice: Dice) {
     tasks.spawn(keep_house(caller.clone(), plan.clone(), dice.fork(), end));
     match plan.ending {
         Ending::AfterHealing => {
-            sleep_until(end + Duration::from_millis(1)).await; // fault: the end of all faults
+            pass_until(end + Duration::from_millis(1)).await;
             recover(&caller, plan).await;
             drain(tasks).await;
             serve_all(&caller, plan).await;
@@ -100,18 +101,18 @@ async fn simulate(plan: &Plan, history: &Arc<History>, mut dice: Dice) {
             close(&caller, &network, CLOSE).await;
         }
         Ending::Amid(deadline) => {
-            sleep(dice.millis(0, 10_000)).await; // fault: the moment of the close
+            pass(dice.millis(0, 10_000)).await;
             close(&caller, &network, deadline).await;
             drain(tasks).await;
         }
         Ending::DroppedAmid => {
-            sleep(dice.millis(0, 10_000)).await; // fault: the moment of the last drop
+            pass(dice.millis(0, 10_000)).await;
             history.leave();
             drain(tasks).await;
         }
     }
     drop(caller);
-    sleep(AFTERMATH).await; // fault: sockets and tasks that need not wait for anything
+    pass(AFTERMATH).await;
     // I13: nothing of a pool that is gone is left. The servers' side of lost connections never ends by itself.
     if network.in_use() != (0, 0) {
         let (sockets, dials) = network.in_use();
@@ -120,7 +121,7 @@ async fn simulate(plan: &Plan, history: &Arc<History>, mut dice: Dice) {
         ));
     }
     network.reset_all();
-    sleep(AFTERMATH).await; // fault: servers that need not wait for anything
+    pass(AFTERMATH).await;
     let tasks = Handle::current().metrics().num_alive_tasks();
     if tasks > 0 {
         history.broken(format_args!("I13: {tasks} tasks left"));
@@ -151,7 +152,7 @@ async fn drain(mut tasks: JoinSet<()>) {
 
 /// One caller's life.
 async fn call(caller: Caller, plan: Plan, mut dice: Dice) {
-    sleep(dice.millis(0, plan.pause)).await; // fault: callers do not begin at once
+    pass(dice.millis(0, plan.pause)).await;
     for _ in 0..plan.requests {
         let errand = Errand::throw(&mut dice, plan.hosts.len());
         caller.run(&errand).await;
@@ -162,14 +163,14 @@ async fn call(caller: Caller, plan: Plan, mut dice: Dice) {
             }
             return;
         }
-        sleep(dice.millis(0, plan.pause)).await; // fault: a caller's pause
+        pass(dice.millis(0, plan.pause)).await;
     }
 }
 
 /// Everything besides requests that a user may do.
 async fn keep_house(caller: Caller, plan: Plan, mut dice: Dice, end: Instant) {
     while Instant::now() < end && !caller.history.is_leaving() {
-        sleep(dice.millis(10, 4000)).await; // fault: a keeper's pause
+        pass(dice.millis(10, 4000)).await;
         let host = dice.below(plan.hosts.len());
         match dice.below(12) {
             0 => drop(caller.pool.evict_idle()),
@@ -205,13 +206,13 @@ async fn recover(caller: &Caller, plan: &Plan) {
                         .broken(format_args!("I17: h{host} does not serve again"));
                     return;
                 }
-                sleep(Duration::from_millis(500)).await; // fault: between two tries
+                pass(Duration::from_millis(500)).await;
             }
         });
     }
     drain(probes).await;
     // Until then a connection that was forgotten on the way may still be found out by a request.
-    sleep_until(healed + RECOVERY).await; // fault: a minute without faults
+    pass_until(healed + RECOVERY).await;
 }
 
 /// I17: from then on every request succeeds.
@@ -235,7 +236,7 @@ async fn settle(caller: &Caller, history: &History) {
             if (totals.leased, totals.waiting) == (0, 0) && totals.dialling == 0 {
                 return;
             }
-            sleep(Duration::from_millis(10)).await; // fault: between two looks
+            pass(Duration::from_millis(10)).await;
         }
     });
     if settled.await.is_err() {

@@ -23,22 +23,24 @@ fn every_seed_keeps_the_promises() {
         }
         if !report.broken.is_empty() {
             print_all(&report, if settings.trace { 0 } else { 60 });
-            panic!(
-                "seed {seed} breaks {} promises; again: cargo xtask sim --seed {seed}",
-                report.broken.len()
-            );
+            fail(seed, &format!("{} promises broken", report.broken.len()));
         }
     }
-    println!(
-        "simulation: {seeds} seeds from {}, {requests} requests, every promise kept",
-        settings.base
-    );
+    let base = settings.base;
+    println!("simulation: {seeds} seeds from {base}, {requests} requests, every promise kept");
+}
+
+/// Says how to have the seed again, on a line that `cargo xtask` looks for.
+fn fail(seed: u64, why: &str) -> ! {
+    println!("again: cargo xtask sim --seed {seed}");
+    panic!("seed {seed}: {why}");
 }
 
 #[test]
 fn a_seed_has_one_history() {
-    let base = Settings::read().base;
-    for seed in (0..20).map(|at| base.wrapping_add(at)) {
+    let Settings { base, time, .. } = Settings::read();
+    let seeds = if time.is_some() { 20 } else { 5 };
+    for seed in (0..seeds).map(|at| base.wrapping_add(at)) {
         let [first, second] = [on_a_thread(seed), on_a_thread(seed)].map(|report| report.book);
         if first.hash() == second.hash() {
             continue;
@@ -46,10 +48,10 @@ fn a_seed_has_one_history() {
         let same = first.trace.iter().zip(&second.trace);
         let same = same.take_while(|(one, other)| one == other).count();
         let next = |book: &crate::history::Book| book.trace.get(same).cloned();
-        panic!(
-            "seed {seed} has two histories; they part after {same} lines: {:?} and {:?}",
-            next(&first),
-            next(&second)
+        let (first, second) = (next(&first), next(&second));
+        fail(
+            seed,
+            &format!("two histories part after {same} lines: {first:?} and {second:?}"),
         );
     }
 }
@@ -63,11 +65,11 @@ struct Settings {
 }
 
 impl Settings {
-    /// From the variables that `cargo xtask sim` sets; few seeds without them.
+    /// From the variables that `cargo xtask` sets; few seeds without them.
     fn read() -> Self {
         let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
         let time = number("XTASK_SIM_SECONDS").map(Duration::from_secs);
-        let few = if time.is_some() { u64::MAX } else { 25 };
+        let few = if time.is_some() { u64::MAX } else { 10 };
         Self {
             base: number("XTASK_SEED").unwrap_or(1),
             seeds: number("XTASK_SIM_SEEDS").unwrap_or(few),
@@ -78,19 +80,15 @@ impl Settings {
 }
 
 /// A thread for each seed: what its tasks leave behind goes with it, and one that never ends is noticed.
-fn on_a_thread(seed: u64) -> Report {
+fn on_a_thread(seed: u64) -> Box<Report> {
     static HOOK: Once = Once::new();
     HOOK.call_once(run::remember_panics);
     let (done, report) = mpsc::channel();
-    std::thread::spawn(move || done.send(run::run(seed)));
+    std::thread::spawn(move || drop(done.send(Box::new(run::run(seed)))));
     match report.recv_timeout(PATIENCE) {
         Ok(report) => report,
-        Err(RecvTimeoutError::Timeout) => {
-            panic!("seed {seed} is busy without end; again: cargo xtask sim --seed {seed}")
-        }
-        Err(RecvTimeoutError::Disconnected) => {
-            panic!("seed {seed} broke the simulation; again: cargo xtask sim --seed {seed}")
-        }
+        Err(RecvTimeoutError::Timeout) => fail(seed, "busy without end"),
+        Err(RecvTimeoutError::Disconnected) => fail(seed, "the simulation broke"),
     }
 }
 

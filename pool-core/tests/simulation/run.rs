@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pool_core::config::Retry;
 use pool_core::{Connect, Pool, PoolSnapshot, Protocols, RequestOptions, Resolver, Warm};
 use pool_localip::AddrSet;
 use tokio::runtime::{Builder, Handle};
@@ -97,12 +98,12 @@ async fn simulate(plan: &Plan, history: &Arc<History>, mut dice: Dice) {
             recover(&caller, plan).await;
             drain(tasks).await;
             serve_all(&caller, plan).await;
-            settle(&caller, history).await;
-            close(&caller, &network, CLOSE).await;
+            settle(&caller, plan).await;
+            close(&caller, plan, &network, CLOSE).await;
         }
         Ending::Amid(deadline) => {
             pass(dice.millis(0, 10_000)).await;
-            close(&caller, &network, deadline).await;
+            close(&caller, plan, &network, deadline).await;
             drain(tasks).await;
         }
         Ending::DroppedAmid => {
@@ -187,7 +188,7 @@ async fn keep_house(caller: Caller, plan: Plan, mut dice: Dice, end: Instant) {
                 let ready = report.map(|report| report.ready());
                 caller.history.note(format_args!("warm h{host}: {ready:?}"));
             }
-            _ => conserve(&caller.history, &caller.pool.snapshot()),
+            _ => conserve(&caller.history, &plan.config.retry, &caller.pool.snapshot()),
         }
     }
 }
@@ -229,7 +230,8 @@ async fn serve_all(caller: &Caller, plan: &Plan) {
 }
 
 /// I2, I10: once nobody asks, nothing is leased and nobody waits.
-async fn settle(caller: &Caller, history: &History) {
+async fn settle(caller: &Caller, plan: &Plan) {
+    let history = &caller.history;
     let settled = timeout(Duration::from_secs(10), async {
         loop {
             let totals = caller.pool.snapshot().connections.totals;
@@ -243,11 +245,11 @@ async fn settle(caller: &Caller, history: &History) {
         let totals = caller.pool.snapshot().connections.totals;
         history.broken(format_args!("I2: not quiet when nobody asks: {totals:?}"));
     }
-    conserve(history, &caller.pool.snapshot());
+    conserve(history, &plan.config.retry, &caller.pool.snapshot());
 }
 
 /// I13: when the close returns, nothing is left.
-async fn close(caller: &Caller, network: &Network, deadline: Duration) {
+async fn close(caller: &Caller, plan: &Plan, network: &Network, deadline: Duration) {
     let history = &caller.history;
     history.close(format_args!("within {deadline:?}"));
     let began = history.now();
@@ -258,7 +260,7 @@ async fn close(caller: &Caller, network: &Network, deadline: Duration) {
         history.broken(format_args!("I13: the close took {took:?}"));
     }
     let snapshot = caller.pool.snapshot();
-    conserve(history, &snapshot);
+    conserve(history, &plan.config.retry, &snapshot);
     let totals = &snapshot.connections.totals;
     if network.in_use() != (0, 0) || (totals.open, totals.dialling, totals.waiting) != (0, 0, 0) {
         let (sockets, dials) = network.in_use();
@@ -269,7 +271,7 @@ async fn close(caller: &Caller, network: &Network, deadline: Duration) {
 }
 
 /// I10, I12: the counters conserve, and retries keep within their budget.
-fn conserve(history: &History, snapshot: &PoolSnapshot) {
+fn conserve(history: &History, retry: &Retry, snapshot: &PoolSnapshot) {
     let totals = &snapshot.connections.totals;
     let closed: u64 = totals.closed.values().sum();
     // `dialling` counts those that wait for a permit as well, `dials` does not.
@@ -280,6 +282,13 @@ fn conserve(history: &History, snapshot: &PoolSnapshot) {
         && dialling.is_some_and(|dialling| dialling <= totals.dialling as u64);
     if !is_conserved {
         history.broken(format_args!("I10: {totals:?}"));
+    }
+    let (least, percent) = (u64::from(retry.budget_min), u64::from(retry.budget_percent));
+    if snapshot.retries * 100 > least * 100 + percent * snapshot.requests {
+        let (retries, requests) = (snapshot.retries, snapshot.requests);
+        history.broken(format_args!(
+            "I12: {retries} retries of {requests} requests"
+        ));
     }
     if snapshot.plugin_panics > 0 {
         history.broken("a plugin panicked");

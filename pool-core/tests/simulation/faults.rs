@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::clock::{pass, pass_until};
 use crate::dice::Dice;
 use crate::network::{Door, Lookup, Network, Order};
+use crate::plan::Speaks;
 
 #[derive(Clone, Copy, Debug)]
 enum Fault {
@@ -31,6 +32,8 @@ enum Fault {
     Retire,
     /// GOAWAY and the end.
     Away(Reason),
+    /// HTTP/2 servers allow so many streams, where that is fewer than before.
+    Cap(u32),
     /// The name has fewer addresses.
     Leave,
     Lookup(Lookup),
@@ -38,7 +41,7 @@ enum Fault {
 
 impl Fault {
     fn throw(dice: &mut Dice) -> Self {
-        match dice.below(16) {
+        match dice.below(18) {
             0 | 1 => Self::Partition,
             2 => Self::Amnesia,
             3 | 4 => Self::Crash,
@@ -50,6 +53,7 @@ impl Fault {
             11 => Self::Retire,
             12 => Self::Away(dice.pick(&[Reason::NO_ERROR, Reason::ENHANCE_YOUR_CALM])),
             13 | 14 => Self::Leave,
+            15 | 16 => Self::Cap(dice.pick(&[0, 1, 1, 2, 3, 8])),
             _ => Self::Lookup(dice.pick(&[Lookup::Fails, Lookup::Hangs])),
         }
     }
@@ -83,10 +87,16 @@ pub(crate) async fn trouble(network: Arc<Network>, mut dice: Dice, every: usize,
     network.history.note("everything is healed");
     for host in 0..network.hosts.len() {
         for &addr in &network.hosts[host].addrs {
-            for fault in [Fault::Partition, Fault::Crash, Fault::Slow, Fault::Sick(0)] {
+            for fault in [
+                Fault::Partition,
+                Fault::Crash,
+                Fault::Slow,
+                Fault::Sick(0),
+                Fault::Cap(0),
+                Fault::Leave,
+            ] {
                 heal(&network, host, addr, fault);
             }
-            heal(&network, host, addr, Fault::Leave);
         }
     }
 }
@@ -114,6 +124,11 @@ fn begin(network: &Network, host: usize, addr: SocketAddr, fault: Fault, dice: &
         Fault::Sick(percent) => site.set_sick(percent),
         Fault::Retire => site.order(Order::Retire),
         Fault::Away(reason) => site.order(Order::Away(reason)),
+        Fault::Cap(cap) => {
+            if let Some(usual) = usual_cap(network, host) {
+                site.announce(cap.min(usual));
+            }
+        }
         Fault::Leave | Fault::Lookup(_) => {}
     });
     network.name(host, |name| match fault {
@@ -136,6 +151,11 @@ fn heal(network: &Network, host: usize, addr: SocketAddr, fault: Fault) {
         Fault::Crash | Fault::Refuse | Fault::Stall => site.door = Door::Open,
         Fault::Slow => site.set_latency(latency),
         Fault::Sick(_) => site.set_sick(0),
+        Fault::Cap(_) => {
+            if let Some(usual) = usual_cap(network, host) {
+                site.announce(usual);
+            }
+        }
         _ => {}
     });
     if let Fault::Leave | Fault::Lookup(_) = fault {
@@ -143,5 +163,13 @@ fn heal(network: &Network, host: usize, addr: SocketAddr, fault: Fault) {
             name.addrs.clone_from(&planned.addrs);
             name.manner = Lookup::Answers;
         });
+    }
+}
+
+/// What a host's HTTP/2 servers allow when all is well; more than they enforce must not be announced.
+fn usual_cap(network: &Network, host: usize) -> Option<u32> {
+    match network.hosts[host].speaks {
+        Speaks::Http1 => None,
+        Speaks::Http2 { cap } => Some(cap.unwrap_or(100)),
     }
 }

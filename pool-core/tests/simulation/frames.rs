@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cutter::{Cutter, DATA, GOAWAY, HEADERS, RESET, SETTINGS};
 use crate::history::History;
 
 /// Both directions of one connection.
@@ -31,33 +32,14 @@ pub(crate) struct Frames {
     is_full: bool,
 }
 
-/// Cuts bytes into frames.
-#[derive(Debug)]
-struct Cutter {
-    buffer: Vec<u8>,
-    /// Bytes of the preface that are still to come.
-    preface: usize,
-}
-
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    payload: Vec<u8>,
-}
-
 impl Frames {
     pub(crate) fn new(history: Arc<History>, wire: u64, most: usize) -> Self {
-        let cutter = |preface| Cutter {
-            buffer: Vec::new(),
-            preface,
-        };
         Self {
             history,
             wire,
             most,
-            out: cutter(PREFACE),
-            inward: cutter(0),
+            out: Cutter::after_preface(),
+            inward: Cutter::default(),
             open: BTreeMap::new(),
             told: VecDeque::new(),
             cap: None,
@@ -86,7 +68,7 @@ impl Frames {
                     self.note(format_args!("resets stream {}", frame.stream));
                     self.open.remove(&frame.stream);
                 }
-                SETTINGS if frame.flags & ACK != 0 => {
+                SETTINGS if frame.is_ack() => {
                     if let Some(Some(cap)) = self.told.pop_front() {
                         self.cap = Some((self.history.now(), cap));
                     }
@@ -114,7 +96,7 @@ impl Frames {
                     self.note(format_args!("reads a reset of stream {}", frame.stream));
                     self.open.remove(&frame.stream);
                 }
-                SETTINGS if frame.flags & ACK == 0 => {
+                SETTINGS if !frame.is_ack() => {
                     let cap = frame.max_streams();
                     self.note(format_args!("may have {cap:?} streams"));
                     self.told.push_back(cap);
@@ -179,52 +161,3 @@ impl Frames {
         }
     }
 }
-
-impl Cutter {
-    fn cut(&mut self, bytes: &[u8]) -> Vec<Frame> {
-        let skip = self.preface.min(bytes.len());
-        self.preface -= skip;
-        self.buffer.extend_from_slice(&bytes[skip..]);
-        let mut frames = Vec::new();
-        while let Some(head) = self.buffer.first_chunk::<9>() {
-            let [a, b, c, kind, flags, stream @ ..] = *head;
-            let end = 9 + u32::from_be_bytes([0, a, b, c]) as usize;
-            if self.buffer.len() < end {
-                break;
-            }
-            let payload = self.buffer[9..end].to_vec();
-            self.buffer.drain(..end);
-            frames.push(Frame {
-                kind,
-                flags,
-                stream: u32::from_be_bytes(stream),
-                payload,
-            });
-        }
-        frames
-    }
-}
-
-impl Frame {
-    fn ends(&self) -> bool {
-        self.flags & END_STREAM != 0
-    }
-
-    /// `SETTINGS_MAX_CONCURRENT_STREAMS` (RFC 9113 §6.5.2).
-    fn max_streams(&self) -> Option<u32> {
-        let (settings, _) = self.payload.as_chunks::<6>();
-        let found = settings.iter().rev().find(|setting| setting[..2] == [0, 3]);
-        found.map(|&[_, _, value @ ..]| u32::from_be_bytes(value))
-    }
-}
-
-const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RESET: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;

@@ -12,14 +12,14 @@ use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::caps::Slipped;
 use crate::clock::pass;
 use crate::network::{Order, Peer};
 use crate::service::{ID, Manner, SIZE, Turn, question_of};
-use crate::wire::End;
 
 /// Serves the connection until either side has enough of it.
 pub(crate) async fn serve(
-    io: End,
+    io: Slipped,
     mut peer: Peer,
     cap: Option<u32>,
     mut orders: UnboundedReceiver<Order>,

@@ -5,8 +5,10 @@
 //! it all against the promises the pool makes, each named by its number. `cargo xtask sim` runs seeds; a failing one
 //! can be had again.
 
+mod caps;
 mod check;
 mod clock;
+mod cutter;
 mod dice;
 mod faults;
 mod frames;

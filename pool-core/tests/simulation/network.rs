@@ -17,6 +17,7 @@ use pool_core::{BoxError, Connect, ConnectContext, ConnectError, Connected, Reso
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, mpsc};
 
+use crate::caps::{Caps, Slipped};
 use crate::clock::pass;
 use crate::dice::Dice;
 use crate::frames::Frames;
@@ -63,6 +64,8 @@ pub(crate) struct Site {
 pub(crate) struct Live {
     pub(crate) link: Link,
     pub(crate) orders: mpsc::UnboundedSender<Order>,
+    /// What its HTTP/2 server allows.
+    pub(crate) caps: Caps,
     /// Never carries anything again: a router on the way has forgotten it.
     pub(crate) lost: bool,
 }
@@ -194,9 +197,11 @@ impl Network {
         let site = state.sites.get_mut(&addr).expect("a planned address");
         let (near, far, link) = wire(site.latency);
         let (orders, inbox) = mpsc::unbounded_channel();
+        let caps = Caps::new(link.clone());
         site.live.push(Live {
             link,
             orders,
+            caps: caps.clone(),
             lost: false,
         });
         let (host, sick) = (site.host, site.sick.clone());
@@ -221,7 +226,12 @@ impl Network {
             (true, _) => drop(tokio::spawn(stall(far))),
             (false, Speaks::Http1) => drop(tokio::spawn(h1::serve(far, peer, inbox))),
             (false, Speaks::Http2 { cap }) => {
-                drop(tokio::spawn(http2::serve(far, peer, cap, inbox)));
+                drop(tokio::spawn(http2::serve(
+                    Slipped::new(far, caps),
+                    peer,
+                    cap,
+                    inbox,
+                )));
             }
         }
         Socket {
@@ -282,6 +292,13 @@ impl Site {
         self.latency = latency;
         for live in &self.live {
             live.link.set_latency(latency);
+        }
+    }
+
+    /// Every HTTP/2 server of the address allows so many streams.
+    pub(crate) fn announce(&self, cap: u32) {
+        for live in &self.live {
+            live.caps.announce(cap);
         }
     }
 

@@ -65,6 +65,13 @@ impl Lane {
     fn due(&self, at: Instant) -> Instant {
         self.pieces.back().map_or(at, |(last, _)| at.max(*last))
     }
+
+    fn push(&mut self, arrives: Instant, bytes: &[u8]) {
+        let due = self.due(arrives);
+        self.pieces
+            .push_back((due, bytes.iter().copied().collect()));
+        self.queued += bytes.len();
+    }
 }
 
 impl End {
@@ -112,6 +119,19 @@ impl Link {
         if let Some(pipe) = self.0.upgrade() {
             pipe.lock().latency = latency;
         }
+    }
+
+    /// Puts bytes behind what the far end has written, full or not.
+    pub(crate) fn insert(&self, bytes: &[u8]) {
+        let Some(pipe) = self.0.upgrade() else { return };
+        let mut state = pipe.lock();
+        let arrives = Instant::now() + state.latency;
+        let lane = &mut state.lanes[1];
+        if lane.fin.is_none() {
+            lane.push(arrives, bytes);
+        }
+        drop(state);
+        pipe.wake();
     }
 
     /// Ends the connection at both ends, losing what is on its way.
@@ -223,10 +243,7 @@ impl AsyncWrite for End {
             return Poll::Pending;
         }
         let taken = room.min(bytes.len());
-        let due = lane.due(arrives);
-        lane.pieces
-            .push_back((due, bytes[..taken].iter().copied().collect()));
-        lane.queued += taken;
+        lane.push(arrives, &bytes[..taken]);
         let reader = lane.reader.take();
         drop(state);
         if let Some(reader) = reader {

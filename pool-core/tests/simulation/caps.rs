@@ -1,11 +1,11 @@
 //! SETTINGS in the middle of a connection: what a server allows changes, which the h2 crate's server cannot do.
 
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::cutter::{Cutter, PREFACE, SETTINGS, settings};
@@ -23,7 +23,7 @@ pub(crate) struct Slipped {
     /// Bytes of the client's preface that were not passed on yet.
     preface: usize,
     /// Bytes for the server.
-    passed: VecDeque<u8>,
+    passed: BytesMut,
 }
 
 /// Changes what a server allows. Cloning gives another hand on the same connection.
@@ -84,14 +84,14 @@ impl Slipped {
             out: Cutter::default(),
             inward: Cutter::after_preface(),
             preface: PREFACE,
-            passed: VecDeque::new(),
+            passed: BytesMut::new(),
         }
     }
 
     fn pass(&mut self, bytes: &[u8]) {
         let preface = self.preface.min(bytes.len());
         self.preface -= preface;
-        self.passed.extend(&bytes[..preface]);
+        self.passed.extend_from_slice(&bytes[..preface]);
         for frame in self.inward.cut(bytes) {
             if frame.kind == SETTINGS && frame.is_ack() {
                 let mut state = self.caps.lock();
@@ -101,7 +101,7 @@ impl Slipped {
                     continue;
                 }
             }
-            self.passed.extend(frame.bytes);
+            self.passed.extend_from_slice(&frame.bytes);
         }
         self.caps.slip();
     }
@@ -124,8 +124,7 @@ impl AsyncRead for Slipped {
             this.pass(read.filled());
         }
         let take = this.passed.len().min(buf.remaining());
-        let bytes: Vec<u8> = this.passed.drain(..take).collect();
-        buf.put_slice(&bytes);
+        buf.put_slice(&this.passed.split_to(take));
         Poll::Ready(Ok(()))
     }
 }

@@ -31,6 +31,7 @@ pub(crate) fn check(plan: &Plan, book: &Book) -> Vec<String> {
         broken.extend(wrong.map(|wrong| format!("{wrong}: #{id} {asked:?}, {executed:?}")));
     }
     broken.extend(arrival_order(book));
+    broken.extend(dead_ends(book));
     broken
 }
 
@@ -173,6 +174,29 @@ fn arrival_order(book: &Book) -> Vec<String> {
     }
     broken
 }
+
+/// I6: what is known to take no request is not handed out. A try that fails without any time going by had a connection
+/// that was dead already; that may happen to one of many that die together, and not again and again.
+fn dead_ends(book: &Book) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (at, key, attempts) in &book.retried {
+        let earlier = |tries: &u32| {
+            let same = |(time, other, count): &(Duration, String, u32)| {
+                (time, other, count) == (at, key, tries)
+            };
+            book.retried.iter().any(same)
+        };
+        if *attempts > DEAD_ENDS && (1..*attempts).all(|tries| earlier(&tries)) {
+            broken.push(format!(
+                "I6: {attempts} dead connections in a row for {key} at {at:?}"
+            ));
+        }
+    }
+    broken
+}
+
+/// Dead connections that one request may be given at one moment.
+const DEAD_ENDS: u32 = 2;
 
 /// How much later than its deadline a request may end.
 const SLACK: Duration = Duration::from_millis(100);

@@ -157,7 +157,7 @@ impl Conn {
             if piece.is_empty() {
                 return Ok(body);
             }
-            body.extend(piece);
+            body.extend_from_slice(&piece);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What has happened in one run: a trace for people, records for the checker.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -75,13 +76,15 @@ pub(crate) struct Book {
     /// By request id.
     pub(crate) asked: Vec<Asked>,
     pub(crate) ledger: Vec<Executed>,
+    /// When, for which key and after how many tries a request was sent again.
+    pub(crate) retried: Vec<(Duration, String, u32)>,
     /// Promises that were seen broken while the run went on.
     pub(crate) broken: Vec<String>,
     pub(crate) trace: Vec<(Duration, String)>,
     /// When the pool was told to close.
     pub(crate) closed: Option<Duration>,
     leaving: bool,
-    hash: u64,
+    hash: DefaultHasher,
 }
 
 impl History {
@@ -158,6 +161,14 @@ impl History {
         book.ledger.push(done);
     }
 
+    /// The pool sends a request again.
+    pub(crate) fn retry(&self, key: &str, why: &str, attempts: u32) {
+        let now = self.now();
+        let mut book = self.lock();
+        book.line(now, format!("{key}: again after {attempts}: {why}"));
+        book.retried.push((now, key.to_owned(), attempts));
+    }
+
     pub(crate) fn close(&self, how: impl fmt::Display) {
         let now = self.now();
         let mut book = self.lock();
@@ -191,15 +202,11 @@ impl History {
 impl Book {
     /// The same for two runs exactly if the same things happened at the same times in the same order.
     pub(crate) fn hash(&self) -> u64 {
-        self.hash
+        self.hash.finish()
     }
 
     fn line(&mut self, at: Duration, line: String) {
-        let millis = at.as_millis().to_le_bytes();
-        for byte in millis.into_iter().chain(line.bytes()) {
-            // FNV-1a, which is enough to tell histories apart.
-            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
+        (at.as_millis(), &line).hash(&mut self.hash);
         self.trace.push((at, line));
     }
 }

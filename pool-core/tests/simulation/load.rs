@@ -210,7 +210,7 @@ async fn read(style: Style, id: usize, response: Response<PoolBody>) -> Outcome 
             _ => {}
         }
         match body.frame().await {
-            Some(Ok(frame)) => whole.extend(frame.into_data().unwrap_or_default()),
+            Some(Ok(frame)) => whole.extend_from_slice(&frame.into_data().unwrap_or_default()),
             Some(Err(error)) => return Outcome::CutShort(answer, error.kind()),
             None => break,
         }

@@ -23,3 +23,4 @@ mod run;
 mod runner;
 mod service;
 mod wire;
+mod witness;

@@ -147,7 +147,8 @@ fn config(dice: &mut Dice) -> Config {
     config.dial.backoff_max = dice.millis(500, 8000);
     config.dial.jitter = dice.pick(&[0.0, 0.5, 1.0]);
     config.retry.max_attempts = u32::try_from(dice.between(1, 4)).expect("small");
-    config.retry.budget_min = u32::try_from(dice.between(0, 20)).expect("small");
+    config.retry.budget_min = dice.pick(&[0, 1, 4, 20]);
+    config.retry.budget_percent = dice.pick(&[0, 10, 100]);
     let upkeep = &mut config.upkeep;
     upkeep.refresh_interval = dice.millis(1000, 15_000);
     upkeep.idle_interval = dice.millis(500, 4000);

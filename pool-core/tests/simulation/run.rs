@@ -20,6 +20,7 @@ use crate::history::{Book, History, Outcome};
 use crate::load::{Caller, Errand};
 use crate::network::Network;
 use crate::plan::{Ending, Plan, Speaks};
+use crate::witness::Witness;
 
 /// What one seed has shown.
 #[derive(Debug)]
@@ -135,7 +136,8 @@ fn pool(plan: &Plan, network: &Arc<Network>) -> Pool {
     let mut builder = Pool::builder()
         .config(plan.config.clone())
         .resolver(resolver)
-        .connect(connect);
+        .connect(connect)
+        .observer(Arc::new(Witness(network.history.clone())));
     if plan.sources > 0 {
         let list: Vec<String> = (1..=plan.sources).map(|n| format!("10.1.0.{n}")).collect();
         let sources: AddrSet = list.join(",").parse().expect("addresses");

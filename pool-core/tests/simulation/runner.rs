@@ -1,7 +1,7 @@
 //! Runs seed after seed until there were enough, or one fails.
 
-use std::sync::Once;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, Once, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::run::{self, Report};
@@ -10,23 +10,48 @@ use crate::run::{self, Report};
 fn every_seed_keeps_the_promises() {
     let settings = Settings::read();
     let began = now();
-    let (mut seeds, mut requests) = (0, 0);
-    for seed in (0..settings.seeds).map(|at| settings.base.wrapping_add(at)) {
-        if settings.time.is_some_and(|time| now() - began >= time) {
-            break;
+    let next = AtomicU64::new(0);
+    let requests = AtomicUsize::new(0);
+    let failed: Mutex<Option<u64>> = Mutex::new(None);
+    // A seed needs one core; which of them run side by side changes nothing.
+    let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while failed.lock().expect(INTACT).is_none()
+                    && settings.time.is_none_or(|time| now() - began < time)
+                {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at >= settings.seeds {
+                        // So that the count below is that of seeds that ran.
+                        next.fetch_sub(1, Ordering::Relaxed);
+                        return;
+                    }
+                    let seed = settings.base.wrapping_add(at);
+                    let Some(report) = on_a_thread(seed) else {
+                        failed.lock().expect(INTACT).get_or_insert(seed);
+                        return;
+                    };
+                    requests.fetch_add(report.book.asked.len(), Ordering::Relaxed);
+                    let broken = !report.broken.is_empty();
+                    let mut failed = failed.lock().expect(INTACT);
+                    if settings.trace {
+                        print_all(&report, usize::MAX);
+                    } else if broken && failed.is_none() {
+                        print_all(&report, 60);
+                    }
+                    if broken {
+                        failed.get_or_insert(seed);
+                    }
+                }
+            });
         }
-        let report = on_a_thread(seed);
-        seeds += 1;
-        requests += report.book.asked.len();
-        if settings.trace {
-            print_all(&report, usize::MAX);
-        }
-        if !report.broken.is_empty() {
-            print_all(&report, if settings.trace { 0 } else { 60 });
-            fail(seed, &format!("{} promises broken", report.broken.len()));
-        }
+    });
+    if let Some(seed) = *failed.lock().expect(INTACT) {
+        fail(seed, "a promise is broken");
     }
-    let base = settings.base;
+    let (base, seeds) = (settings.base, next.into_inner());
+    let requests = requests.into_inner();
     println!("simulation: {seeds} seeds from {base}, {requests} requests, every promise kept");
 }
 
@@ -41,7 +66,10 @@ fn a_seed_has_one_history() {
     let Settings { base, time, .. } = Settings::read();
     let seeds = if time.is_some() { 20 } else { 5 };
     for seed in (0..seeds).map(|at| base.wrapping_add(at)) {
-        let [first, second] = [on_a_thread(seed), on_a_thread(seed)].map(|report| report.book);
+        let (Some(first), Some(second)) = (on_a_thread(seed), on_a_thread(seed)) else {
+            fail(seed, "no end");
+        };
+        let (first, second) = (first.book, second.book);
         if first.hash() == second.hash() {
             continue;
         }
@@ -79,17 +107,17 @@ impl Settings {
     }
 }
 
-/// A thread for each seed: what its tasks leave behind goes with it, and one that never ends is noticed.
-fn on_a_thread(seed: u64) -> Box<Report> {
+/// A thread for each seed: what its tasks leave behind goes with it. `None` says that it did not end.
+fn on_a_thread(seed: u64) -> Option<Box<Report>> {
     static HOOK: Once = Once::new();
     HOOK.call_once(run::remember_panics);
     let (done, report) = mpsc::channel();
     std::thread::spawn(move || drop(done.send(Box::new(run::run(seed)))));
-    match report.recv_timeout(PATIENCE) {
-        Ok(report) => report,
-        Err(RecvTimeoutError::Timeout) => fail(seed, "busy without end"),
-        Err(RecvTimeoutError::Disconnected) => fail(seed, "the simulation broke"),
+    let report = report.recv_timeout(PATIENCE);
+    if report.is_err() {
+        println!("broken: seed {seed} is busy without end, or the simulation itself is broken");
     }
+    report.ok()
 }
 
 /// The plan, the end of the trace, and what is wrong.
@@ -114,3 +142,5 @@ fn now() -> Instant {
 
 /// Real time for one seed.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+const INTACT: &str = "nothing panics under this lock";

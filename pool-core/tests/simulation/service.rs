@@ -108,7 +108,9 @@ pub(crate) fn question_of(id: usize, size: usize) -> Vec<u8> {
 
 fn text(what: &str, id: usize, size: usize) -> Vec<u8> {
     let unit = format!("{what} {id}, ");
-    unit.bytes().cycle().take(size).collect()
+    let mut text = unit.repeat(size.div_ceil(unit.len())).into_bytes();
+    text.truncate(size);
+    text
 }
 
 /// The header that carries a request's id, and comes back in the answer.

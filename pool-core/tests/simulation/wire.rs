@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -52,7 +53,7 @@ struct State {
 /// Bytes on their way.
 #[derive(Debug, Default)]
 struct Lane {
-    pieces: VecDeque<(Instant, VecDeque<u8>)>,
+    pieces: VecDeque<(Instant, Bytes)>,
     queued: usize,
     /// When the end of the bytes arrives.
     fin: Option<Instant>,
@@ -206,8 +207,7 @@ impl AsyncRead for End {
                 return Poll::Ready(Ok(()));
             };
             let take = piece.len().min(buf.remaining());
-            let bytes: Vec<u8> = piece.drain(..take).collect();
-            buf.put_slice(&bytes);
+            buf.put_slice(&piece.split_to(take));
             if piece.is_empty() {
                 lane.pieces.pop_front();
             }

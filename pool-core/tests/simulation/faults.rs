@@ -10,8 +10,10 @@ use tokio::time::Instant;
 
 use crate::clock::{pass, pass_until};
 use crate::dice::Dice;
-use crate::network::{Door, Lookup, Network, Order};
+use crate::network::{Lookup, Network};
+use crate::peer::Order;
 use crate::plan::Speaks;
+use crate::site::Door;
 
 #[derive(Clone, Copy, Debug)]
 enum Fault {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::clock::pass;
-use crate::network::{Order, Peer};
+use crate::peer::{Order, Peer};
 use crate::service::{ID, Manner, SIZE, Turn, question_of};
 use crate::wire::End;
 

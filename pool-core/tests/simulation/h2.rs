@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::caps::Slipped;
 use crate::clock::pass;
-use crate::network::{Order, Peer};
+use crate::peer::{Order, Peer};
 use crate::service::{ID, Manner, SIZE, Turn, question_of};
 
 /// Serves the connection until either side has enough of it.

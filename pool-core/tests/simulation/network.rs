@@ -1,20 +1,13 @@
 //! The network between the pool and the servers: addresses, names, and what is wrong with them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use h2::Reason;
-use http::Method;
 use pool_core::{BoxError, Connect, ConnectContext, ConnectError, Connected, Resolver};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, mpsc};
 
 use crate::caps::{Caps, Slipped};
@@ -22,53 +15,13 @@ use crate::clock::pass;
 use crate::dice::Dice;
 use crate::frames::Frames;
 use crate::gauge::{Gauge, Held};
-use crate::history::{Executed, History};
+use crate::history::History;
+use crate::peer::Peer;
 use crate::plan::{HostPlan, Plan, Speaks};
-use crate::wire::{End, Link, wire};
+use crate::site::{Door, Live, Site};
+use crate::socket::Socket;
+use crate::wire::{End, wire};
 use crate::{h1, h2 as http2};
-
-/// How an address answers a connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    Open,
-    /// Refuses.
-    Shut,
-    /// Accepts, and then neither reads nor writes.
-    Stalled,
-}
-
-/// What a server is told from outside.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Order {
-    /// Takes no new request, finishes those it has; HTTP/1.1 hangs up if idle.
-    Retire,
-    /// Says GOAWAY with this reason and ends everything; HTTP/1.1 hangs up.
-    Away(Reason),
-}
-
-/// One address.
-#[derive(Debug)]
-pub(crate) struct Site {
-    pub(crate) host: usize,
-    pub(crate) door: Door,
-    /// Nothing passes, neither connects nor bytes.
-    pub(crate) cut_off: bool,
-    pub(crate) latency: Duration,
-    /// Requests in a hundred that its server treats badly.
-    sick: Arc<AtomicUsize>,
-    pub(crate) live: Vec<Live>,
-}
-
-/// An open connection, as the network sees it.
-#[derive(Debug)]
-pub(crate) struct Live {
-    pub(crate) link: Link,
-    pub(crate) orders: mpsc::UnboundedSender<Order>,
-    /// What its HTTP/2 server allows.
-    pub(crate) caps: Caps,
-    /// Never carries anything again: a router on the way has forgotten it.
-    pub(crate) lost: bool,
-}
 
 /// How a name is answered.
 #[derive(Clone, Debug)]
@@ -251,71 +204,6 @@ async fn stall(far: End) {
     }
 }
 
-/// What a server knows of one of its connections.
-#[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    pub(crate) history: Arc<History>,
-    pub(crate) id: u64,
-    pub(crate) addr: SocketAddr,
-    pub(crate) host: usize,
-    pub(crate) dice: Dice,
-    sick: Arc<AtomicUsize>,
-}
-
-impl Peer {
-    pub(crate) fn note(&self, what: impl fmt::Display) {
-        let (addr, id) = (self.addr, self.id);
-        self.history
-            .note(format_args!("{addr} on wire {id} {what}"));
-    }
-
-    /// Requests in a hundred to treat badly.
-    pub(crate) fn sick(&self) -> usize {
-        self.sick.load(Ordering::Relaxed)
-    }
-
-    /// Writes a whole request into the ledger.
-    pub(crate) fn execute(&self, id: usize, method: &Method, intact: bool) {
-        let done = Executed {
-            id,
-            method: method.clone(),
-            addr: self.addr,
-            intact,
-        };
-        self.history.execute(done, self.id);
-    }
-}
-
-impl Site {
-    /// From now on bytes and connects take this long, one way.
-    pub(crate) fn set_latency(&mut self, latency: Duration) {
-        self.latency = latency;
-        for live in &self.live {
-            live.link.set_latency(latency);
-        }
-    }
-
-    /// Every HTTP/2 server of the address allows so many streams.
-    pub(crate) fn announce(&self, cap: u32) {
-        for live in &self.live {
-            live.caps.announce(cap);
-        }
-    }
-
-    /// Tells every server of the address.
-    pub(crate) fn order(&self, order: Order) {
-        for live in &self.live {
-            // One that does not listen any more is ending.
-            let _ended = live.orders.send(order);
-        }
-    }
-
-    /// From now on its server treats so many requests in a hundred badly.
-    pub(crate) fn set_sick(&self, percent: usize) {
-        self.sick.store(percent, Ordering::Relaxed);
-    }
-}
-
 #[async_trait]
 impl Connect for Network {
     async fn connect(&self, cx: ConnectContext<'_>) -> Result<Connected, ConnectError> {
@@ -347,67 +235,5 @@ impl Resolver for Network {
             Lookup::Fails => Err("the resolver fails".into()),
             Lookup::Hangs => std::future::pending().await,
         }
-    }
-}
-
-/// The pool's end of a wire, counted while it is open.
-struct Socket {
-    end: End,
-    /// Counts HTTP/2 streams as they pass.
-    frames: Option<Frames>,
-    id: u64,
-    history: Arc<History>,
-    _held: Held,
-}
-
-impl fmt::Debug for Socket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Socket({})", self.id)
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.history
-            .note(format_args!("wire {} closed by the pool", self.id));
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.end).poll_read(cx, buf);
-        if let Some(frames) = &mut self.frames {
-            frames.received(&buf.filled()[before..]);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.end).poll_write(cx, bytes);
-        match (&mut self.frames, &polled) {
-            (Some(frames), Poll::Ready(Ok(taken))) => frames.sent(&bytes[..*taken]),
-            (Some(frames), Poll::Pending) => frames.hold(),
-            _ => {}
-        }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.end).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.end).poll_shutdown(cx)
     }
 }

@@ -72,7 +72,11 @@ pub(crate) async fn trouble(network: Arc<Network>, mut dice: Dice, every: usize,
         pass(pause).await;
         let host = dice.below(network.hosts.len());
         let addr = dice.pick(&network.hosts[host].addrs);
-        let fault = Fault::throw(&mut dice);
+        let fault = match (Fault::throw(&mut dice), network.hosts[host].speaks) {
+            // It would say nothing to HTTP/1.1.
+            (Fault::Cap(_), Speaks::Http1) => Fault::Reset,
+            (fault, _) => fault,
+        };
         let long = if dice.chance(20) { 20_000 } else { 3000 };
         let lasts = dice.millis(10, long);
         let note = format!("fault at h{host} {addr} for {lasts:?}: {fault:?}");

@@ -34,7 +34,7 @@ pub(crate) enum Style {
     Plain,
     /// Goes away after this time, wherever that finds it.
     LeavesAfter(Duration),
-    /// Goes away instead of looking once more after so many looks.
+    /// Goes away when it is woken after so many looks, without another one.
     LeavesAtPoll(usize),
     /// Pauses before each piece of the body.
     ReadsSlowly(Duration),
@@ -248,19 +248,16 @@ fn pieces(mut whole: Bytes, pause: Duration) -> Body {
     Body::wrap(StreamBody::new(frames))
 }
 
-/// Polls no more often than that; `None` if it was not ready by then.
+/// Polls no more often than that; `None` when it would be polled once more. What woke it, a connection that was granted
+/// perhaps, it never sees.
 async fn at_most<F: Future>(polls: usize, mut future: Pin<&mut F>) -> Option<F::Output> {
     let mut left = polls;
     poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
+        if left == 0 {
+            return Poll::Ready(None);
         }
         left -= 1;
-        if left == 0 {
-            Poll::Ready(None)
-        } else {
-            Poll::Pending
-        }
+        future.as_mut().poll(cx).map(Some)
     })
     .await
 }

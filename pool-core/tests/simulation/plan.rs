@@ -125,7 +125,7 @@ fn config(dice: &mut Dice) -> Config {
     limits.per_endpoint = dice.between(1, limits.per_host);
     limits.dials_total = dice.between(1, 16);
     limits.dials_per_host = dice.between(1, limits.dials_total);
-    limits.waiters_total = dice.pick(&[2, 10, 1000]);
+    limits.waiters_total = dice.pick(&[2, 10, 100, 1000]);
     limits.waiters_per_host = dice.between(1, limits.waiters_total);
     limits.streams_per_conn = dice.pick(&[1, 2, 8, 100]);
     limits.fair_turn = dice.pick(&[1, 8, usize::MAX]);

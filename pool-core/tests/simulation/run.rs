@@ -179,7 +179,7 @@ async fn keep_house(caller: Caller, plan: Plan, mut dice: Dice, end: Instant) {
             0 => drop(caller.pool.evict_idle()),
             1 => drop(caller.pool.evict_expired()),
             2 => drop(caller.pool.check_health().await),
-            3 => {
+            3..6 => {
                 let url = format!("http://{}/", plan.hosts[host].name);
                 let mut warm = Warm::new(&url).per_cell(dice.between(1, 2));
                 if let Speaks::Http2 { .. } = plan.hosts[host].speaks {

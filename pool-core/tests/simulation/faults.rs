@@ -14,6 +14,7 @@ use crate::network::{Lookup, Network};
 use crate::peer::Order;
 use crate::plan::Speaks;
 use crate::site::Door;
+use crate::wire::Link;
 
 #[derive(Clone, Copy, Debug)]
 enum Fault {
@@ -82,6 +83,9 @@ pub(crate) async fn trouble(network: Arc<Network>, mut dice: Dice, every: usize,
         let note = format!("fault at h{host} {addr} for {lasts:?}: {fault:?}");
         network.history.note(note);
         begin(&network, host, addr, fault, &mut dice);
+        if let (Fault::Amnesia, Speaks::Http2 { .. }) = (fault, network.hosts[host].speaks) {
+            heals.spawn(silence(network.clone(), addr));
+        }
         let network = network.clone();
         heals.spawn(async move {
             pass(lasts).await;
@@ -104,6 +108,20 @@ pub(crate) async fn trouble(network: Arc<Network>, mut dice: Dice, every: usize,
                 heal(&network, host, addr, fault);
             }
         }
+    }
+}
+
+/// I17: an HTTP/2 connection on which nothing is heard any more is given up, whether anybody asks or not.
+async fn silence(network: Arc<Network>, addr: SocketAddr) {
+    let silent: Vec<Link> = network.at(addr, |site| {
+        let links = site.live.iter().map(|live| live.link.clone());
+        links.collect()
+    });
+    pass(network.patience).await;
+    let kept = silent.iter().filter(|link| !link.is_left()).count();
+    if kept > 0 {
+        let what = format!("I17: {kept} silent connections to {addr} are kept");
+        network.history.broken(what);
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) enum Lookup {
 pub(crate) struct Network {
     pub(crate) history: Arc<History>,
     pub(crate) hosts: Vec<HostPlan>,
+    /// Within this time a silent HTTP/2 peer is found out.
+    pub(crate) patience: Duration,
     gauge: Arc<Gauge>,
     streams: usize,
     state: Mutex<State>,
@@ -79,7 +81,10 @@ impl Network {
             };
             names.insert(planned.name.clone(), name);
         }
+        let (http2, timeouts) = (&plan.config.http2, &plan.config.timeouts);
+        let ping = http2.ping_interval + http2.ping_timeout;
         Arc::new(Self {
+            patience: ping.max(timeouts.handshake) + Duration::from_secs(1),
             history: history.clone(),
             hosts: plan.hosts.clone(),
             gauge: Arc::new(Gauge::new(history.clone(), plan)),

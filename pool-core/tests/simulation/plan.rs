@@ -66,8 +66,8 @@ impl Plan {
         let hosts: Vec<HostPlan> = (0..count).map(|host| HostPlan::of(host, dice)).collect();
         let sources = if dice.chance(25) { 4 } else { 0 };
         let ending = match dice.below(10) {
-            0 => Ending::Amid(dice.millis(0, 3000)),
-            1 => Ending::DroppedAmid,
+            0..=2 => Ending::Amid(dice.millis(0, 3000)),
+            3 => Ending::DroppedAmid,
             _ => Ending::AfterHealing,
         };
         let trouble = dice.millis(2_000, 40_000);

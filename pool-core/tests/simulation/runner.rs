@@ -65,10 +65,18 @@ fn fail(seed: u64, why: &str) -> ! {
 fn a_seed_has_one_history() {
     let Settings { base, time, .. } = Settings::read();
     let seeds = if time.is_some() { 20 } else { 5 };
+    let mut compared = 0;
     for seed in (0..seeds).map(|at| base.wrapping_add(at)) {
+        let began = now();
         let (Some(first), Some(second)) = (on_a_thread(seed), on_a_thread(seed)) else {
             fail(seed, "no end");
         };
+        // The h2 crate forgets the streams that were reset a second ago, by the real clock: on a machine that is too busy
+        // for that a run may differ, in the order in which streams of one connection learn of its end.
+        if now() - began > Duration::from_secs(1) {
+            continue;
+        }
+        compared += 1;
         let (first, second) = (first.book, second.book);
         if first.hash() == second.hash() {
             continue;
@@ -82,6 +90,9 @@ fn a_seed_has_one_history() {
             &format!("two histories part after {same} lines: {first:?} and {second:?}"),
         );
     }
+    println!(
+        "simulation: {compared} of {seeds} seeds were fast enough to compare, and the same twice"
+    );
 }
 
 /// What to run.

@@ -142,6 +142,12 @@ impl Link {
         }
     }
 
+    /// Whether the near end is gone.
+    pub(crate) fn is_left(&self) -> bool {
+        let pipe = self.0.upgrade();
+        pipe.is_none_or(|pipe| pipe.lock().lanes[1].reader_gone)
+    }
+
     /// Whether both ends are gone.
     pub(crate) fn is_gone(&self) -> bool {
         self.0.strong_count() == 0

@@ -186,10 +186,10 @@ type Shard<C> = HashMap<Key, Arc<Host<C>>, Hasher>;
 
 /// Seeded at random, and several times as quick as std's on a key of many small parts; what it protects are hosts that the
 /// program itself names, and two keys are equal only if all of their parts are.
-#[cfg(not(pool_loom))]
+#[cfg(not(any(pool_loom, feature = "testing")))]
 type Hasher = foldhash::quality::RandomState;
-/// A model must take the same path each time.
-#[cfg(pool_loom)]
+/// A model must take the same path each time, and so must a simulation: the order of the hosts is the map's.
+#[cfg(any(pool_loom, feature = "testing"))]
 type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
 #[cfg(not(pool_loom))]

@@ -11,6 +11,8 @@ pub(crate) enum Step {
     Unit,
     /// Many tasks against mock servers on loopback; the server counts.
     Scenarios,
+    /// The whole pool in a simulated world, one seed after the other; see [`crate::sim`].
+    Simulation,
     /// The manager's races, model-checked.
     Loom,
     /// Crates outside the workspace, each on its trait crate alone, and a binary composed of them.
@@ -37,13 +39,20 @@ const REST: [&str; 10] = [
 
 impl Step {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 4] = [Self::Unit, Self::Scenarios, Self::Loom, Self::Plugins];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Unit,
+        Self::Scenarios,
+        Self::Simulation,
+        Self::Loom,
+        Self::Plugins,
+    ];
 
     /// What a filter calls it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit",
             Self::Scenarios => "scenarios",
+            Self::Simulation => "simulation",
             Self::Loom => "loom",
             Self::Plugins => "plugins",
         }
@@ -68,6 +77,7 @@ impl Step {
                 &[&REST[..], &["--test", "concurrency"]].concat(),
                 args,
             )],
+            Self::Simulation => vec![simulation_step(args)],
             Self::Loom => vec![loom(args)],
             Self::Plugins => {
                 let mut command = test(
@@ -91,6 +101,27 @@ fn test(packages: &[&str], args: &Args) -> Command {
         command.env("PROPTEST_CASES", "2048");
     }
     harness_args(&mut command, args.test_name(), args.list);
+    command
+}
+
+fn simulation_step(args: &Args) -> Command {
+    let mut command = simulation();
+    command.env("XTASK_SEED", args.seed.to_string());
+    let minutes = if args.full { 10 } else { 2 };
+    command.env("XTASK_SIM_SECONDS", (minutes * 60).to_string());
+    harness_args(&mut command, None, args.list);
+    if !args.list {
+        command.arg("--nocapture");
+    }
+    command
+}
+
+/// The simulation's tests, as the unit tests have built them: in the profile of development more seeds are through by
+/// the time that one for release is built.
+pub(crate) fn simulation() -> Command {
+    let mut command = cargo::command();
+    command.arg("test").args(REST);
+    command.args(["--test", "simulation"]);
     command
 }
 
@@ -166,6 +197,18 @@ mod tests {
             line.ends_with("--test concurrency -- goaway --list"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn the_simulation_runs_longer_in_full() {
+        let line = &lines(Step::Simulation, &["--seed", "9"])[0];
+        assert!(
+            line.contains("XTASK_SEED=\"9\"") && line.contains("XTASK_SIM_SECONDS=\"120\""),
+            "{line}"
+        );
+        assert!(line.ends_with("--test simulation -- --nocapture"), "{line}");
+        assert!(lines(Step::Simulation, &["--full"])[0].contains("XTASK_SIM_SECONDS=\"600\""));
+        assert!(lines(Step::Simulation, &["--list"])[0].ends_with("-- --list"));
     }
 
     #[test]

@@ -83,7 +83,9 @@ impl HostState {
                 let listed = free.iter().filter(|&&(_, other)| other == slot).count();
                 let wanted = conn.has_room() && endpoint.is_active();
                 assert_eq!(listed, usize::from(wanted), "{conn:?} on {endpoint:?}");
-                assert!(conn.multiplexed || conn.in_flight <= 1, "two owners");
+                // The owner of a check may have a second lease within it.
+                let alone = conn.in_flight <= 1 || conn.state != ConnState::Ready;
+                assert!(conn.multiplexed || alone, "two owners");
                 if matches!(conn.state, ConnState::Closing(_)) {
                     assert_eq!(conn.in_flight, 0, "closed under a lease");
                 }
@@ -140,7 +142,12 @@ impl HostState {
             .endpoints()
             .all(|e| !e.may_dial(now) || e.load() >= self.limits.per_endpoint);
         let alive = self.dials.len() + self.conns.len() > 0;
-        let patient = self.limits.when_busy == DialWhenBusy::Never && alive;
+        let endless = match self.limits.when_busy {
+            DialWhenBusy::Never => true,
+            DialWhenBusy::After(wait) => now.checked_add(wait).is_none(),
+            DialWhenBusy::Immediate | DialWhenBusy::IfWaitExceedsConnect => false,
+        };
+        let patient = endless && alive;
         assert!(
             self.waiters.len() <= expected || full || timer || crowded && alive || patient,
             "{} wait for nothing: {self:?}",

@@ -4,6 +4,7 @@
 mod ops;
 mod queue;
 mod rules;
+mod shape;
 pub(super) mod world;
 
 use proptest::prelude::*;

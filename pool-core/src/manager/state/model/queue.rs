@@ -134,3 +134,36 @@ impl Queues {
         }
     }
 }
+
+/// For whoever compares worlds: the queues without names, each waiter by its rank in order of arrival.
+impl Queues {
+    pub(super) fn shape(&self, rank: impl Fn(ConnId) -> usize) -> Vec<u64> {
+        let mut serials: Vec<u64> = self.all().map(|w| w.waiter.serial).collect();
+        serials.sort_unstable();
+        let place = |w: &Waiting| {
+            let at = serials.binary_search(&w.waiter.serial);
+            at.expect("it is among all") as u64 * 64 + u64::from(w.charged)
+        };
+        let mut shape = Vec::new();
+        // What an empty class has not used is lost when somebody comes.
+        let pass = |class: usize| {
+            if self.classes[class].is_empty() {
+                self.passes[class].max(self.pass)
+            } else {
+                self.passes[class]
+            }
+        };
+        let first = (0..3).map(pass).chain([self.pass]).min().unwrap_or(0);
+        shape.push(self.pass - first);
+        for (class, queue) in self.classes.iter().enumerate() {
+            shape.push(pass(class) - first);
+            shape.push(queue.len() as u64);
+            shape.extend(queue.iter().map(place));
+        }
+        shape.push(self.front.len() as u64);
+        shape.extend(self.front.iter().map(place));
+        let pinned = self.pinned.iter();
+        shape.extend(pinned.flat_map(|(conn, w)| [rank(*conn) as u64, place(w)]));
+        shape
+    }
+}

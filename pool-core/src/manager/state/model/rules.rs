@@ -25,10 +25,12 @@ impl World {
                 .any(|(known, because)| known.conn.id == *id && because == why);
             assert!(found, "I6: {id:?} must be taken out: {why:?}");
         }
-        for (known, why) in left {
-            if !self.step.leave.contains(&(known.conn.id, why)) {
-                self.assert_may_leave(&known, why);
+        for (known, why) in &left {
+            if !self.step.leave.contains(&(known.conn.id, *why)) {
+                self.assert_may_leave(known, *why);
             }
+        }
+        for (known, why) in left {
             let known = self.known_mut(known.conn).expect("it is there");
             known.state = ConnState::Draining(why);
             known.listed = false;

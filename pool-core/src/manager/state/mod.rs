@@ -16,6 +16,8 @@ mod dials;
 mod endpoint;
 mod ewma;
 #[cfg(test)]
+mod exhaustive;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;
@@ -533,10 +535,7 @@ impl HostState {
     /// Limits changed: raising serves waiters, lowering drains what is idle and lets the rest finish.
     pub(crate) fn set_limits(&mut self, limits: HostLimits, now: Instant, out: &mut Actions) {
         self.limits = limits;
-        let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
-            self.refit(slot, now, out);
-        }
+        // Before the streams are looked at: of a surplus what is busy would go first there.
         while (self.is_over() || self.idle.len() > limits.idle)
             && let Some(slot) = self.longest_idle()
         {
@@ -545,6 +544,10 @@ impl HostState {
         let endpoints: Vec<usize> = self.endpoints.iter().map(|(slot, _)| slot).collect();
         for endpoint in endpoints {
             self.trim(endpoint, out);
+        }
+        let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.refit(slot, now, out);
         }
         self.plan(now, out);
     }

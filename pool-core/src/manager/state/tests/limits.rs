@@ -146,6 +146,28 @@ fn lowering_the_limits_closes_idle_connections_longest_idle_first() {
 }
 
 #[test]
+fn lowering_the_limits_closes_an_idle_h2_connection_and_not_a_busy_one() {
+    let mut rig = Rig::manual(LIMITS);
+    let busy = rig.h2(3);
+    assert_eq!(rig.claim(), busy);
+    let idle = rig.h2(3);
+    rig.set_limits(HostLimits { conns: 1, ..LIMITS });
+    assert_eq!(rig.closes(), [(idle, CloseReason::Surplus)]);
+    assert_eq!(rig.claim(), busy, "it takes more streams");
+}
+
+#[test]
+fn an_idle_connection_too_many_closes_when_its_check_ends() {
+    let mut rig = Rig::manual(LIMITS);
+    let conn = rig.h1();
+    rig.claim_for_check(conn).expect("it is idle");
+    rig.set_limits(HostLimits { idle: 0, ..LIMITS });
+    assert_eq!(rig.closes(), []);
+    rig.release(conn);
+    assert_eq!(rig.closes(), [(conn, CloseReason::Surplus)]);
+}
+
+#[test]
 fn connections_that_close_already_are_not_closed_for_twice() {
     let mut rig = Rig::manual(LIMITS);
     let conns = [rig.h1(), rig.h1(), rig.h1(), rig.h1()];

@@ -150,7 +150,10 @@ fn every_policy_is_listed() {
     }
     let ended = Pool::new(&["plugins", "list"]).run().code(0);
     assert!(ended.stdout.contains("  lifetime "), "{ended:?}");
-    assert!(ended.stdout.contains("\nselector: address selector\n"), "{ended:?}");
+    assert!(
+        ended.stdout.contains("\nselector: address selector\n"),
+        "{ended:?}"
+    );
 }
 
 #[test]

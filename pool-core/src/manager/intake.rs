@@ -219,10 +219,6 @@ impl<C: Send + Sync + 'static> Shared<C> {
 }
 
 /// One connection into the books of its host.
-#[expect(
-    clippy::type_complexity,
-    reason = "what is not taken in goes back with its permit"
-)]
 fn take_in<C: Send + Sync + 'static>(
     shared: &Shared<C>,
     core: &mut Core<C>,

@@ -1,6 +1,11 @@
 //! The pool over pipes and in paused time: what its plugins may do to it, and what it does as its settings say. One
 //! behaviour per file.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this crate is tests, of which clippy takes only the functions marked so for some"
+)]
+
 mod bad_input;
 mod check_at_checkout;
 mod exhausted_sources;

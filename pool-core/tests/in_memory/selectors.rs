@@ -14,9 +14,10 @@ use crate::network::{Manner, Network, URL, addrs, get, get_with, pass, pool, res
 const NAMES: [&str; 4] = ["round-robin", "least-used", "p2c", "sticky"];
 
 fn named(name: &str) -> Config {
-    let mut config = Config::default();
-    config.selector = PolicyConfig::new(name);
-    config
+    Config {
+        selector: PolicyConfig::new(name),
+        ..Config::default()
+    }
 }
 
 /// A pool with so many connections to each of so many addresses.

@@ -214,9 +214,9 @@ impl HostState {
             Phase::Retired => return Err(Turned::Retired),
         }
         if let Place::On(conn) = place
-            && !self
+            && self
                 .slot_of(conn)
-                .is_some_and(|slot| !self.conns[slot].is_leaving())
+                .is_none_or(|slot| self.conns[slot].is_leaving())
         {
             return Err(Turned::Gone);
         }

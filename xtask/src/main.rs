@@ -17,7 +17,7 @@ const HELP: &str = "\
 Usage: cargo xtask <task>
 
 Tasks:
-  test      run every test: unit, scenarios, loom, plugins (`cargo xtask test --help`)
+  test      run every test: unit, model, scenarios, loom, plugins (`cargo xtask test --help`)
   loom      run the model-checked tests alone
   tidy      check the house rules that a program can check (`--long` lists long files)
   deny      check licences, banned crates and sources against deny.toml

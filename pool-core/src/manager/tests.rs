@@ -2,6 +2,7 @@
 
 mod budget;
 mod hosts;
+mod identity;
 mod threads;
 mod waiting;
 

@@ -1,10 +1,13 @@
 //! The command line: what each subcommand takes.
 
+mod plan;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
+pub(crate) use plan::PlanArgs;
 use pool_core::ResolveEntry;
 use pool_core::config::parse_duration;
 use pool_localip::SourceSpec;
@@ -23,6 +26,8 @@ pub(crate) enum Command {
     Fetch(Box<FetchArgs>),
     /// Measures cold against hot connections, on origins inside this process, and checks what it claims.
     Demo(DemoArgs),
+    /// Computes how many connections a load needs, and the limits for it.
+    Plan(PlanArgs),
     /// Shows the configuration.
     Config {
         #[command(subcommand)]

@@ -3,4 +3,5 @@
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod fetch;
+pub(crate) mod plan;
 pub(crate) mod plugins;

@@ -17,6 +17,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use pool_core::select::Selector;
 use pool_core::{BoxError, Registry};
 use pool_health::{EvictionPolicy, HealthCheck, Options, OutlierPolicy};
 use pool_localip::LocalAddrAllocator;
@@ -89,6 +90,21 @@ impl Cli {
         self
     }
 
+    /// Adds a selector of addresses: `[selector]` with `use = "name"`.
+    #[must_use]
+    pub fn selector<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&Options) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: Selector + 'static,
+        E: Into<BoxError>,
+    {
+        self.registry = self.registry.selector(name, constructor);
+        self
+    }
+
     /// Adds an allocator of local addresses: `[localip]` with `use = "name"`.
     #[must_use]
     pub fn localip<T, E>(
@@ -123,6 +139,7 @@ impl Cli {
         match args.command {
             Command::Fetch(args) => cmd::fetch::run(&args, self.registry, open_files),
             Command::Demo(args) => cmd::demo::run(&args, open_files),
+            Command::Plan(args) => cmd::plan::run(&args, open_files),
             Command::Config {
                 command: ConfigCommand::Show { settings, json },
             } => cmd::config::show(&settings, json, &self.registry, open_files),

@@ -14,6 +14,7 @@ pub enum Protocol {
     /// HTTP/1.1: one request at a time.
     Http1,
     /// HTTP/2: many streams at a time.
+    #[doc(alias = "h2ClientConn")]
     Http2,
 }
 

@@ -5,6 +5,7 @@
 )]
 #![forbid(unsafe_code)]
 
+pub mod capacity;
 mod clock;
 pub mod config;
 mod dial;
@@ -17,6 +18,7 @@ mod observe;
 mod pool;
 mod priority;
 pub mod registry;
+pub mod select;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod upkeep;
@@ -34,7 +36,7 @@ pub use key::{Key, Partition, Protocols, Scheme, SourceClass};
 pub use observe::{Distribution, Event, Histogram, NoObserver, Observer};
 pub use pool::{
     BuildError, Closed, ConnectorIo, Pool, PoolBuilder, PoolClient, PoolConnector, PoolSnapshot,
-    PooledLease, RequestOptions,
+    PooledLease, ReconfigureError, RequestOptions,
 };
 pub use priority::Priority;
 pub use registry::Registry;

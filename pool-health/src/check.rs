@@ -23,6 +23,7 @@ use crate::{BoxError, Probe, ProbeError, ProbeErrorKind, ProbeFacts};
 ///
 /// How many bad answers it takes to act on them is a [`Threshold`](crate::Threshold), and not the check's business.
 #[async_trait]
+#[doc(alias("CheckConnection", "Validator"))]
 pub trait HealthCheck: fmt::Debug + Send + Sync {
     /// The check's name in configuration, logs and metrics: short, lower case, always the same.
     fn name(&self) -> &'static str;

@@ -41,6 +41,7 @@ impl EvictionPolicy for NeverEvict {
 ///
 /// A connection in use is never idle. Zero evicts whatever is idle; [`Duration::MAX`] nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "CleanupIdleConnections")]
 pub struct IdleTimeout(pub Duration);
 
 impl IdleTimeout {
@@ -85,6 +86,7 @@ impl EvictionPolicy for IdleTimeout {
 /// opened together do not close together. It goes at exactly its limit and after, not before. A `max` of [`Duration::MAX`] means
 /// never.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias = "CleanupExpiredConnections")]
 pub struct Lifetime {
     max: Duration,
     jitter: f64,

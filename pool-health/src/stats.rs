@@ -14,14 +14,18 @@ pub struct ConnStats {
     /// When the connection became ready for its first request.
     pub created: Instant,
     /// When a lease last began or ended; `created` before the first one.
+    #[doc(alias = "lastUsed")]
     pub last_used: Instant,
     /// Since when nobody has held it; `None` while in use.
     pub idle_since: Option<Instant>,
     /// Leases so far, the ones under way included. On HTTP/2 each stream is a lease.
+    #[doc(alias = "requestCount")]
     pub uses: u64,
     /// Leases under way: 0 or 1 on HTTP/1.1, the open streams on HTTP/2.
+    #[doc(alias = "inUse")]
     pub in_flight: u32,
     /// Leases that ended in an error.
+    #[doc(alias = "errorCount")]
     pub errors: u32,
     /// Leases that ended in an error since the last that ended well.
     pub consecutive_errors: u32,

@@ -12,6 +12,7 @@ use crate::{Exhausted, Lease};
 /// It is shared by all dials of a pool, so both methods may run on many threads at once.
 ///
 /// An implementation can be checked with [`conformance::allocator`](crate::conformance::allocator).
+#[doc(alias("IPPool", "LocalIPPool"))]
 pub trait LocalAddrAllocator: fmt::Debug + Send + Sync {
     /// Leases a local address for one connection to `cx.target`.
     ///
@@ -36,6 +37,7 @@ pub trait LocalAddrAllocator: fmt::Debug + Send + Sync {
     /// dropped, or for [`Exhausted::retry_at`] if that is earlier; reasons that waiting cannot mend fail it at once (see
     /// [`Exhausted::is_temporary`]). A target whose family has no source is
     /// [`FamilyMismatch`](crate::ExhaustedReason::FamilyMismatch), never a lease of another address.
+    #[doc(alias = "GetIP")]
     fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted>;
 
     /// The addresses that a warm-up may plan with, distinct, in order of preference, of both families.

@@ -24,6 +24,7 @@ use std::sync::{Mutex, PoisonError};
 ///     })
 /// }
 /// ```
+#[doc(alias("ReleaseIP", "MarkIPUnused"))]
 pub struct Lease {
     addr: Option<IpAddr>,
     outcome: Mutex<Option<Outcome>>,

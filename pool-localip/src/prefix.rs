@@ -14,6 +14,7 @@ use crate::{
 ///
 /// Accounting, families, limits, and why the first and the last address are used too: see [`AddrSet`].
 #[derive(Debug)]
+#[doc(alias = "SetTargetIPCount")]
 pub struct Ipv4Prefix {
     prefix: Ipv4Cidr,
     set: AddrSet,

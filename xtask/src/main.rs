@@ -2,11 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cargo;
 mod deny;
 mod features;
 mod members;
 mod nginx;
+mod sim;
 mod test;
 mod tidy;
 
@@ -17,10 +19,12 @@ const HELP: &str = "\
 Usage: cargo xtask <task>
 
 Tasks:
-  test      run every test: unit, model, scenarios, loom, plugins (`cargo xtask test --help`)
+  test      run every test: unit, model, scenarios, simulation, loom, plugins (`cargo xtask test --help`)
+  sim       run the pool in simulated worlds, or one of them again (`cargo xtask sim --help`)
   loom      run the model-checked tests alone
   tidy      check the house rules that a program can check (`--long` lists long files)
   deny      check licences, banned crates and sources against deny.toml
+  bench     measure the pool beside other pools (`cargo xtask bench --help`)
   features  check each crate with each of its features alone
   nginx     run the command line against a real nginx with small limits and reloads
 ";
@@ -33,9 +37,11 @@ fn main() -> ExitCode {
     };
     let outcome = match task {
         "test" => test::run(rest),
+        "sim" => sim::run(rest),
         "loom" => test::run(&[&["loom".to_owned()], rest].concat()),
         "tidy" => tidy::run(rest),
         "deny" => deny::run(rest),
+        "bench" => bench::run(rest),
         "features" => features::run(rest),
         "nginx" => nginx::run(rest),
         "help" | "--help" | "-h" => {

@@ -5,6 +5,7 @@ mod blank;
 mod code;
 mod layers;
 mod manifest;
+mod pages;
 mod source;
 mod words;
 
@@ -49,6 +50,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let metadata = cargo::metadata()?;
     violations.extend(arrows::check(&metadata)?);
     violations.extend(manifest::check(&metadata, &files));
+    violations.extend(pages::check(&files, &sources));
 
     violations.sort();
     violations.dedup();

@@ -87,6 +87,12 @@ fn an_unknown_key_or_policy_is_named_with_its_file_and_the_nearest() {
             "path",
         ),
         ("[localip]\nuse = 'lst'", "localip.use", "\"list\""),
+        ("[selector]\nuse = 'stiky'", "selector.use", "\"sticky\""),
+        (
+            "[dial]\nwhen_busy = 'sometimes'",
+            "dial.when_busy",
+            "if-wait-exceeds-connect",
+        ),
     ] {
         let (_file, path) = file(toml);
         for command in [&["config", "show"][..], &["fetch", "https://127.0.0.1:1/"]] {
@@ -131,6 +137,10 @@ fn every_policy_is_listed() {
     for (section, name) in [
         ("eviction", "idle"),
         ("health", "http"),
+        ("selector", "round-robin"),
+        ("selector", "least-used"),
+        ("selector", "p2c"),
+        ("selector", "sticky"),
         ("localip", "prefix"),
     ] {
         let there = plugins
@@ -140,6 +150,10 @@ fn every_policy_is_listed() {
     }
     let ended = Pool::new(&["plugins", "list"]).run().code(0);
     assert!(ended.stdout.contains("  lifetime "), "{ended:?}");
+    assert!(
+        ended.stdout.contains("\nselector: address selector\n"),
+        "{ended:?}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 
-use pool_core::testing::Body;
+use pool_core::testing::{Body, Fleet};
 
 use super::support::{Pool, Site};
 
@@ -161,6 +161,71 @@ async fn statistics_are_written_at_the_end() {
         0.0 < us("p50_us") && us("p50_us") <= us("p99_us"),
         "{stats}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_say_who_waited_what_was_dialled_and_why_it_was_closed() {
+    let site = hello().await;
+    let plain = Site::start(Fleet::builder().tls(false)).await;
+    let other = format!("http://{}/", plain.fleet.addrs()[0]);
+    // One after the other: the last one takes the place of the idle connection of the two before.
+    let urls = [
+        "http://127.0.0.1:1/".into(),
+        site.url("/1"),
+        site.url("/2"),
+        other,
+    ];
+    let ended = site
+        .fetch()
+        .args(&["-c", "1", "-i", "-", "--jsonl", "-", "--stats", "-"])
+        .env("POOL_LIMITS__TOTAL", "1")
+        .env("POOL_LIMITS__PER_HOST", "1")
+        .env("POOL_LIMITS__MIN_RECLAIM_IDLE", "0s")
+        .run_with(&urls.join("\n"))
+        .code(1);
+    let stats = &ended.records()[4];
+    let totals = &stats["totals"];
+    let counts = [
+        ("acquired", 3),
+        ("released", 3),
+        ("leased", 0),
+        ("queued", 3),
+        ("handed_off", 2),
+        ("waiting", 0),
+        ("turned_away", 0),
+        ("cancelled", 0),
+        ("dials", 3),
+        ("dialled", 2),
+        ("dials_failed", 1),
+        ("dials_failed_there", 1),
+        ("dials_failed_here", 0),
+        ("dials_abandoned", 0),
+        ("dials_orphaned", 0),
+        ("stolen", 1),
+        ("opened", 2),
+        ("open", 0),
+    ];
+    for (name, count) in counts {
+        assert_eq!(totals[name], count, "{name}: {stats}");
+    }
+    let closed = serde_json::json!({"pool_closed": 1, "reclaimed": 1});
+    assert_eq!(totals["closed"], closed, "{stats}");
+    for wait in [
+        "lock_wait",
+        "acquire_wait",
+        "connect_time",
+        "handshake_time",
+    ] {
+        assert!(stats[wait]["p99_us"].is_f64(), "{wait}: {stats}");
+        assert!(stats[wait]["buckets"].is_array(), "{wait}: {stats}");
+    }
+    assert_eq!(stats["acquire_wait"]["count"], 3);
+    let hosts = stats["hosts"].as_array().expect("a list");
+    assert_eq!(hosts.len(), 3, "each host by itself: {stats}");
+    for host in hosts {
+        assert!(host["totals"]["stolen"].is_u64(), "{host}");
+        assert_eq!(host["endpoints"][0]["active"], true, "{host}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

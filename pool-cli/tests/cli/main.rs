@@ -6,4 +6,5 @@ mod fetch_input;
 mod fetch_network;
 mod fetch_output;
 mod interrupt;
+mod plan;
 mod support;

@@ -32,10 +32,11 @@ pub struct Dial {
     ///
     /// Defaults to 64: more than any honest answer has, and a bound for the others.
     pub max_addresses: usize,
-    /// Whether another connection is dialled while all open ones of a host are in use: `"immediate"`, a duration,
-    /// `"if-wait-exceeds-connect"` or `"never"`.
+    /// Whether another connection is dialled for those who wait while all open ones of a host are in use:
+    /// `"immediate"`; after a wait such as `"20ms"`; `"if-wait-exceeds-connect"`; or `"never"`.
     ///
-    /// Defaults to `immediate`, as in hyper-util and Envoy: what comes first serves the one who waits longest.
+    /// Defaults to `immediate`, as in hyper-util and Envoy: what comes first serves the one who waits longest. The others
+    /// mean fewer connections and longer waits.
     pub when_busy: DialWhenBusy,
 }
 

@@ -81,6 +81,7 @@ use crate::key::Protocols;
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[doc(alias = "PoolConfig")]
 pub struct Config {
     /// Which HTTP versions may be spoken: `"auto"`, `"http1"` or `"http2"`.
     ///
@@ -111,8 +112,9 @@ pub struct Config {
     pub health: Vec<PolicyConfig>,
     /// When an address is left out for a while. Defaults to `consecutive-failures` with that policy's own thresholds.
     pub outlier: Vec<PolicyConfig>,
-    /// Which address of a host a request prefers: `round-robin`, `least-used`, `p2c` or `sticky`. Defaults to
-    /// `round-robin`.
+    /// Which address of a host a request prefers, of those with an open connection that has room: `round-robin`,
+    /// `least-used`, `p2c` (the quicker and less busy of two) or `sticky` (by the request's affinity). It takes any other
+    /// rather than wait. Defaults to `round-robin`.
     pub selector: PolicyConfig,
     /// Which local addresses connections come from. Defaults to `os`: the operating system chooses.
     pub localip: PolicyConfig,

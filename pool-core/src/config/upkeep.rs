@@ -27,9 +27,9 @@ pub struct Upkeep {
     /// Defaults to 5 s.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub health_timeout: Duration,
-    /// How long an idle connection counts as alive after its last use or check. One idle for longer is checked again
-    /// before a request gets it; the request keeps its place at the head of the queue. Zero: check before every use;
-    /// never: no such check. Without health checks nothing is checked.
+    /// How long an idle connection counts as alive after its last use or check. One that has been idle for longer is
+    /// checked before a request gets it, while the request keeps its place at the head of the queue. Zero: checked before
+    /// every use; never: no such checks. Without health checks nothing is checked.
     ///
     /// Defaults to 60 s, two rounds of [`health_interval`](Self::health_interval): while the rounds keep up, no request
     /// waits for a check.

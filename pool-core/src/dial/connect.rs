@@ -25,6 +25,7 @@ use tokio::net::TcpSocket;
 /// The pool puts a deadline on every call and drops the future when it passes, or when the pool closes. Dropping it must
 /// close what was opened, at once: the permit and the source address are given back right after.
 #[async_trait]
+#[doc(alias = "establishConnection")]
 pub trait Connect: fmt::Debug + Send + Sync {
     /// Connects to `cx.target`, from `cx.source` if there is one.
     ///

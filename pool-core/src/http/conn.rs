@@ -161,6 +161,11 @@ impl HttpConn {
         self.meter.total()
     }
 
+    /// Other times for the PINGs of an HTTP/2 connection, from now on. HTTP/1.1 has none.
+    pub(crate) fn set_pings(&self, interval: Option<Duration>, timeout: Duration) {
+        self.control.set_pings(interval, timeout);
+    }
+
     /// Closes the connection once nothing is in flight, which may be now. Never blocks; may be called anywhere.
     pub(crate) fn close(&self, reason: CloseReason) {
         self.control.close(reason);

@@ -21,6 +21,8 @@ struct Inner {
     wish: Wish,
     waker: Option<Waker>,
     askers: Vec<Asker>,
+    /// Interval and timeout of PINGs, if they have changed since the driver last looked.
+    pings: Option<(Option<Duration>, Duration)>,
 }
 
 type Asker = oneshot::Sender<Result<Duration, Error>>;
@@ -74,6 +76,16 @@ impl Control {
             }
         });
         answer
+    }
+
+    /// Other times for PINGs from now on.
+    pub(super) fn set_pings(&self, interval: Option<Duration>, timeout: Duration) {
+        self.change(|inner| inner.pings = Some((interval, timeout)));
+    }
+
+    /// The new times for PINGs, once.
+    pub(super) fn take_pings(&self) -> Option<(Option<Duration>, Duration)> {
+        self.lock().pings.take()
     }
 
     /// Has the driver look again.

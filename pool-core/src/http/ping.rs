@@ -44,6 +44,10 @@ impl Pinger {
 
     /// Ready once the peer is dead. `heard` is how many bytes it has sent; called after every poll of the connection.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, heard: u64, control: &Control) -> Poll<()> {
+        if let Some((interval, timeout)) = control.take_pings() {
+            self.interval = interval.filter(|interval| !interval.is_zero());
+            self.timeout = timeout;
+        }
         if heard != self.heard {
             self.heard = heard;
             self.heard_at = now();

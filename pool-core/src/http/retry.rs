@@ -171,11 +171,18 @@ fn backoff(attempt: u32, limits: &RetryLimits) -> Duration {
 pub(crate) struct RetryBudget {
     /// In hundredths of a retry: a request pays `percent` in, a retry takes a hundred out.
     hundredths: AtomicU64,
-    percent: u64,
-    cap: u64,
+    percent: AtomicU64,
+    /// What it started with, in hundredths.
+    constant: AtomicU64,
+    cap: AtomicU64,
     requests: AtomicU64,
     retries: AtomicU64,
     refused: AtomicU64,
+}
+
+/// How much may be saved up at most, in hundredths.
+fn cap(constant: u64) -> u64 {
+    (constant * 10).max(100 * PER_RETRY)
 }
 
 impl RetryBudget {
@@ -184,18 +191,34 @@ impl RetryBudget {
         let hundredths = u64::from(constant) * PER_RETRY;
         Self {
             hundredths: AtomicU64::new(hundredths),
-            percent: percent.into(),
-            cap: (hundredths * 10).max(100 * PER_RETRY),
+            percent: AtomicU64::new(percent.into()),
+            constant: AtomicU64::new(hundredths),
+            cap: AtomicU64::new(cap(hundredths)),
             requests: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
     }
 
+    /// Another share and another constant from now on: so many more or fewer retries in hand. What was saved up besides
+    /// stays, up to the new most. Not to be called twice at a time.
+    pub(crate) fn set(&self, constant: u32, percent: u32) {
+        let new = u64::from(constant) * PER_RETRY;
+        let old = self.constant.swap(new, Ordering::Relaxed);
+        self.percent.store(percent.into(), Ordering::Relaxed);
+        self.cap.store(cap(new), Ordering::Relaxed);
+        let moved = |saved: u64| Some(saved.saturating_add(new).saturating_sub(old).min(cap(new)));
+        let _always = self
+            .hundredths
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
+    }
+
     /// Counts a new request; call it once per request, not per try.
     pub(crate) fn deposit(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let add = |saved: u64| (saved < self.cap).then_some(saved + self.percent);
+        let cap = self.cap.load(Ordering::Relaxed);
+        let percent = self.percent.load(Ordering::Relaxed);
+        let add = |saved: u64| (saved < cap).then_some(saved + percent);
         // Err says that the budget is full.
         let _full = self
             .hundredths

@@ -91,7 +91,7 @@ impl<C: Send + Sync + 'static> Future for Acquire<C> {
             }
             let host = &this.host.0;
             let saturated = || Error::new(ErrorKind::Saturated).with_host(host.key.to_string());
-            let Some(slot) = Budget::enter_queue(&host.shared) else {
+            let Some(slot) = Budget::enter_queue(&host.shared, this.place) else {
                 return Poll::Ready(Err(saturated()));
             };
             match Host::claim_or_join(host, this.place, this.deadline, cx.waker()) {

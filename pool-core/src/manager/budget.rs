@@ -9,6 +9,7 @@ use std::fmt;
 use super::Shared;
 use super::host::Host;
 use super::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
+use super::waiters::Place;
 
 /// The limits over all hosts together.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
 
     /// Whether some host but this one waits for a connection to close. Those who wait for dials alone do not count:
     /// a closed connection would not help them.
+    #[inline]
     pub(crate) fn is_starved(&self, host: &Host<C>) -> bool {
         let starving = self.starving.load(Ordering::SeqCst);
         starving > 0 && starving > usize::from(host.enrolled.load(Ordering::SeqCst))
@@ -87,8 +89,26 @@ impl<C: Send + Sync + 'static> Budget<C> {
         }
     }
 
+    /// Whether there is a limit on idle connections over all hosts.
+    #[inline]
+    pub(crate) fn limits_idle(&self) -> bool {
+        self.max_idle.load(Ordering::Relaxed) != usize::MAX
+    }
+
     pub(crate) fn has_too_many_idle(&self) -> bool {
         self.idle.load(Ordering::Relaxed) > self.max_idle.load(Ordering::Relaxed)
+    }
+
+    /// How many idle connections there are beyond the limit.
+    pub(crate) fn surplus_idle(&self) -> usize {
+        let idle = self.idle.load(Ordering::Relaxed);
+        idle.saturating_sub(self.max_idle.load(Ordering::Relaxed))
+    }
+
+    /// How many connection permits are out beyond the limit.
+    pub(crate) fn surplus_conns(&self) -> usize {
+        let books = lock(&self.books);
+        books.conns.saturating_sub(books.limits.conns)
     }
 
     /// After each change of the books, under their lock.
@@ -131,14 +151,14 @@ impl<C: Send + Sync + 'static> Budget<C> {
         drop(emptied);
     }
 
-    /// Counts one waiter; `None` if there are as many as allowed.
-    pub(crate) fn enter_queue(shared: &Arc<Shared<C>>) -> Option<QueueSlot<C>> {
+    /// Counts one waiter; `None` if there are as many as allowed. One that was at the head already is never refused.
+    pub(crate) fn enter_queue(shared: &Arc<Shared<C>>, place: Place) -> Option<QueueSlot<C>> {
         let limit = shared.budget.max_waiters.load(Ordering::Relaxed);
         let before = shared.budget.waiters.fetch_add(1, Ordering::Relaxed);
         let slot = QueueSlot {
             shared: shared.clone(),
         };
-        (before < limit).then_some(slot)
+        (before < limit || place == Place::Front).then_some(slot)
     }
 
     #[cfg(test)]

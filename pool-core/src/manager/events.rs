@@ -8,9 +8,9 @@ use super::host::{Granted, Hint, Host};
 use super::lease::Lease;
 use super::reason::CloseReason;
 use super::state::{ConnRef, Standing};
-use super::sync::{Arc, now};
+use super::sync::{Arc, StdArc, now};
 use super::ticket::Registered;
-use super::{Entry, HostHandle};
+use super::{Endpoints, Entry, HostHandle};
 
 impl<C: Send + Sync + 'static> Registered<C> {
     /// The peer allows this many leases at a time from now on.
@@ -47,12 +47,8 @@ pub(crate) struct ConnView {
 }
 
 impl<C: Send + Sync + 'static> HostHandle<C> {
-    /// Claims at once or not at all; not at `avoid`, if another address will do.
-    pub(crate) fn try_acquire_avoiding(&self, avoid: Option<SocketAddr>) -> Option<Lease<C>> {
-        let hint = Hint {
-            prefer: None,
-            avoid,
-        };
+    /// Claims at once or not at all, where the hint says if that will do.
+    pub(crate) fn try_acquire_hinted(&self, hint: Hint) -> Option<Lease<C>> {
         let granted = Host::try_claim(&self.0, hint, now())?;
         Some(Lease::new(self.0.clone(), granted))
     }
@@ -70,6 +66,11 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         Host::event(&self.0, |state, at, out| {
             state.judge_endpoint(target, standing, at, out)
         });
+    }
+
+    /// The addresses as a selector sees them; empty unless there is one that looks.
+    pub(crate) fn endpoints(&self) -> StdArc<Endpoints> {
+        self.0.look(|core| core.endpoints())
     }
 
     /// Whether a host has an address in rotation besides this one.

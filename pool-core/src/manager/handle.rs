@@ -41,7 +41,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     }
 
     /// Claims a connection if one has room now and nobody queues for it.
-    #[doc(alias = "getExistingConnection")]
+    #[doc(alias("getExistingConnection", "TryAcquire"))]
     pub fn try_acquire(&self) -> Option<Lease<C>> {
         self.try_acquire_at(now())
     }

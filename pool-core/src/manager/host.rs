@@ -13,35 +13,44 @@ use super::reason::CloseReason;
 use super::state::{
     Action, Actions, Claim, ConnRef, DialRef, HostState, Leased, Refusal, Returned,
 };
-use super::sync::{Arc, AtomicBool, Mutex, Ordering, lock_timed, now};
+use super::sync::{Arc, AtomicBool, Mutex, Ordering, StdArc, lock_timed, now};
 use super::ticket::Ticket;
 use super::waiters::{Place, WaiterRef};
-use super::{Closing, Entry, HostHandle, Shared};
+use super::{Closing, Endpoints, Entry, HostHandle, Shared};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::key::Key;
 
+/// The order is that of use, so that a claim touches few cache lines.
+#[repr(C)]
 pub(crate) struct Host<C: Send + Sync + 'static> {
     pub(crate) shared: Arc<Shared<C>>,
-    pub(crate) key: Key,
-    core: Mutex<Core<C>>,
-    /// Whether a scan for another host's idle connection is due at a time already asked for.
-    scan_due: AtomicBool,
     /// Whether it is in the budget's ring; written under the budget's lock only.
     pub(crate) enrolled: AtomicBool,
     /// Set when the state is retired, under its lock, for those who look without it.
     retired: AtomicBool,
+    /// Whether a scan for another host's idle connection is due at a time already asked for.
+    scan_due: AtomicBool,
+    core: Mutex<Core<C>>,
+    pub(crate) key: Key,
 }
 
-/// What the lock protects.
+/// What the lock protects. The order is that of use, so that a claim touches few cache lines.
+#[repr(C)]
 pub(crate) struct Core<C: Send + Sync + 'static> {
-    pub(crate) state: HostState,
     /// What each connection holds, by its slot in the state.
     entries: Vec<Option<Arc<Entry<C>>>>,
+    /// Steps so far.
+    steps: u32,
+    pub(crate) state: HostState,
+    actions: Actions,
     /// Those who wait, by their slot in the state.
     cells: Vec<Cell<C>>,
     /// The error of the last failed dial or lookup, for those it was to serve.
     pub(crate) failure: Option<Error>,
-    actions: Actions,
+    /// The addresses as a selector sees them, if there is one that looks.
+    endpoints: StdArc<Endpoints>,
+    /// The changes of endpoints that `endpoints` knows of.
+    endpoints_as_of: u64,
     /// Idle connections as the budget knows them.
     counted_idle: usize,
 }
@@ -66,6 +75,10 @@ impl<C: Send + Sync + 'static> Default for Cell<C> {
     }
 }
 
+/// One step of so many has its hold of the lock timed: two readings of the clock in every step would cost more than most
+/// steps do.
+const HOLD_SAMPLE: u32 = 64;
+
 /// What is left to do after unlocking.
 enum Chore<C: Send + Sync + 'static> {
     Wake(Waker),
@@ -86,9 +99,12 @@ impl<C: Send + Sync + 'static> Host<C> {
             core: Mutex::new(Core {
                 state,
                 entries: Vec::new(),
+                steps: 0,
                 cells: Vec::new(),
                 failure: None,
                 actions: Actions::new(),
+                endpoints: StdArc::default(),
+                endpoints_as_of: 0,
                 counted_idle: 0,
             }),
             scan_due: AtomicBool::new(false),
@@ -107,16 +123,23 @@ impl<C: Send + Sync + 'static> Host<C> {
 
     /// One step: `f` under the lock, then what it asks for, unlocked.
     pub(crate) fn step<R>(host: &Arc<Self>, f: impl FnOnce(&mut Core<C>) -> R) -> R {
-        let mut chores = Chores::new();
         let parked;
-        let result = {
+        let (result, chores) = {
             let mut core = lock_timed(&host.core, &host.shared.lock_waits);
+            let since = core.samples_hold().then(now);
             let result = f(&mut core);
-            core.settle(&host.key, &mut chores);
+            let chores = core.settle(&host.key);
             parked = core.count_idle(&host.shared.budget);
-            result
+            if let Some(since) = since {
+                let held = now().saturating_duration_since(since);
+                host.shared.lock_holds.record(held);
+            }
+            (result, chores)
         };
-        Self::run(host, chores, None);
+        // Most steps leave nothing to do.
+        if let Some(chores) = chores {
+            Self::run(host, chores, None);
+        }
         if parked {
             Self::shed_idle(host);
         }
@@ -127,16 +150,15 @@ impl<C: Send + Sync + 'static> Host<C> {
     /// host that parked one too many pays for it.
     fn shed_idle(host: &Arc<Self>) {
         while host.shared.budget.has_too_many_idle() {
-            let mut chores = Chores::new();
-            let shed = {
+            let (shed, chores) = {
                 let mut core = lock_timed(&host.core, &host.shared.lock_waits);
                 let core = &mut *core;
                 let shed = core.state.shed_idle(&mut core.actions);
-                core.settle(&host.key, &mut chores);
+                let chores = core.settle(&host.key);
                 core.count_idle(&host.shared.budget);
-                shed
+                (shed, chores)
             };
-            Self::run(host, chores, None);
+            Self::run(host, chores.unwrap_or_default(), None);
             if !shed {
                 return;
             }
@@ -240,6 +262,7 @@ impl<C: Send + Sync + 'static> Host<C> {
         }
     }
 
+    #[inline]
     pub(crate) fn release(host: &Arc<Self>, lease: Leased, how: Returned, at: Instant) {
         let budget = &host.shared.budget;
         Self::step(host, |core| {
@@ -270,8 +293,7 @@ impl<C: Send + Sync + 'static> Host<C> {
         conn: ConnRef,
         reason: CloseReason,
     ) -> Option<CloseReason> {
-        let mut chores = Chores::new();
-        let (entry, reason) = {
+        let (entry, reason, chores) = {
             let mut core = lock_timed(&host.core, &host.shared.lock_waits);
             let core = &mut *core;
             let entry = core.take_entry(conn);
@@ -279,13 +301,13 @@ impl<C: Send + Sync + 'static> Host<C> {
             if let Some(entry) = &entry {
                 entry.status.close();
             }
-            core.settle(&host.key, &mut chores);
+            let chores = core.settle(&host.key);
             core.count_idle(&host.shared.budget);
-            (entry, reason)
+            (entry, reason, chores)
         };
         // Before the chores: its permit may be what the next dial asks for.
         drop(entry);
-        Self::run(host, chores, None);
+        Self::run(host, chores.unwrap_or_default(), None);
         reason
     }
 
@@ -299,20 +321,19 @@ impl<C: Send + Sync + 'static> Host<C> {
 
     /// The budget's permits for one dial. `Ok(more)`: used, and whether another is wanted; `Err`: not needed.
     pub(crate) fn accept(host: &Arc<Self>, permits: Permits<C>) -> Result<bool, Permits<C>> {
-        let mut chores = Chores::new();
-        let (used, more) = {
+        let (used, more, chores) = {
             let mut core = lock_timed(&host.core, &host.shared.lock_waits);
             let core = &mut *core;
             let used = core.state.granted(now(), &mut core.actions);
-            core.settle(&host.key, &mut chores);
-            (used, core.state.asked() > 0)
+            let chores = core.settle(&host.key);
+            (used, core.state.asked() > 0, chores)
         };
         let (permits, unused) = if used {
             (Some(permits), None)
         } else {
             (None, Some(permits))
         };
-        Self::run(host, chores, permits);
+        Self::run(host, chores.unwrap_or_default(), permits);
         unused.map_or(Ok(more), Err)
     }
 
@@ -393,9 +414,23 @@ impl<C: Send + Sync + 'static> Core<C> {
         (&mut self.state, &mut self.actions)
     }
 
+    /// Whether this step is one of those whose hold of the lock is timed.
+    #[inline]
+    fn samples_hold(&mut self) -> bool {
+        self.steps = self.steps.wrapping_add(1);
+        self.steps.is_multiple_of(HOLD_SAMPLE)
+    }
+
     /// Tells the budget how many connections are idle, if that has changed. Returns whether there are more.
+    #[inline]
     fn count_idle(&mut self, budget: &Budget<C>) -> bool {
-        let idle = self.state.idle_len();
+        // Without a limit nobody asks, and a counter that every host writes to would be what they contend for. When one is
+        // set, each host is told, and counts from then on.
+        let idle = if budget.limits_idle() {
+            self.state.idle_len()
+        } else {
+            0
+        };
         let before = std::mem::replace(&mut self.counted_idle, idle);
         if idle != before {
             budget.count_idle(before, idle);
@@ -435,26 +470,33 @@ impl<C: Send + Sync + 'static> Core<C> {
     }
 
     /// Publishes what has changed, and turns actions into outcomes and chores.
-    fn settle(&mut self, key: &Key, chores: &mut Chores<C>) {
-        for slot in self.state.take_touched() {
-            let entry = self.entries.get(slot).and_then(Option::as_ref);
-            if let (Some(conn), Some(entry)) = (self.state.conn_in(slot), entry) {
+    #[inline]
+    fn settle(&mut self, key: &Key) -> Option<Chores<C>> {
+        let entries = &self.entries;
+        self.state.publish(|slot, conn| {
+            if let Some(Some(entry)) = entries.get(slot) {
                 entry.status.publish(conn);
             }
+        });
+        if self.state.limits().selects {
+            self.publish_endpoints();
         }
-        if self.actions.is_empty() {
-            return;
-        }
+        (!self.actions.is_empty()).then(|| self.carry_out(key))
+    }
+
+    #[cold]
+    fn carry_out(&mut self, key: &Key) -> Chores<C> {
+        let mut chores = Chores::new();
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
                 Action::Grant(waiter, claim) => {
                     let outcome = Ok(self.granted(claim));
-                    self.tell(waiter, outcome, chores);
+                    self.tell(waiter, outcome, &mut chores);
                 }
                 Action::Fail(waiter, refusal) => {
                     let outcome = Err(self.refuse(refusal, key));
-                    self.tell(waiter, outcome, chores);
+                    self.tell(waiter, outcome, &mut chores);
                 }
                 Action::Reserve => chores.push(Chore::Reserve),
                 Action::Resolve => chores.push(Chore::Resolve),
@@ -467,6 +509,30 @@ impl<C: Send + Sync + 'static> Core<C> {
                 Action::WakeAt(at) => chores.push(Chore::WakeAt(at)),
             }
         }
+        chores
+    }
+
+    fn publish_endpoints(&mut self) {
+        let changes = self.state.endpoint_changes();
+        let touched = self.state.take_touched_endpoints();
+        if changes != self.endpoints_as_of {
+            self.endpoints_as_of = changes;
+            let addrs = self.state.endpoints().map(|endpoint| endpoint.addr);
+            self.endpoints = StdArc::new(self.endpoints.renewed(addrs, now()));
+        }
+        for slot in touched {
+            let Some(endpoint) = self.state.endpoint_in(slot) else {
+                continue;
+            };
+            if let Some(gauge) = self.endpoints.gauge(endpoint.addr) {
+                gauge.publish(endpoint);
+            }
+        }
+    }
+
+    /// The addresses as a selector sees them.
+    pub(crate) fn endpoints(&self) -> StdArc<Endpoints> {
+        self.endpoints.clone()
     }
 
     fn tell(

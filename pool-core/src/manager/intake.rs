@@ -30,6 +30,7 @@ impl<C> NewConn<C> {
     }
 
     /// One that serves `streams` leases at a time, as HTTP/2 does; at most as many as the limits allow on a connection.
+    #[doc(alias = "h2ClientConn")]
     pub fn multiplexed(target: SocketAddr, value: C, streams: usize) -> Self {
         Self {
             target,
@@ -219,10 +220,6 @@ impl<C: Send + Sync + 'static> Shared<C> {
 }
 
 /// One connection into the books of its host.
-#[expect(
-    clippy::type_complexity,
-    reason = "what is not taken in goes back with its permit"
-)]
 fn take_in<C: Send + Sync + 'static>(
     shared: &Shared<C>,
     core: &mut Core<C>,

@@ -19,6 +19,7 @@ use crate::key::Key;
 ///
 /// Dropping it gives the right back, on any thread, inside a runtime or not; it goes to the waiter that has waited
 /// longest. It cannot be given back twice, and one that outlives its connection changes nothing when it ends.
+#[doc(alias("PutConnection", "ReleaseConnection"))]
 pub struct Lease<C: Send + Sync + 'static> {
     host: Arc<Host<C>>,
     /// `None` only while it drops.
@@ -144,6 +145,7 @@ impl<C: Send + Sync + 'static> Lease<C> {
     }
 
     /// Gives it back, for a caller that knows the time already: the clock is not read.
+    #[doc(alias("PutConnection", "ReleaseConnection"))]
     pub fn release_at(mut self, now: Instant) {
         self.ended = Some(now);
     }

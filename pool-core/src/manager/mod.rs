@@ -8,6 +8,7 @@
 mod acquire;
 mod budget;
 mod conn_handle;
+pub(crate) mod endpoints;
 mod events;
 mod handle;
 mod host;
@@ -40,7 +41,9 @@ pub use self::acquire::Acquire;
 pub use self::budget::ConnPermit;
 use self::budget::{Budget, TotalLimits};
 pub use self::conn_handle::ConnHandle;
+use self::endpoints::Endpoints;
 pub use self::handle::HostHandle;
+pub(crate) use self::host::Hint;
 use self::host::Host;
 pub use self::intake::{Added, NewConn, RejectReason, Rejected};
 pub use self::lease::Lease;
@@ -161,6 +164,7 @@ pub(crate) struct Shared<C: Send + Sync + 'static> {
     limits: Mutex<Limits>,
     host_limits: Mutex<HostLimits>,
     resolves: bool,
+    selects: bool,
     ids: AtomicU64,
     closed: AtomicBool,
     handles: AtomicUsize,
@@ -175,14 +179,17 @@ pub(crate) struct Shared<C: Send + Sync + 'static> {
     /// When the next scan of every host may begin.
     next_scan: Mutex<Option<Instant>>,
     pub(crate) lock_waits: Histogram,
+    pub(crate) lock_holds: Histogram,
 }
 
 type Shard<C> = HashMap<Key, Arc<Host<C>>, Hasher>;
 
-#[cfg(not(pool_loom))]
-type Hasher = std::hash::RandomState;
-/// A model must take the same path each time.
-#[cfg(pool_loom)]
+/// Seeded at random, and several times as quick as std's on a key of many small parts; what it protects are hosts that the
+/// program itself names, and two keys are equal only if all of their parts are.
+#[cfg(not(any(pool_loom, feature = "testing")))]
+type Hasher = foldhash::quality::RandomState;
+/// A model must take the same path each time, and so must a simulation: the order of the hosts is the map's.
+#[cfg(any(pool_loom, feature = "testing"))]
 type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
 #[cfg(not(pool_loom))]
@@ -212,15 +219,25 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
             limits: limits.clone(),
             ..Config::default()
         };
-        Self::build(&config, StdArc::new(NoDriver), false)
+        Self::build(&config, StdArc::new(NoDriver), false, false)
     }
 
     /// A manager that asks `driver` to look up names and to dial.
     pub fn with_driver(config: &Config, driver: StdArc<dyn Driver<C>>) -> Self {
-        Self::build(config, driver, true)
+        Self::build(config, driver, true, false)
     }
 
-    fn build(config: &Config, driver: StdArc<dyn Driver<C>>, resolves: bool) -> Self {
+    /// As [`with_driver`](Self::with_driver), with [`Endpoints`] kept up to date for a selector.
+    pub(crate) fn selecting(config: &Config, driver: StdArc<dyn Driver<C>>, selects: bool) -> Self {
+        Self::build(config, driver, true, selects)
+    }
+
+    fn build(
+        config: &Config,
+        driver: StdArc<dyn Driver<C>>,
+        resolves: bool,
+        selects: bool,
+    ) -> Self {
         let hasher = Hasher::default();
         let shards = (0..SHARDS)
             .map(|_| RwLock::new(Shard::with_hasher(hasher.clone())))
@@ -232,8 +249,9 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
                 budget: Budget::new(total_limits(&config.limits)),
                 driver,
                 limits: Mutex::new(config.limits.clone()),
-                host_limits: Mutex::new(host_limits(config)),
+                host_limits: Mutex::new(host_limits(config, selects)),
                 resolves,
+                selects,
                 ids: AtomicU64::new(1),
                 closed: AtomicBool::new(false),
                 handles: AtomicUsize::new(1),
@@ -243,8 +261,14 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
                 scan_from: AtomicUsize::new(0),
                 next_scan: Mutex::new(None),
                 lock_waits: Histogram::default(),
+                lock_holds: Histogram::default(),
             }),
         }
+    }
+
+    /// Whether [`Endpoints`] are kept up to date for a selector.
+    pub(crate) fn selects(&self) -> bool {
+        self.shared.selects
     }
 
     /// The host of this key, made if it is new. Keep the handle to skip the lookup.
@@ -259,7 +283,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
     }
 
     /// Claims a connection if one has room now and nobody queues for it.
-    #[doc(alias = "getExistingConnection")]
+    #[doc(alias("getExistingConnection", "TryAcquire"))]
     pub fn try_acquire(&self, key: &Key) -> Option<Lease<C>> {
         let host = self.shared.find(key)?;
         HostHandle(host).try_acquire()
@@ -271,15 +295,27 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
     }
 
     /// New limits. Raising serves waiters; lowering closes idle connections and lets busy ones finish.
+    #[doc(alias = "UpdateConfig")]
     pub fn set_limits(&self, config: &Config) {
         *lock(&self.shared.limits) = config.limits.clone();
-        let limits = host_limits(config);
-        *lock(&self.shared.host_limits) = limits;
+        let limits = {
+            let mut current = lock(&self.shared.host_limits);
+            *current = host_limits(config, self.shared.selects);
+            *current
+        };
         let crowded = crowded(&config.limits, 0);
         self.shared.crowded.store(crowded, Ordering::Relaxed);
         Budget::set_limits(&self.shared, total_limits(&config.limits));
-        for host in self.shared.hosts() {
-            Host::event(&host, |state, at, out| state.set_limits(limits, at, out));
+        let hosts = self.shared.hosts();
+        for host in &hosts {
+            Host::event(host, |state, at, out| state.set_limits(limits, at, out));
+        }
+        self.shared.shed_surplus(&hosts);
+        for host in &hosts {
+            // What had not been idle for long enough to be reclaimed for it may have been by now.
+            if host.enrolled.load(Ordering::SeqCst) {
+                Host::tick(host);
+            }
         }
     }
 
@@ -439,6 +475,29 @@ impl<C: Send + Sync + 'static> Shared<C> {
         hosts
     }
 
+    /// Takes out what is beyond the limits over all hosts, after these were lowered: what is idle closes, and if that is
+    /// not enough, what is in use drains. Dials in flight are not given up.
+    fn shed_surplus(&self, hosts: &[Arc<Host<C>>]) {
+        let idle = self.budget.surplus_idle();
+        in_turn(hosts, idle, |host| {
+            Host::event(host, |state, _, out| state.shed_idle(out))
+        });
+        let open = self.budget.surplus_conns();
+        if open == 0 {
+            return;
+        }
+        let leaving = hosts
+            .iter()
+            .map(|host| host.look(|core| core.state.leaving_len()));
+        let wanted = open.saturating_sub(leaving.sum());
+        let left = in_turn(hosts, wanted, |host| {
+            Host::event(host, |state, _, out| state.shed_idle(out))
+        });
+        in_turn(hosts, left, |host| {
+            Host::event(host, |state, at, out| state.shed_busy(at, out))
+        });
+    }
+
     fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         for host in self.hosts() {
@@ -534,6 +593,24 @@ impl<C: Send + Sync + 'static> Shared<C> {
     }
 }
 
+/// Has each host give one, again and again, until `wanted` were given or nobody has more. Returns how many are missing.
+fn in_turn<C: Send + Sync + 'static>(
+    hosts: &[Arc<Host<C>>],
+    wanted: usize,
+    give: impl Fn(&Arc<Host<C>>) -> bool,
+) -> usize {
+    let mut missing = wanted;
+    let mut givers: Vec<&Arc<Host<C>>> = hosts.iter().collect();
+    while missing > 0 && !givers.is_empty() {
+        givers.retain(|host| {
+            let gives = missing > 0 && give(host);
+            missing -= usize::from(gives);
+            gives
+        });
+    }
+    missing
+}
+
 fn read<T>(lock: &RwLock<T>) -> impl std::ops::Deref<Target = T> + '_ {
     lock.read()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -560,7 +637,7 @@ fn total_limits(limits: &Limits) -> TotalLimits {
     }
 }
 
-fn host_limits(config: &Config) -> HostLimits {
+fn host_limits(config: &Config, selects: bool) -> HostLimits {
     let limits = &config.limits;
     HostLimits {
         conns: limits.per_host,
@@ -574,5 +651,6 @@ fn host_limits(config: &Config) -> HostLimits {
         backoff_max: config.dial.backoff_max,
         jitter: config.dial.jitter,
         when_busy: config.dial.when_busy,
+        selects,
     }
 }

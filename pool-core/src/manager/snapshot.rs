@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub hosts: Vec<HostSnapshot>,
     /// How long steps waited for a host's lock, where it was not free at once.
     pub lock_wait: Distribution,
+    /// How long steps held a host's lock, of a sample of one in 64.
+    pub lock_hold: Distribution,
 }
 
 /// Counts of what has happened, and of what there is.
@@ -43,6 +45,8 @@ pub struct Totals {
     pub queued: u64,
     /// Waiters now.
     pub waiting: usize,
+    /// The longest queue there was at any host.
+    pub longest_queue: usize,
     /// Times a full queue turned somebody away.
     pub turned_away: u64,
     /// Waiters that gave up.
@@ -73,6 +77,8 @@ pub struct Totals {
     pub stolen: u64,
     /// Dials in flight.
     pub dialling: usize,
+    /// Dials that wait for a limit over all hosts.
+    pub dials_waiting: usize,
 }
 
 /// One host.
@@ -131,6 +137,7 @@ pub(super) fn take<C: Send + Sync + 'static>(shared: &Shared<C>) -> Snapshot {
         totals,
         hosts,
         lock_wait: shared.lock_waits.snapshot(),
+        lock_hold: shared.lock_holds.snapshot(),
     }
 }
 
@@ -153,7 +160,8 @@ fn look<C: Send + Sync + 'static>(host: &Arc<Host<C>>) -> HostSnapshot {
         let mut totals = Totals::default();
         totals.count(state.counters());
         totals.waiting = state.queue_len();
-        totals.dialling = state.dials_len();
+        totals.dialling = state.dials_len() - state.asked();
+        totals.dials_waiting = state.asked();
         for (_, conn, target) in state.conns() {
             totals.open += 1;
             totals.idle += usize::from(conn.is_idle());
@@ -187,6 +195,7 @@ impl Totals {
         self.leased += counters.acquired - counters.released;
         self.handed_off += counters.handed_off;
         self.queued += counters.queued;
+        self.longest_queue = self.longest_queue.max(counters.longest_queue);
         self.turned_away += counters.turned_away;
         self.cancelled += counters.cancelled;
         self.opened += counters.opened;
@@ -211,6 +220,7 @@ impl Totals {
             handed_off,
             queued,
             waiting,
+            longest_queue,
             turned_away,
             cancelled,
             opened,
@@ -226,6 +236,7 @@ impl Totals {
             dials_orphaned,
             stolen,
             dialling,
+            dials_waiting,
         } = host;
         self.acquired += acquired;
         self.released += released;
@@ -233,6 +244,7 @@ impl Totals {
         self.handed_off += handed_off;
         self.queued += queued;
         self.waiting += waiting;
+        self.longest_queue = self.longest_queue.max(*longest_queue);
         self.turned_away += turned_away;
         self.cancelled += cancelled;
         self.opened += opened;
@@ -250,5 +262,6 @@ impl Totals {
         self.dials_orphaned += dials_orphaned;
         self.stolen += stolen;
         self.dialling += dialling;
+        self.dials_waiting += dials_waiting;
     }
 }

@@ -54,7 +54,7 @@ pub struct ConnStatus {
     /// When it was opened.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub created: Instant,
-    /// When it was last leased or given back; `created` if never.
+    /// When it was last given back with no other lease left on it; `created` if never.
     #[cfg_attr(feature = "serde", serde(skip))]
     #[doc(alias = "lastUsed")]
     pub last_used: Instant,
@@ -203,6 +203,7 @@ impl StatusCell {
     }
 
     /// Takes over what the state says. Called under the host's lock: there is one writer at a time.
+    #[inline]
     pub(crate) fn publish(&self, conn: &Conn) {
         let phase = match conn.state {
             ConnState::Ready => ConnPhase::Ready,
@@ -212,8 +213,10 @@ impl StatusCell {
         };
         let word = pack(phase, conn.in_flight, conn.limit);
         self.now.store(word, Ordering::Relaxed);
-        let last_used = self.since_created(conn.last_used);
-        self.last_used.store(last_used, Ordering::Relaxed);
+        if conn.in_flight == 0 {
+            let last_used = self.since_created(conn.last_used);
+            self.last_used.store(last_used, Ordering::Relaxed);
+        }
         self.uses.store(conn.uses, Ordering::Relaxed);
         self.errors.store(conn.errors.into(), Ordering::Relaxed);
     }

@@ -21,7 +21,7 @@ pub(crate) struct WaiterRef {
 pub(crate) enum Place {
     /// Behind everybody of its class.
     Back(Priority),
-    /// Before everybody: it was at the head already, and what it was given turned out dead.
+    /// Before everybody but others of this kind: it was at the head already, and what it was given turned out dead.
     Front,
     /// Beside the queue, for this one connection and no other.
     On(ConnId),
@@ -111,7 +111,7 @@ impl Waiters {
             links: Links::default(),
         });
         match place {
-            Place::Front => self.front.push_front(&mut self.slots, slot),
+            Place::Front => self.front.push_back(&mut self.slots, slot),
             Place::Back(priority) => {
                 let class = &mut self.classes[priority as usize];
                 if class.queue.is_empty() {
@@ -130,16 +130,20 @@ impl Waiters {
 
     /// Who is next to get this connection: of the head of the queue and the first who waits for this connection alone,
     /// the one that came earlier.
+    #[inline]
     pub(crate) fn next(&self, conn: ConnId) -> Option<WaiterRef> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        self.next_queued(conn)
+    }
+
+    fn next_queued(&self, conn: ConnId) -> Option<WaiterRef> {
         let head = self.front.front().or_else(|| {
             let (_, class) = self.class_in_turn()?;
             class.queue.front()
         });
-        let pinned = if self.pinned.is_empty() {
-            None
-        } else {
-            self.pinned.get(&conn).and_then(List::front)
-        };
+        let pinned = self.pinned.get(&conn).and_then(List::front);
         let earlier = |slot: &usize| {
             (
                 self.slots[*slot].place != Place::Front,
@@ -202,10 +206,23 @@ impl Waiters {
             .collect()
     }
 
-    /// Since when the first waits whom the `covered` before it leave out.
+    /// Since when the one waits that is next after the `covered` who have waited longest, whatever their class.
     pub(crate) fn waiting_since(&self, covered: usize) -> Option<Instant> {
-        let slot = self.in_line().nth(covered)?;
-        Some(self.slots[slot].joined)
+        let [high, normal, low] = &self.classes;
+        let queues = [&self.front, &high.queue, &normal.queue, &low.queue];
+        let joined = |slot| self.slots[slot].joined;
+        let mut heads = queues.map(|queue| queue.iter(&self.slots).map(joined).peekable());
+        for _ in 0..covered {
+            let waiting = heads
+                .iter_mut()
+                .filter_map(|head| Some((*head.peek()?, head)));
+            let (_, longest) = waiting.min_by_key(|(joined, _)| *joined)?;
+            longest.next();
+        }
+        heads
+            .iter_mut()
+            .filter_map(|head| head.peek().copied())
+            .min()
     }
 
     /// Everybody who waits for any connection, class by class.
@@ -390,7 +407,9 @@ mod tests {
         let mut waiters = Waiters::default();
         let high = join(&mut waiters, Place::Back(Priority::High));
         let again = join(&mut waiters, Place::Front);
+        let later = join(&mut waiters, Place::Front);
         assert_eq!(serve(&mut waiters, CONN), Some(again));
+        assert_eq!(serve(&mut waiters, CONN), Some(later));
         assert_eq!(serve(&mut waiters, CONN), Some(high));
     }
 

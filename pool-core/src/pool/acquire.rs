@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use pool_health::EvictionContext;
 use tokio::time::timeout_at;
 
-use super::{Inner, RequestOptions, finite};
+use super::{Inner, Live, RequestOptions, finite};
 use crate::clock;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::http::HttpConn;
 use crate::info::ConnInfo;
 use crate::key::Key;
-use crate::manager::{CloseReason, Lease};
+use crate::manager::{CloseReason, Hint, HostHandle, Lease};
+use crate::select::SelectContext;
+use crate::upkeep;
 
 /// A lease with what the request is told about its connection.
 #[derive(Debug)]
@@ -52,15 +54,17 @@ pub(super) async fn acquire(
 ) -> Result<Acquired, Error> {
     inner.settle();
     let env = &inner.env;
+    let live = env.live();
     let host = inner.manager.host(key);
     let began = clock::now();
+    let hint = hint(inner, &host, options, earlier.avoid, began);
     let wait = options
         .acquire_timeout
-        .unwrap_or(env.config.timeouts.acquire);
+        .unwrap_or(live.config.timeouts.acquire);
     let deadline = finite(wait).and_then(|wait| began.checked_add(wait));
     let mut at_the_front = false;
     loop {
-        let lease = match host.try_acquire_avoiding(earlier.avoid) {
+        let lease = match host.try_acquire_hinted(hint) {
             Some(lease) => lease,
             None => {
                 let acquire = match deadline {
@@ -71,7 +75,7 @@ pub(super) async fn acquire(
                 let acquire = if at_the_front {
                     acquire.at_the_front()
                 } else {
-                    acquire
+                    acquire.priority(options.priority)
                 };
                 within(deadline, acquire)
                     .await
@@ -82,9 +86,16 @@ pub(super) async fn acquire(
         let fresh = lease.uses_before() == 0 && lease.created() >= began;
         // One opened meanwhile is used as it is: another in its place would be no better, and no worse judged, and so on
         // without end.
-        if !fresh && let Some(reason) = unfit(inner, &lease, now) {
+        if !fresh && let Some(reason) = unfit(inner, &live, &lease, now) {
             let mut lease = lease;
             lease.discard(reason);
+            at_the_front = true;
+            continue;
+        }
+        if !fresh && may_be_dead(&live, &lease, began, now) && lease.check_instead() {
+            // The pool's task, not this request's: the check goes on if the request is dropped, and its verdict serves
+            // whoever is at the head of the queue by then.
+            upkeep::check_claimed(inner, lease);
             at_the_front = true;
             continue;
         }
@@ -103,17 +114,46 @@ pub(super) async fn acquire(
 }
 
 /// Why the connection must not be used, if so. Judged after the claim, so that nobody else uses it meanwhile either.
-fn unfit(inner: &Inner, lease: &Lease<HttpConn>, now: Instant) -> Option<CloseReason> {
+fn unfit(inner: &Inner, live: &Live, lease: &Lease<HttpConn>, now: Instant) -> Option<CloseReason> {
     if !lease.conn().is_open() {
         return Some(CloseReason::PeerClosed);
     }
-    let plugins = &inner.env.plugins;
-    if plugins.eviction.is_empty() {
+    if live.eviction.is_empty() {
         return None;
     }
     let mut stats = lease.stats_before();
     stats.bytes = lease.conn().bytes();
-    plugins.evicts(&EvictionContext::new(&stats, now))
+    let cx = EvictionContext::new(&stats, now);
+    inner.env.plugins.evicts(&live.eviction, &cx)
+}
+
+/// Whether the connection was idle for so long that it is to be checked before it is used. One that turned out alive
+/// since the request `began` is used as it is, however short that time is.
+fn may_be_dead(live: &Live, lease: &Lease<HttpConn>, began: Instant, now: Instant) -> bool {
+    let Some(bypass) = finite(live.config.upkeep.alive_bypass) else {
+        return false;
+    };
+    let alive_at = lease.alive_at();
+    let idle = now.saturating_duration_since(alive_at);
+    !live.health.is_empty() && idle > bypass && alive_at < began
+}
+
+/// Where the request is to go, if there is room.
+fn hint(
+    inner: &Inner,
+    host: &HostHandle<HttpConn>,
+    options: &RequestOptions,
+    avoid: Option<SocketAddr>,
+    now: Instant,
+) -> Hint {
+    let endpoints = inner.manager.selects().then(|| host.endpoints());
+    let prefer = endpoints.and_then(|endpoints| {
+        let cx = SelectContext::new(host.key(), &endpoints, now)
+            .affinity(options.affinity)
+            .avoid(avoid);
+        inner.env.plugins.preferred(&cx)
+    });
+    Hint { prefer, avoid }
 }
 
 async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {

@@ -10,27 +10,27 @@ use pool_localip::LocalAddrAllocator;
 use pool_tls::{FingerprintSource, Native, TlsConnector};
 use tokio::runtime::Handle;
 
+use super::live::Sources;
 use super::{Dialler, Env, Inner, LastHandle, Plugins, Pool};
 use crate::config::{Config, ConfigError};
 use crate::dial::{Connect, Resolver, SystemResolver, TcpConnector};
 use crate::manager::ConnectionManager;
 use crate::observe::Observer;
 use crate::registry::{Registry, RegistryError};
+use crate::select::Selector;
 
 /// Chooses how a pool works; made by [`Pool::builder`]. Whatever is not chosen has a default.
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct PoolBuilder {
     config: Config,
-    registry: Registry,
+    sources: Sources,
+    selector: Option<Arc<dyn Selector>>,
     tls: Option<Arc<dyn TlsConnector>>,
     fingerprints: Option<Arc<dyn FingerprintSource>>,
     local_addrs: Option<Arc<dyn LocalAddrAllocator>>,
     resolver: Option<Arc<dyn Resolver>>,
     connect: Option<Arc<dyn Connect>>,
-    eviction: Vec<Arc<dyn EvictionPolicy>>,
-    health: Vec<Arc<dyn HealthCheck>>,
-    outlier: Vec<Arc<dyn OutlierPolicy>>,
     observers: Vec<Arc<dyn Observer>>,
     runtime: Option<Handle>,
 }
@@ -44,7 +44,7 @@ impl PoolBuilder {
 
     /// What the policy names of the configuration mean. Defaults to [`Registry::builtin`].
     pub fn registry(mut self, registry: Registry) -> Self {
-        self.registry = registry;
+        self.sources.registry = registry;
         self
     }
 
@@ -80,19 +80,25 @@ impl PoolBuilder {
 
     /// Adds an eviction policy to those the configuration names.
     pub fn eviction(mut self, policy: Arc<dyn EvictionPolicy>) -> Self {
-        self.eviction.push(policy);
+        self.sources.eviction.push(policy);
         self
     }
 
     /// Adds a health check to those the configuration names.
     pub fn health(mut self, check: Arc<dyn HealthCheck>) -> Self {
-        self.health.push(check);
+        self.sources.health.push(check);
         self
     }
 
     /// Adds an outlier policy to those the configuration names.
     pub fn outlier(mut self, policy: Arc<dyn OutlierPolicy>) -> Self {
-        self.outlier.push(policy);
+        self.sources.outlier.push(policy);
+        self
+    }
+
+    /// Prefers addresses as this says, instead of what the configuration names.
+    pub fn selector(mut self, selector: Arc<dyn Selector>) -> Self {
+        self.selector = Some(selector);
         self
     }
 
@@ -117,28 +123,18 @@ impl PoolBuilder {
     pub fn build(self) -> Result<Pool, BuildError> {
         let Self {
             config,
-            registry,
+            sources,
+            selector,
             tls,
             fingerprints,
             local_addrs,
             resolver,
             connect,
-            mut eviction,
-            mut health,
-            mut outlier,
             observers,
             runtime,
         } = self;
         config.validate().map_err(BuildError::Config)?;
-        for policy in &config.eviction {
-            eviction.push(registry.build_eviction(policy)?);
-        }
-        for check in &config.health {
-            health.push(registry.build_health(check)?);
-        }
-        for policy in &config.outlier {
-            outlier.push(registry.build_outlier(policy)?);
-        }
+        let registry = &sources.registry;
         let plugins = Plugins {
             tls: match tls {
                 Some(tls) => tls,
@@ -151,15 +147,20 @@ impl PoolBuilder {
             },
             resolver: resolver.unwrap_or_else(|| Arc::new(SystemResolver)),
             connect: connect.unwrap_or_else(|| Arc::new(TcpConnector::default())),
-            eviction,
-            health,
-            outlier,
+            selector: match selector {
+                Some(selector) => selector,
+                None => registry.build_selector(&config.selector)?,
+            },
             observers,
             panics: AtomicU64::new(0),
         };
-        let env = Arc::new(Env::new(config, plugins));
+        let live = sources.live(config)?;
+        let looks = plugins
+            .contain(|| plugins.selector.looks())
+            .unwrap_or(false);
+        let env = Arc::new(Env::new(live, sources, plugins));
         let dialler = Arc::new(Dialler { env: env.clone() });
-        let manager = ConnectionManager::with_driver(&env.config, dialler);
+        let manager = ConnectionManager::selecting(&env.live().config, dialler, looks);
         let inner = Arc::new(Inner { manager, env });
         if let Some(runtime) = runtime {
             inner.settle_on(runtime);

@@ -46,7 +46,7 @@ impl PoolConnector {
         if inner.manager.is_closed() {
             return Err(Error::new(ErrorKind::Closed).with_host(key.to_string()));
         }
-        let addrs = env.plugins.resolve(&key, &env.config).await?;
+        let addrs = env.plugins.resolve(&key, &env.live().config).await?;
         let mut last = Error::new(ErrorKind::Resolve).with_host(key.to_string());
         for (attempt, target) in (0..).zip(addrs) {
             match self.dial(&key, target, attempt).await {
@@ -73,13 +73,14 @@ impl PoolConnector {
                 .with_target(target)
                 .with_source(BoxError::from(exhausted))
         })?;
+        let timeouts = env.live().config.timeouts.clone();
         let request = DialRequest {
             key,
             target,
             connect: env.plugins.connect.as_ref(),
             tls: env.plugins.tls.as_ref(),
-            connect_timeout: env.config.timeouts.connect,
-            handshake_timeout: env.config.timeouts.handshake,
+            connect_timeout: timeouts.connect,
+            handshake_timeout: timeouts.handshake,
         };
         let freed = Freed(env.source_freed.clone());
         let opened = env.plugins.open(request, lease, freed).await?;

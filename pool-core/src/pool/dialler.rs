@@ -120,7 +120,7 @@ async fn look_up(env: Arc<Env>, mut lookup: Lookup) {
     let Some(key) = lookup.host.as_ref().map(|host| host.key().clone()) else {
         return;
     };
-    let answer = env.plugins.resolve(&key, &env.config).await;
+    let answer = env.plugins.resolve(&key, &env.live().config).await;
     let Some(host) = lookup.host.take() else {
         return;
     };
@@ -192,7 +192,8 @@ impl Fresh {
 
     /// Waits for an HTTP/2 peer's word on how many exchanges it takes: nobody is in a hurry for this connection.
     pub(crate) async fn greeted(mut self, env: &Env) -> Result<Self, FailedDial> {
-        let greeting = timeout(env.config.timeouts.handshake, self.driver.greet());
+        let timeouts = env.live().config.timeouts.clone();
+        let greeting = timeout(timeouts.handshake, self.driver.greet());
         let late = |_| Err(Error::new(ErrorKind::Timeout(Phase::Handshake)));
         match greeting.await.unwrap_or_else(late) {
             Ok(limit) => {
@@ -266,13 +267,14 @@ async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, Fai
             _permit: ticket.take_permit(),
             freed: Freed(env.source_freed.clone()),
         };
+        let timeouts = env.live().config.timeouts.clone();
         let request = DialRequest {
             key: &key,
             target: ticket.target(),
             connect: env.plugins.connect.as_ref(),
             tls: env.plugins.tls.as_ref(),
-            connect_timeout: env.config.timeouts.connect,
-            handshake_timeout: env.config.timeouts.handshake,
+            connect_timeout: timeouts.connect,
+            handshake_timeout: timeouts.handshake,
         };
         let opened = env.plugins.open(request, lease, guard).await?;
         let runtime = env
@@ -338,7 +340,7 @@ async fn lease_source(env: &Env, ticket: &Ticket<HttpConn>) -> Result<pool_local
         }
     };
     let give_up =
-        finite(env.config.timeouts.acquire).and_then(|wait| clock::now().checked_add(wait));
+        finite(env.live().config.timeouts.acquire).and_then(|wait| clock::now().checked_add(wait));
     for attempt in 0.. {
         // Before asking, so that an address that comes back between the answer and the wait is not missed.
         let mut freed = std::pin::pin!(env.source_freed.notified());
@@ -426,18 +428,16 @@ impl ConnEvents for Events {
 impl HostHandle<HttpConn> {
     /// Counts an outcome against a remote address, and lets the outlier policies judge it.
     pub(crate) fn note(&self, env: &Env, target: SocketAddr, outcome: Outcome) {
-        if env.plugins.outlier.is_empty() {
-            return;
-        }
         let Some((endpoint, host)) = self.observe(target, outcome) else {
             return;
         };
-        if !outcome.is_failure() && !matches!(outcome, Outcome::Status(_)) {
+        let outlier = &env.live().outlier;
+        if outlier.is_empty() || !outcome.is_failure() && !matches!(outcome, Outcome::Status(_)) {
             return;
         }
         let now = clock::now();
         let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now);
-        if let Some(until) = env.plugins.ejects(&cx) {
+        if let Some(until) = env.plugins.ejects(outlier, &cx) {
             self.judge(target, Standing::Ejected(Some(until)));
             let duration = Some(until.saturating_duration_since(now));
             debug!(key = %self.key(), peer.addr = %target, ?duration, "address ejected");

@@ -6,14 +6,16 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
+use super::live::{Live, Sources};
 use super::plugins::Plugins;
-use crate::config::Config;
 use crate::http::{HttpSettings, RetryBudget};
 use crate::observe::Histogram;
 
 #[derive(Debug)]
 pub(crate) struct Env {
-    pub(crate) config: Config,
+    /// The settings in force.
+    live: watch::Sender<Arc<Live>>,
+    pub(super) sources: Sources,
     pub(crate) plugins: Plugins,
     home: Mutex<Home>,
     /// Told when a leased source address came back.
@@ -29,10 +31,12 @@ pub(crate) struct Env {
 }
 
 impl Env {
-    pub(crate) fn new(config: Config, plugins: Plugins) -> Self {
+    pub(crate) fn new(live: Live, sources: Sources, plugins: Plugins) -> Self {
+        let retry = &live.config.retry;
         Self {
-            retries: RetryBudget::new(config.retry.budget_min, config.retry.budget_percent),
-            config,
+            retries: RetryBudget::new(retry.budget_min, retry.budget_percent),
+            live: watch::Sender::new(Arc::new(live)),
+            sources,
             plugins,
             home: Mutex::default(),
             source_freed: Arc::default(),
@@ -42,6 +46,20 @@ impl Env {
             connect_time: Histogram::default(),
             handshake_time: Histogram::default(),
         }
+    }
+
+    /// The settings in force. What a request or a round began with stays true for it.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.live.borrow().clone()
+    }
+
+    /// The settings in force, and those that come after.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Live>> {
+        self.live.subscribe()
+    }
+
+    pub(super) fn put(&self, live: Live) {
+        self.live.send_replace(Arc::new(live));
     }
 
     /// The runtime of dials, drivers and upkeep.
@@ -89,17 +107,18 @@ impl Env {
     }
 
     pub(crate) fn http_settings(&self) -> HttpSettings {
-        let http2 = &self.config.http2;
+        let live = self.live();
+        let (http1, http2) = (&live.config.http1, &live.config.http2);
         HttpSettings {
             ping_interval: finite(http2.ping_interval),
             ping_timeout: http2.ping_timeout,
-            http1_buffer: self.config.http1.buffer,
-            http1_headers: self.config.http1.headers,
+            http1_buffer: http1.buffer,
+            http1_headers: http1.headers,
             max_frame: http2.frame,
             max_head_size: http2.header_list,
             stream_window: http2.stream_window,
             connection_window: http2.connection_window,
-            greeting_timeout: finite(self.config.timeouts.handshake),
+            greeting_timeout: finite(live.config.timeouts.handshake),
         }
     }
 

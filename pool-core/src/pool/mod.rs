@@ -6,6 +6,7 @@ mod close;
 mod connector;
 mod dialler;
 mod env;
+mod live;
 mod options;
 mod origin;
 mod plugins;
@@ -27,12 +28,15 @@ pub use self::connector::{ConnectorIo, PoolConnector};
 use self::dialler::Dialler;
 pub(crate) use self::dialler::open_greeted;
 pub(crate) use self::env::{Env, finite};
+pub(crate) use self::live::Live;
+pub use self::live::ReconfigureError;
 pub use self::options::RequestOptions;
 pub(crate) use self::origin::{bad, key_of, without_secrets};
 pub(crate) use self::plugins::Plugins;
 pub use self::request::PooledLease;
 pub use self::service::PoolClient;
 pub use self::snapshot::PoolSnapshot;
+use crate::config::Config;
 use crate::error::Error;
 use crate::http::{Body, HttpConn, PoolBody};
 use crate::manager::ConnectionManager;
@@ -217,6 +221,27 @@ impl Pool {
     #[doc(alias = "CheckConnection")]
     pub async fn check_health(&self) -> usize {
         upkeep::check_all(self.inner()).await
+    }
+
+    /// Puts another configuration in force while the pool runs: every limit, timeout, interval and budget, and the
+    /// eviction, health and outlier policies it names. Policies given to the builder stay.
+    ///
+    /// Raised limits serve those who wait; lowered ones close idle connections and let busy ones finish. A request under
+    /// way keeps the timeouts it began with, and an open connection the windows and buffers it was opened with; PINGs
+    /// follow at once. Intervals count from the round before.
+    ///
+    /// # Errors
+    ///
+    /// [`ReconfigureError`] if the configuration contradicts itself, names an unknown policy, or changes what open
+    /// connections depend on: `selector`, `localip` and `tls`. Nothing has changed then.
+    #[doc(alias = "UpdateConfig")]
+    pub fn reconfigure(&self, config: Config) -> Result<(), ReconfigureError> {
+        live::reconfigure(self.inner(), config)
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Config {
+        self.inner().env.live().config.clone()
     }
 
     /// What there is now, and what has happened so far.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::key::{Partition, Protocols, SourceClass};
+use crate::priority::Priority;
+use crate::select::stable_hash;
 
 /// What one request asks for, put into its extensions. Whatever is not set follows the pool's configuration.
 ///
@@ -23,6 +25,8 @@ pub struct RequestOptions {
     pub(crate) response_head_timeout: Option<Duration>,
     pub(crate) body_idle_timeout: Option<Duration>,
     pub(crate) no_retry: bool,
+    pub(crate) priority: Priority,
+    pub(crate) affinity: Option<u64>,
 }
 
 impl RequestOptions {
@@ -70,6 +74,21 @@ impl RequestOptions {
     #[must_use]
     pub fn body_idle_timeout(mut self, timeout: Duration) -> Self {
         self.body_idle_timeout = Some(timeout);
+        self
+    }
+
+    /// Waits for a connection in this class.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Prefers the address that other requests with the same text go to, if the pool's selector is `sticky`: a session, a
+    /// user, a cache key.
+    #[must_use]
+    pub fn affinity(mut self, affinity: &str) -> Self {
+        self.affinity = Some(stable_hash(affinity.as_bytes()));
         self
     }
 

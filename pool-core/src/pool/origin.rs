@@ -57,7 +57,9 @@ pub(super) fn origin_of(uri: &Uri) -> Result<(Scheme, &str, u16), Error> {
 pub(crate) fn key_of(inner: &Inner, uri: &Uri, options: &RequestOptions) -> Result<Key, Error> {
     let (scheme, host, port) = origin_of(uri)?;
     let env = &inner.env;
-    let protocols = options.protocols.unwrap_or(env.config.protocols);
+    let protocols = options
+        .protocols
+        .unwrap_or_else(|| env.live().config.protocols);
     let mut key = Key::new(scheme, host, port)
         .protocols(protocols)
         .source(options.source.clone())

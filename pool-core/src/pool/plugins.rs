@@ -10,8 +10,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use pool_health::{
-    EvictionContext, EvictionPolicy, HealthCheck, OutlierContext, OutlierPolicy, OutlierVerdict,
-    Verdict,
+    EvictionContext, EvictionPolicy, OutlierContext, OutlierPolicy, OutlierVerdict, Verdict,
 };
 use pool_localip::{AllocContext, Exhausted, LocalAddrAllocator};
 use pool_tls::{FingerprintContext, FingerprintSource, ProfileId, TlsConnector};
@@ -22,6 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::manager::CloseReason;
 use crate::observe::{Event, Observer};
+use crate::select::{SelectContext, Selector};
 
 /// Everything that was plugged in. No lock is held while any of it runs, and a panic in it stays in the call.
 #[derive(Debug)]
@@ -31,17 +31,19 @@ pub(crate) struct Plugins {
     pub(crate) local_addrs: Arc<dyn LocalAddrAllocator>,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) connect: Arc<dyn Connect>,
-    pub(crate) eviction: Vec<Arc<dyn EvictionPolicy>>,
-    pub(crate) health: Vec<Arc<dyn HealthCheck>>,
-    pub(crate) outlier: Vec<Arc<dyn OutlierPolicy>>,
+    pub(crate) selector: Arc<dyn Selector>,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) panics: AtomicU64,
 }
 
 impl Plugins {
     /// The first eviction policy that wants the connection gone. A policy that panics keeps it.
-    pub(crate) fn evicts(&self, cx: &EvictionContext<'_>) -> Option<CloseReason> {
-        self.eviction
+    pub(crate) fn evicts(
+        &self,
+        policies: &[Arc<dyn EvictionPolicy>],
+        cx: &EvictionContext<'_>,
+    ) -> Option<CloseReason> {
+        policies
             .iter()
             .find_map(|policy| self.evicted_by(policy.as_ref(), cx))
     }
@@ -59,11 +61,15 @@ impl Plugins {
     }
 
     /// Until when the address is out of rotation, if a policy says so; never the last one.
-    pub(crate) fn ejects(&self, cx: &OutlierContext<'_>) -> Option<Instant> {
+    pub(crate) fn ejects(
+        &self,
+        policies: &[Arc<dyn OutlierPolicy>],
+        cx: &OutlierContext<'_>,
+    ) -> Option<Instant> {
         if cx.host.is_last() {
             return None;
         }
-        self.outlier
+        policies
             .iter()
             .find_map(|policy| match self.contain(|| policy.judge(cx))? {
                 OutlierVerdict::Eject { duration, .. } => {
@@ -83,6 +89,12 @@ impl Plugins {
     pub(crate) fn profile(&self, cx: &FingerprintContext<'_>) -> ProfileId {
         self.contain(|| self.fingerprints.choose(cx))
             .unwrap_or_default()
+    }
+
+    /// The address that a request prefers. A selector that panics has no preference.
+    pub(crate) fn preferred(&self, cx: &SelectContext<'_>) -> Option<SocketAddr> {
+        let at = self.contain(|| self.selector.select(cx)).flatten()?;
+        cx.endpoints.get(at, cx.now).map(|endpoint| endpoint.target)
     }
 
     pub(crate) fn tell(&self, event: &Event<'_>) {

@@ -10,6 +10,7 @@ use tracing::debug;
 use super::acquire::{Acquired, Earlier, acquire as acquire_conn};
 use super::origin::{bad, key_of, origin_of};
 use super::{Inner, RequestOptions, finite};
+use crate::clock;
 use crate::error::{Error, ErrorKind};
 use crate::http::{
     Body, Evidence, ExchangeError, ExchangeTimeouts, PoolBody, RetryLimits, RetryVerdict,
@@ -138,7 +139,7 @@ impl Tries<'_> {
             RetryLimits::ONCE
         } else {
             RetryLimits {
-                max_attempts: env.config.retry.max_attempts,
+                max_attempts: env.live().config.retry.max_attempts,
                 ..RetryLimits::default()
             }
         };
@@ -187,7 +188,8 @@ async fn exchange_once(
     let Acquired { lease, info, .. } = acquired;
     let host = lease.host();
     let target = lease.target();
-    let configured = &env.config.timeouts;
+    let live = env.live();
+    let configured = &live.config.timeouts;
     let timeouts = ExchangeTimeouts {
         response_head: finite(
             options
@@ -196,7 +198,13 @@ async fn exchange_once(
         ),
         body_idle: finite(options.body_idle_timeout.unwrap_or(configured.body_idle)),
     };
+    let gauge = inner.manager.selects().then(|| host.endpoints());
+    let began = clock::now();
     let result = exchange(lease, request, &timeouts, info).await;
+    if let Some(gauge) = gauge.as_ref().and_then(|endpoints| endpoints.gauge(target)) {
+        let now = clock::now();
+        gauge.note_latency(now.saturating_duration_since(began), now);
+    }
     match &result {
         Ok(response) => host.note(env, target, Outcome::Status(response.status().as_u16())),
         Err(failed) => match failed.evidence {
@@ -219,6 +227,7 @@ async fn exchange_once(
 /// Dropping it unused gives the connection to the next waiter.
 #[derive(Debug)]
 #[must_use = "dropping it gives the connection back"]
+#[doc(alias("UTLSConnection", "PutConnection", "ReleaseConnection"))]
 pub struct PooledLease {
     inner: Arc<Inner>,
     key: Key,

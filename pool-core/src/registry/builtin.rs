@@ -12,6 +12,7 @@ use super::rustls::{self, rustls_from_options};
 use super::{OptionDoc, PolicyKind, Registry};
 #[cfg(feature = "rustls")]
 use crate::error::BoxError;
+use crate::select::{LeastUsed, PeakEwma, RoundRobin, Sticky};
 
 /// One line per policy: how it is registered, its type, what it does.
 macro_rules! register {
@@ -44,6 +45,10 @@ pub(super) fn register(registry: Registry) -> Registry {
         outlier Outlier NeverEject: "leaves every address in rotation",
         outlier Outlier ConsecutiveFailures: "leaves an address out after a number of failures in a row",
         outlier Outlier StatusEjection: "leaves an address out when it answers with certain statuses",
+        selector Selector RoundRobin: "takes turns over the addresses that have room",
+        selector Selector LeastUsed: "prefers the address with the fewest requests in flight",
+        selector Selector PeakEwma: "prefers the quicker and less busy of two addresses drawn at random",
+        selector Selector Sticky: "prefers the same address for the same affinity",
         localip LocalIp OsAssigned: "lets the operating system choose",
         localip LocalIp AddrList: "takes turns over a list of addresses",
         localip LocalIp Ipv4Prefix: "takes turns over all addresses of a prefix",

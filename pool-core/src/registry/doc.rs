@@ -12,6 +12,8 @@ pub enum PolicyKind {
     Health,
     /// [`pool_health::OutlierPolicy`], `[[outlier]]`.
     Outlier,
+    /// [`Selector`](crate::select::Selector), `[selector]`.
+    Selector,
     /// [`pool_localip::LocalAddrAllocator`], `[localip]`.
     LocalIp,
     /// [`pool_tls::TlsConnector`], `[tls]`.
@@ -25,6 +27,7 @@ impl PolicyKind {
             Self::Eviction => "eviction",
             Self::Health => "health",
             Self::Outlier => "outlier",
+            Self::Selector => "selector",
             Self::LocalIp => "localip",
             Self::Tls => "tls",
         }
@@ -38,6 +41,7 @@ impl fmt::Display for PolicyKind {
             Self::Eviction => "eviction policy",
             Self::Health => "health check",
             Self::Outlier => "outlier policy",
+            Self::Selector => "address selector",
             Self::LocalIp => "local address allocator",
             Self::Tls => "TLS connector",
         })

@@ -20,6 +20,7 @@ use pool_tls::TlsConnector;
 
 use crate::config::{Config, ConfigError, PolicyConfig};
 use crate::error::BoxError;
+use crate::select::Selector;
 use shelf::Shelf;
 
 pub use doc::{OptionDoc, PolicyDoc, PolicyKind};
@@ -71,6 +72,7 @@ pub struct Registry {
     eviction: Shelf<dyn EvictionPolicy>,
     health: Shelf<dyn HealthCheck>,
     outlier: Shelf<dyn OutlierPolicy>,
+    selector: Shelf<dyn Selector>,
     localip: Shelf<dyn LocalAddrAllocator>,
     tls: Shelf<dyn TlsConnector>,
 }
@@ -87,6 +89,7 @@ impl Registry {
             eviction: Shelf::new(PolicyKind::Eviction),
             health: Shelf::new(PolicyKind::Health),
             outlier: Shelf::new(PolicyKind::Outlier),
+            selector: Shelf::new(PolicyKind::Selector),
             localip: Shelf::new(PolicyKind::LocalIp),
             tls: Shelf::new(PolicyKind::Tls),
         }
@@ -146,6 +149,24 @@ impl Registry {
         self
     }
 
+    /// Registers a selector of addresses: `[selector]` with `use = "name"`.
+    #[must_use]
+    pub fn selector<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&Options) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: Selector + 'static,
+        E: Into<BoxError>,
+    {
+        self.selector.put(name.into(), move |options| {
+            let selector = constructor(&options.clone().into()).map_err(Into::into)?;
+            Ok(Arc::new(selector))
+        });
+        self
+    }
+
     /// Registers an allocator of local addresses: `[localip]` with `use = "name"`.
     #[must_use]
     pub fn localip<T, E>(
@@ -201,6 +222,7 @@ impl Registry {
             PolicyKind::Eviction => self.eviction.describe(name, summary, options),
             PolicyKind::Health => self.health.describe(name, summary, options),
             PolicyKind::Outlier => self.outlier.describe(name, summary, options),
+            PolicyKind::Selector => self.selector.describe(name, summary, options),
             PolicyKind::LocalIp => self.localip.describe(name, summary, options),
             PolicyKind::Tls => self.tls.describe(name, summary, options),
         }
@@ -241,6 +263,18 @@ impl Registry {
         policy: &PolicyConfig,
     ) -> Result<Arc<dyn OutlierPolicy>, RegistryError> {
         self.outlier.build(policy)
+    }
+
+    /// Makes the selector that a configuration names.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such selector, or it refuses its options.
+    pub fn build_selector(
+        &self,
+        policy: &PolicyConfig,
+    ) -> Result<Arc<dyn Selector>, RegistryError> {
+        self.selector.build(policy)
     }
 
     /// Makes the allocator that a configuration names.
@@ -288,6 +322,7 @@ impl Registry {
             let key = format!("outlier[{i}]");
             problems.extend(self.outlier.check(&key, policy));
         }
+        problems.extend(self.selector.check("selector", &config.selector));
         problems.extend(self.localip.check("localip", &config.localip));
         problems.extend(self.tls.check_name("tls", &config.tls));
         ConfigError::unless_empty(problems)
@@ -298,6 +333,7 @@ impl Registry {
         let mut all = self.eviction.list();
         all.extend(self.health.list());
         all.extend(self.outlier.list());
+        all.extend(self.selector.list());
         all.extend(self.localip.list());
         all.extend(self.tls.list());
         all
@@ -317,6 +353,7 @@ impl fmt::Debug for Registry {
             .field("eviction", &self.eviction)
             .field("health", &self.health)
             .field("outlier", &self.outlier)
+            .field("selector", &self.selector)
             .field("localip", &self.localip)
             .field("tls", &self.tls)
             .finish()

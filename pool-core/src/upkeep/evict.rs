@@ -12,7 +12,8 @@ use crate::pool::Inner;
 /// that is gone stays gone, and one that took its place is not touched.
 pub(crate) fn evict(inner: &Inner, chosen: impl Fn(&str) -> bool) -> usize {
     let plugins = &inner.env.plugins;
-    let policies: Vec<_> = plugins
+    let live = inner.env.live();
+    let policies: Vec<_> = live
         .eviction
         .iter()
         .filter(|policy| plugins.contain(|| policy.name()).is_some_and(&chosen))

@@ -15,7 +15,8 @@ use crate::pool::{Inner, open_greeted};
 
 /// Checks every idle connection, a few at a time. Returns how many failed.
 pub(crate) async fn check_all(inner: &Arc<Inner>) -> usize {
-    if inner.env.plugins.health.is_empty() {
+    let live = inner.env.live();
+    if live.health.is_empty() {
         return 0;
     }
     let mut idle: Vec<(HostHandle<HttpConn>, ConnRef)> = Vec::new();
@@ -25,7 +26,7 @@ pub(crate) async fn check_all(inner: &Arc<Inner>) -> usize {
         idle.extend(of_host.map(|view| (host.clone(), view.conn)));
     }
     let checks = stream::iter(idle).map(|(host, conn)| check_one(inner, host, conn));
-    let at_once = inner.env.config.upkeep.health_concurrency.max(1);
+    let at_once = live.config.upkeep.health_concurrency.max(1);
     checks
         .buffer_unordered(at_once)
         .filter(|failed| std::future::ready(*failed))
@@ -39,6 +40,14 @@ async fn check_one(inner: &Arc<Inner>, host: HostHandle<HttpConn>, conn: ConnRef
         return false;
     };
     !passes(inner, lease).await
+}
+
+/// Checks a connection that was claimed for a request, in a task of the pool's.
+pub(crate) fn check_claimed(inner: &Arc<Inner>, lease: Lease<HttpConn>) {
+    let checking = inner.clone();
+    inner.env.spawn(async move {
+        passes(&checking, lease).await;
+    });
 }
 
 /// Runs the checks on a claimed connection and acts on the verdict. A status outside the accepted set speaks against
@@ -56,6 +65,7 @@ pub(super) async fn verdict(
     let span =
         debug_span!("health_check", key = %host.key(), peer.addr = %target, id = %lease.id());
     let checked = probe::check(env, &lease).instrument(span).await;
+    lease.checked(checked.is_ok());
     match &checked {
         Ok(()) => host.note(env, target, Outcome::Ok),
         Err(unhealthy) => {
@@ -90,7 +100,7 @@ pub(super) async fn recover(inner: &Arc<Inner>) {
                 .map(|target| (host.clone(), target)),
         );
     }
-    let at_once = inner.env.config.upkeep.health_concurrency.max(1);
+    let at_once = inner.env.live().config.upkeep.health_concurrency.max(1);
     let tries = stream::iter(out).map(|(host, target)| recover_one(inner, host, target));
     tries.buffer_unordered(at_once).collect::<()>().await;
 }

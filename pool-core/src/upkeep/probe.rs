@@ -21,14 +21,16 @@ use crate::pool::{Env, finite};
 /// Runs every check that applies. The connection is claimed: nobody else uses it meanwhile.
 pub(super) async fn check(env: &Env, lease: &Lease<HttpConn>) -> Result<(), Unhealthy> {
     let mut probe = LeaseProbe::new(lease);
-    for check in &env.plugins.health {
+    let live = env.live();
+    for check in &live.health {
         match env.plugins.contain(|| check.applies(&probe.facts)) {
             Some(true) => {}
             Some(false) => continue,
             // Passed over, it would readmit the addresses that it has condemned.
             None => return Err(Unhealthy::new("the check panicked")),
         }
-        run(env, check.as_ref(), &mut probe).await?;
+        let limit = live.config.upkeep.health_timeout;
+        run(env, check.as_ref(), &mut probe, limit).await?;
     }
     Ok(())
 }
@@ -38,8 +40,8 @@ async fn run(
     env: &Env,
     check: &dyn HealthCheck,
     probe: &mut LeaseProbe<'_>,
+    limit: Duration,
 ) -> Result<(), Unhealthy> {
-    let limit = env.config.upkeep.health_timeout;
     let verdict = {
         let Some(mut checking) = env.plugins.contain(|| check.check(probe)) else {
             return Err(Unhealthy::new("the check panicked"));

@@ -9,7 +9,7 @@ use crate::pool::Inner;
 /// Looks every host in use up again, one after the other: new addresses join, missing ones drain. A failed lookup
 /// keeps the last good answer. A host without connections is looked up when it is next asked for.
 pub(super) async fn refresh(inner: &Arc<Inner>) {
-    let config = &inner.env.config;
+    let config = &inner.env.live().config;
     for host in inner.manager.hosts() {
         if host.forget_addresses() {
             continue;

@@ -171,7 +171,8 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
     if inner.manager.is_closed() {
         return Err(Error::new(ErrorKind::Closed).with_host(key.to_string()));
     }
-    let config = &inner.env.config;
+    let live = inner.env.live();
+    let config = &live.config;
     let targets = inner.env.plugins.resolve(&key, config).await?;
     // Only now: an empty host may be forgotten at any time.
     let host = inner.manager.host(&key);

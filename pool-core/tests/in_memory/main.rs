@@ -1,11 +1,20 @@
-//! The pool over pipes and in paused time: what its plugins may do to it. One behaviour per file.
+//! The pool over pipes and in paused time: what its plugins may do to it, and what it does as its settings say. One
+//! behaviour per file.
 
+mod bad_input;
+mod check_at_checkout;
 mod exhausted_sources;
+mod frames;
 mod lookups;
 mod lost_timers;
 mod network;
 mod panicking_plugins;
+mod priorities;
 mod profile_of_each_request;
+mod reconfigured;
 mod refused_connects;
 mod restless_policies;
+mod selectors;
+mod suspended;
+mod waiting;
 mod warm_plans;

@@ -1,4 +1,4 @@
-//! A network in memory: every address answers, refuses or stays silent as it is told, and every connect is counted.
+//! A network in memory: every address does as it is told, and what reaches it is counted there.
 
 use std::collections::HashMap;
 use std::io;
@@ -8,32 +8,60 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pool_core::{Config, Connect, ConnectContext, ConnectError, Connected, Pool, PoolBuilder};
-use pool_core::{Resolver, StaticResolver};
+use pool_core::{RequestOptions, Resolver, StaticResolver};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+use crate::frames;
 
 /// What an address does with a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// Answers every HTTP/1.1 request with 200 and its own address.
+    /// Answers every request with 200; over HTTP/1.1 with its own address as the body.
     #[default]
     Answers,
     Refuses,
     /// Never answers a connect.
     Silent,
+    /// Reads each request and answers it this much later.
+    Slow(Duration),
+    /// Reads a request and hangs up.
+    HangsUp,
+    /// Reads whatever comes and says nothing.
+    Mute,
+    /// Answers with half a body.
+    Half,
+    /// Answers with so many more fields in the head, of 200 bytes each.
+    Fields(usize),
 }
 
-/// The addresses, by their manner; unknown ones answer.
+/// The addresses, by their manner; unknown ones answer. It is looked up anew for each request.
 #[derive(Debug, Default)]
-pub(crate) struct Network {
+pub(crate) struct Network(Arc<State>);
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
     manners: Mutex<HashMap<SocketAddr, Manner>>,
     connects: Mutex<Vec<SocketAddr>>,
+    requests: Mutex<Vec<SocketAddr>>,
+    open: Mutex<Vec<SocketAddr>>,
+    h2: frames::Seen,
 }
 
 impl Network {
     pub(crate) fn new() -> Arc<Self> {
         Arc::default()
     }
+}
 
+impl std::ops::Deref for Network {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl State {
     pub(crate) fn set(&self, addr: SocketAddr, manner: Manner) {
         self.manners.lock().expect(INTACT).insert(addr, manner);
     }
@@ -43,42 +71,102 @@ impl Network {
         self.connects.lock().expect(INTACT).clone()
     }
 
-    fn manner(&self, addr: SocketAddr) -> Manner {
+    /// Every address that a request reached, in that order.
+    pub(crate) fn requests(&self) -> Vec<SocketAddr> {
+        self.requests.lock().expect(INTACT).clone()
+    }
+
+    /// How many requests reached this address.
+    pub(crate) fn requests_at(&self, addr: SocketAddr) -> usize {
+        self.requests().iter().filter(|&&at| at == addr).count()
+    }
+
+    /// How many connections are open, as the servers see it.
+    pub(crate) fn open(&self) -> usize {
+        self.open.lock().expect(INTACT).len()
+    }
+
+    /// How many of them to this address.
+    pub(crate) fn open_at(&self, addr: SocketAddr) -> usize {
+        let open = self.open.lock().expect(INTACT);
+        open.iter().filter(|&&at| at == addr).count()
+    }
+
+    /// What was seen on HTTP/2 connections.
+    pub(crate) fn h2(&self) -> &frames::Seen {
+        &self.h2
+    }
+
+    pub(crate) fn manner(&self, addr: SocketAddr) -> Manner {
         let manners = self.manners.lock().expect(INTACT);
         manners.get(&addr).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn note_request(&self, addr: SocketAddr) {
+        self.requests.lock().expect(INTACT).push(addr);
+    }
+
+    async fn serve(self: Arc<Self>, mut io: DuplexStream, addr: SocketAddr) {
+        self.open.lock().expect(INTACT).push(addr);
+        self.serve_until_it_ends(&mut io, addr).await;
+        drop(io);
+        let mut open = self.open.lock().expect(INTACT);
+        let at = open.iter().position(|&at| at == addr);
+        open.swap_remove(at.expect("it was added"));
+    }
+
+    async fn serve_until_it_ends(self: &Arc<Self>, io: &mut DuplexStream, addr: SocketAddr) {
+        let mut head = Vec::new();
+        while let Ok(byte) = io.read_u8().await {
+            head.push(byte);
+            if !head.ends_with(b"\r\n\r\n") {
+                continue;
+            }
+            if head.starts_with(b"PRI * HTTP/2.0") {
+                return frames::serve(self, io, addr).await;
+            }
+            head.clear();
+            self.note_request(addr);
+            if !self.answer(io, addr).await {
+                return;
+            }
+        }
+    }
+
+    /// Answers one request. `false` ends the connection.
+    async fn answer(&self, io: &mut DuplexStream, addr: SocketAddr) -> bool {
+        let mut fields = String::new();
+        let mut length = addr.to_string().len();
+        match self.manner(addr) {
+            Manner::Answers | Manner::Refuses | Manner::Silent => {}
+            Manner::Slow(delay) => pass(delay).await,
+            Manner::HangsUp => return false,
+            Manner::Mute => return true,
+            Manner::Half => length *= 2,
+            Manner::Fields(count) => {
+                for i in 0..count {
+                    fields += &format!("x-{i}: {}\r\n", "v".repeat(200));
+                }
+            }
+        }
+        let answer = format!("HTTP/1.1 200 OK\r\n{fields}content-length: {length}\r\n\r\n{addr}");
+        io.write_all(answer.as_bytes()).await.is_ok()
     }
 }
 
 #[async_trait]
 impl Connect for Network {
     async fn connect(&self, cx: ConnectContext<'_>) -> Result<Connected, ConnectError> {
-        self.connects.lock().expect(INTACT).push(cx.target);
-        match self.manner(cx.target) {
-            Manner::Answers => {}
+        let network = &self.0;
+        network.connects.lock().expect(INTACT).push(cx.target);
+        match network.manner(cx.target) {
             Manner::Silent => std::future::pending().await,
             Manner::Refuses => return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()),
+            _ => {}
         }
-        let (near, far) = duplex(16 * 1024);
-        tokio::spawn(serve(far, cx.target));
+        let (near, far) = duplex(64 * 1024);
+        tokio::spawn(network.clone().serve(far, cx.target));
         Ok(Connected::new(Box::new(near), None))
-    }
-}
-
-async fn serve(mut io: DuplexStream, addr: SocketAddr) {
-    let body = addr.to_string();
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut head = Vec::new();
-    while let Ok(byte) = io.read_u8().await {
-        head.push(byte);
-        if head.ends_with(b"\r\n\r\n") {
-            head.clear();
-            if io.write_all(answer.as_bytes()).await.is_err() {
-                return;
-            }
-        }
     }
 }
 
@@ -119,6 +207,31 @@ pub(crate) async fn get(pool: &Pool) -> Result<String, pool_core::Error> {
 const INTACT: &str = "nothing panics under this lock";
 
 pub(crate) const URL: &str = "http://a.test/";
+
+/// Sends a GET with these options and reads the address that answered.
+pub(crate) async fn get_with(
+    pool: &Pool,
+    options: RequestOptions,
+) -> Result<String, pool_core::Error> {
+    let mut request = http::Request::get(URL).body(()).expect("a request");
+    request.extensions_mut().insert(options);
+    let body = pool.request(request).await?.into_body().bytes().await?;
+    Ok(String::from_utf8(body.to_vec()).expect("an address"))
+}
+
+/// Runs something in a task that has begun to wait, or has ended, when this returns.
+pub(crate) async fn begun<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    let task = tokio::spawn(future);
+    settle().await;
+    task
+}
+
+/// Lets every task run until each of them waits for time to pass.
+pub(crate) async fn settle() {
+    pass(Duration::from_millis(1)).await;
+}
 
 /// Lets paused time pass, and whatever is due in it happen.
 pub(crate) async fn pass(time: Duration) {

@@ -13,6 +13,8 @@ pub(crate) enum Step {
     Model,
     /// Many tasks against mock servers on loopback; the server counts.
     Scenarios,
+    /// The whole pool in a simulated world, one seed after the other; see [`crate::sim`].
+    Simulation,
     /// The manager's races, model-checked.
     Loom,
     /// Crates outside the workspace, each on its trait crate alone, and a binary composed of them.
@@ -46,10 +48,11 @@ const REST: [&str; 10] = [
 
 impl Step {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Unit,
         Self::Model,
         Self::Scenarios,
+        Self::Simulation,
         Self::Loom,
         Self::Plugins,
     ];
@@ -60,6 +63,7 @@ impl Step {
             Self::Unit => "unit",
             Self::Model => "model",
             Self::Scenarios => "scenarios",
+            Self::Simulation => "simulation",
             Self::Loom => "loom",
             Self::Plugins => "plugins",
         }
@@ -85,6 +89,7 @@ impl Step {
                 args,
             )],
             Self::Model => vec![model(args)],
+            Self::Simulation => vec![simulation_step(args)],
             Self::Loom => vec![loom(args)],
             Self::Plugins => {
                 let mut command = test(
@@ -134,6 +139,27 @@ fn model(args: &Args) -> Command {
     if args.list {
         command.arg("--list");
     }
+    command
+}
+
+fn simulation_step(args: &Args) -> Command {
+    let mut command = simulation();
+    command.env("XTASK_SEED", args.seed.to_string());
+    let minutes = if args.full { 10 } else { 2 };
+    command.env("XTASK_SIM_SECONDS", (minutes * 60).to_string());
+    harness_args(&mut command, None, args.list);
+    if !args.list {
+        command.arg("--nocapture");
+    }
+    command
+}
+
+/// The simulation's tests, as the unit tests have built them: in the profile of development more seeds are through by
+/// the time that one for release is built.
+pub(crate) fn simulation() -> Command {
+    let mut command = cargo::command();
+    command.arg("test").args(REST);
+    command.args(["--test", "simulation"]);
     command
 }
 
@@ -217,6 +243,18 @@ mod tests {
         assert!(line.contains("--release") && line.contains("--no-default-features"));
         assert!(line.contains("PROPTEST_RNG_SEED=\"9\"") && line.contains("XTASK_FULL=\"1\""));
         assert!(line.ends_with(&MODELS.join(" ")), "{line}");
+    }
+
+    #[test]
+    fn the_simulation_runs_longer_in_full() {
+        let line = &lines(Step::Simulation, &["--seed", "9"])[0];
+        assert!(
+            line.contains("XTASK_SEED=\"9\"") && line.contains("XTASK_SIM_SECONDS=\"120\""),
+            "{line}"
+        );
+        assert!(line.ends_with("--test simulation -- --nocapture"), "{line}");
+        assert!(lines(Step::Simulation, &["--full"])[0].contains("XTASK_SIM_SECONDS=\"600\""));
+        assert!(lines(Step::Simulation, &["--list"])[0].ends_with("-- --list"));
     }
 
     #[test]

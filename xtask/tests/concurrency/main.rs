@@ -31,5 +31,6 @@ mod sequential_requests_stay_on_one_connection;
 mod servers_see_the_configured_sources;
 mod stale_connections_fail_no_request;
 mod tenants_never_share_a_connection;
+mod the_plan_predicts_the_connections_in_use;
 mod tls_identities_are_never_shared;
 mod waiters_are_served_in_arrival_order;

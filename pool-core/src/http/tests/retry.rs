@@ -195,6 +195,20 @@ fn a_long_calm_does_not_save_up_a_storm() {
 }
 
 #[test]
+fn another_constant_is_so_many_more_or_fewer_and_leaves_what_was_saved() {
+    let budget = RetryBudget::new(2, 100);
+    budget.deposit();
+    let granted = |budget: &RetryBudget| (0..1000).filter(|_| budget.try_withdraw()).count();
+    budget.set(5, 100);
+    assert_eq!(granted(&budget), 6, "five, and the one that was saved");
+    budget.set(7, 100);
+    assert_eq!(granted(&budget), 2, "five of the seven are spent");
+    budget.set(0, 0);
+    budget.deposit();
+    assert_eq!(granted(&budget), 0);
+}
+
+#[test]
 fn threads_share_one_budget() {
     let budget = RetryBudget::new(50, 10);
     let granted: usize = std::thread::scope(|scope| {

@@ -107,6 +107,7 @@ impl HostState {
             None => {
                 let slot = self.endpoints.insert(Endpoint::new(addr));
                 self.by_addr.insert(addr, slot);
+                self.endpoint_changes += 1;
                 slot
             }
         }
@@ -120,6 +121,7 @@ impl HostState {
         out: &mut Actions,
     ) {
         self.endpoints[endpoint].standing = standing;
+        self.touch_endpoint(endpoint);
         let ready: Vec<usize> = self
             .conns_of(endpoint)
             .into_iter()
@@ -145,10 +147,14 @@ impl HostState {
     }
 
     /// Puts back the endpoints whose time out of rotation is over.
+    #[inline]
     pub(super) fn readmit(&mut self, now: Instant, out: &mut Actions) {
-        if self.readmit_at.is_none_or(|at| at > now) {
-            return;
+        if self.readmit_at.is_some_and(|at| at <= now) {
+            self.readmit_due(now, out);
         }
+    }
+
+    fn readmit_due(&mut self, now: Instant, out: &mut Actions) {
         let due = |endpoint: &Endpoint| matches!(endpoint.standing, Standing::Ejected(Some(at)) if at <= now);
         let back: Vec<usize> = self
             .endpoints
@@ -158,6 +164,7 @@ impl HostState {
             .collect();
         for endpoint in back {
             self.endpoints[endpoint].standing = Standing::Active;
+            self.touch_endpoint(endpoint);
             self.endpoints[endpoint].stats.consecutive_failures = 0;
             self.endpoints[endpoint].stats.consecutive_local = 0;
             self.endpoints[endpoint].stats.consecutive_remote = 0;
@@ -185,6 +192,7 @@ impl HostState {
         if found.standing == Standing::Gone && found.load() == 0 {
             let found = self.endpoints.remove(endpoint);
             self.by_addr.remove(&found.addr);
+            self.endpoint_changes += 1;
         }
     }
 }

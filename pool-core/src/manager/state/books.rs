@@ -11,6 +11,7 @@ use crate::manager::list::{Links, List};
 use crate::manager::reason::CloseReason;
 
 impl HostState {
+    #[inline]
     pub(super) fn find(&self, conn: ConnRef) -> Option<usize> {
         let found = self.conns.get(conn.slot)?;
         (found.id == conn.id).then_some(conn.slot)
@@ -83,6 +84,7 @@ impl HostState {
     }
 
     /// The connection to claim next, rotating over the addresses; one that is doubted only while no other has room.
+    #[inline]
     pub(super) fn pick(&mut self, now: Instant) -> Option<usize> {
         if self.trust_again_at.is_some_and(|at| at <= now) {
             self.trust_again(now);
@@ -106,6 +108,7 @@ impl HostState {
     }
 
     /// Counts one lease more on the connection.
+    #[inline]
     pub(super) fn occupy(&mut self, slot: usize, now: Instant) -> Claim {
         self.unlink_free(slot);
         self.unlink_idle(slot);
@@ -122,6 +125,7 @@ impl HostState {
     }
 
     /// Gives the connection's room to the head of the queue, and parks what is left.
+    #[inline]
     pub(super) fn offer(&mut self, slot: usize, now: Instant, out: &mut Actions) {
         if self.phase != Phase::Open {
             return self.retire(slot, CloseReason::PoolClosed, out);
@@ -222,6 +226,7 @@ impl HostState {
     }
 
     /// Whether there are more connections than allowed, without those that are on their way out.
+    #[inline]
     pub(super) fn is_over(&self) -> bool {
         self.conns.len() - self.leaving > self.limits.conns
     }
@@ -233,6 +238,7 @@ impl HostState {
             .find(|&slot| self.conns[slot].is_idle())
     }
 
+    #[inline]
     pub(super) fn link_free(&mut self, slot: usize) {
         let conn = &self.conns[slot];
         let endpoint = conn.endpoint;
@@ -245,6 +251,7 @@ impl HostState {
         }
     }
 
+    #[inline]
     pub(super) fn unlink_free(&mut self, slot: usize) {
         let conn = &self.conns[slot];
         if !conn.free.is_linked() {
@@ -289,6 +296,7 @@ impl HostState {
         if linked {
             self.link_ready(endpoint);
         }
+        self.touch_endpoint(endpoint);
         let until = self.endpoints[endpoint].doubted_until;
         self.trust_again_at = [self.trust_again_at, until].into_iter().flatten().min();
     }
@@ -308,6 +316,7 @@ impl HostState {
             self.unlink_ready(endpoint);
         }
         self.endpoints[endpoint].doubted_until = None;
+        self.touch_endpoint(endpoint);
         if linked {
             self.link_ready(endpoint);
         }
@@ -339,12 +348,14 @@ impl HostState {
         }
     }
 
+    #[inline]
     pub(super) fn is_back(&mut self, slot: usize) {
         if std::mem::take(&mut self.conns[slot].returning) {
             self.returning -= 1;
         }
     }
 
+    #[inline]
     pub(super) fn unlink_idle(&mut self, slot: usize) {
         if self.conns[slot].idle.is_linked() {
             self.idle.remove(&mut self.conns, slot);

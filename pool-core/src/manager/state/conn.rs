@@ -35,27 +35,29 @@ pub(crate) enum ConnState {
     Closing(CloseReason),
 }
 
+/// The order is that of use: what a claim touches comes first, so that it is in few cache lines.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Conn {
     pub(crate) id: ConnId,
+    pub(crate) free: Links,
+    pub(crate) idle: Links,
     pub(crate) endpoint: usize,
-    pub(crate) state: ConnState,
+    pub(crate) in_flight: usize,
     /// Leases at a time: 1 for HTTP/1.1, streams for HTTP/2.
     pub(crate) limit: usize,
-    /// What the peer allows; `limit` is the smaller of this and our own bound. `None`: it has not said yet, and until
-    /// then there is one lease at a time, because a peer may refuse what goes beyond its limit.
-    pub(crate) peer_limit: Option<usize>,
-    pub(crate) multiplexed: bool,
-    pub(crate) in_flight: usize,
-    pub(crate) created: Instant,
     pub(crate) last_used: Instant,
     pub(crate) uses: u64,
     pub(crate) errors: u32,
     pub(crate) consecutive_errors: u32,
+    pub(crate) multiplexed: bool,
     /// The lease is on its way back.
     pub(crate) returning: bool,
-    pub(crate) free: Links,
-    pub(crate) idle: Links,
+    pub(crate) state: ConnState,
+    /// What the peer allows; `limit` is the smaller of this and our own bound. `None`: it has not said yet, and until
+    /// then there is one lease at a time, because a peer may refuse what goes beyond its limit.
+    pub(crate) peer_limit: Option<usize>,
+    pub(crate) created: Instant,
     pub(crate) home: Links,
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct Counters {
     pub(crate) released: u64,
     pub(crate) handed_off: u64,
     pub(crate) queued: u64,
+    /// The longest queue there was.
+    pub(crate) longest_queue: usize,
     pub(crate) turned_away: u64,
     pub(crate) cancelled: u64,
     pub(crate) opened: u64,
@@ -51,6 +53,7 @@ impl Counters {
             released,
             handed_off,
             queued,
+            longest_queue,
             turned_away,
             cancelled,
             opened,
@@ -67,6 +70,7 @@ impl Counters {
         self.released += released;
         self.handed_off += handed_off;
         self.queued += queued;
+        self.longest_queue = self.longest_queue.max(*longest_queue);
         self.turned_away += turned_away;
         self.cancelled += cancelled;
         self.opened += opened;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::conn::Conn;
+use super::endpoint::FOREVER;
 use super::{Action, Actions, Addresses, ConnRef, ConnState, HostState, Phase, Refusal, Standing};
 use crate::config::DialWhenBusy;
 use crate::info::ConnId;
@@ -75,10 +76,16 @@ impl Dial {
 
 impl HostState {
     /// Asks for the dials that those who wait need and that dials in flight will not serve.
+    #[inline]
     pub(super) fn plan(&mut self, now: Instant, out: &mut Actions) {
-        if self.waiters.is_empty() {
-            return self.abandon_asked();
+        if !self.waiters.is_empty() {
+            self.plan_for_waiters(now, out);
+        } else if !self.dials.is_empty() {
+            self.abandon_asked();
         }
+    }
+
+    fn plan_for_waiters(&mut self, now: Instant, out: &mut Actions) {
         if self.phase != Phase::Open {
             return;
         }
@@ -264,7 +271,7 @@ impl HostState {
             }
         } else if failure == DialFailure::Local {
             // Each try would fail as fast as this one, and nobody is refused: it would go on without end.
-            self.pause_until = now.checked_add(self.limits.backoff_base);
+            self.pause_until = now.checked_add(self.limits.backoff_base.min(FOREVER));
         }
         self.plan(now, out);
     }
@@ -278,9 +285,6 @@ impl HostState {
 
     /// Forgets the dials that still wait for the budget.
     pub(super) fn abandon_asked(&mut self) {
-        if self.dials.is_empty() {
-            return;
-        }
         let asked: Vec<usize> = self
             .dials
             .iter()

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pool_health::EndpointStats;
 use slab::Slab;
+use smallvec::SmallVec;
 
 use super::conn::{Conn, Free, Home};
 use crate::manager::list::{Linked, Links, List};
@@ -20,32 +21,34 @@ pub(crate) enum Standing {
     Gone,
 }
 
+/// The order is that of use: what a claim touches comes first, so that it is in few cache lines.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Endpoint {
-    pub(crate) addr: SocketAddr,
-    pub(crate) standing: Standing,
-    /// Connections of any state.
-    conns: List<Home>,
-    /// Leases on them.
+    /// Connections with room; index = leases in flight.
+    free: SmallVec<[List<Free>; 2]>,
+    free_len: usize,
+    /// No list before this one has a connection.
+    lowest: usize,
+    /// Leases on its connections.
     pub(crate) in_flight: usize,
-    /// Dials asked for or running.
-    pub(crate) dials: usize,
-    pub(crate) backoff_until: Option<Instant>,
+    pub(crate) ready: Links,
+    pub(crate) standing: Standing,
     /// An exchange failed here: other addresses are preferred until then.
     pub(crate) doubted_until: Option<Instant>,
     /// Such failures since the last success.
     pub(crate) doubts: u32,
-    pub(crate) stats: EndpointStats,
+    pub(crate) addr: SocketAddr,
+    /// Connections of any state.
+    conns: List<Home>,
+    /// Dials asked for or running.
+    pub(crate) dials: usize,
+    pub(crate) backoff_until: Option<Instant>,
     /// When it was last dialled, as a serial number: ties go to the one dialled longest ago.
     pub(crate) last_dial: u64,
     /// Failed dials since the last good one.
     pub(crate) failed_dials: u32,
-    /// Connections with room; index = leases in flight.
-    free: Vec<List<Free>>,
-    free_len: usize,
-    /// No list before this one has a connection.
-    lowest: usize,
-    pub(crate) ready: Links,
+    pub(crate) stats: EndpointStats,
 }
 
 /// The list of endpoints that have a connection with room, in rotation order.
@@ -75,7 +78,7 @@ impl Endpoint {
             stats: EndpointStats::default(),
             last_dial: 0,
             failed_dials: 0,
-            free: Vec::new(),
+            free: SmallVec::new(),
             free_len: 0,
             lowest: 0,
             ready: Links::default(),
@@ -103,11 +106,16 @@ impl Endpoint {
         self.conns.remove(conns, slot);
     }
 
+    pub(crate) fn conns_len(&self) -> usize {
+        self.conns.len()
+    }
+
     /// The slots of its connections.
     pub(crate) fn conns(&self, conns: &Slab<Conn>) -> Vec<usize> {
         self.conns.iter(conns).collect()
     }
 
+    #[inline]
     pub(crate) fn insert_free(&mut self, conns: &mut Slab<Conn>, slot: usize) {
         let at = conns[slot].in_flight;
         if self.free.len() <= at {
@@ -119,6 +127,7 @@ impl Endpoint {
     }
 
     /// Takes out a connection that was inserted when it had `in_flight` leases.
+    #[inline]
     pub(crate) fn remove_free(&mut self, conns: &mut Slab<Conn>, slot: usize, in_flight: usize) {
         self.free[in_flight].remove(conns, slot);
         self.free_len -= 1;
@@ -128,6 +137,7 @@ impl Endpoint {
     ///
     /// HTTP/2: the fewest streams, and among equals the one that waited longest, so that every warm connection
     /// carries traffic. HTTP/1.1: the one used last, so that the surplus grows old and is evicted.
+    #[inline]
     pub(crate) fn pick(&mut self, conns: &Slab<Conn>) -> Option<usize> {
         if self.free_len == 0 {
             return None;
@@ -189,7 +199,11 @@ impl Endpoint {
 /// `base`, doubled `doublings` times up to `max`, less the share `cut` of that.
 fn growing(doublings: u32, base: Duration, max: Duration, cut: f64) -> Duration {
     let full = base.saturating_mul(1 << doublings.min(20)).min(max);
+    let full = full.min(FOREVER);
     // Twelve bits are enough to keep hosts apart, and no share of any duration overflows.
     let kept = 4096 - (cut.clamp(0.0, 1.0) * 4096.0) as u32;
     (full / 4096).saturating_mul(kept)
 }
+
+/// A wait as good as one without end, but with an end that a clock can name: a wait until no moment would be no wait.
+pub(super) const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);

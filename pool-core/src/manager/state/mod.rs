@@ -36,8 +36,9 @@ pub(crate) use self::conn::{ConnRef, ConnState, seed};
 pub(crate) use self::counters::Counters;
 use self::dials::Dial;
 pub(crate) use self::dials::{Arrival, DialFailure, DialRef};
+pub(crate) use self::endpoint::Endpoint;
+use self::endpoint::Ready;
 pub(crate) use self::endpoint::Standing;
-use self::endpoint::{Endpoint, Ready};
 use self::ewma::Ewma;
 use super::list::List;
 use super::reason::CloseReason;
@@ -61,6 +62,8 @@ pub(crate) struct HostLimits {
     /// The share of a wait that chance may take off, 0 to 1.
     pub(crate) jitter: f64,
     pub(crate) when_busy: DialWhenBusy,
+    /// Whether somebody wants to know what changes on endpoints.
+    pub(crate) selects: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,48 +82,54 @@ enum Addresses {
     Known,
 }
 
+/// The order is that of use: what a claim and its release touch comes first, so that it is in few cache lines.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct HostState {
-    limits: HostLimits,
     phase: Phase,
     addresses: Addresses,
-    endpoints: Slab<Endpoint>,
-    by_addr: HashMap<SocketAddr, usize>,
     /// The endpoints that have a connection with room, in rotation order.
     ready: List<Ready>,
     /// Those of them where an exchange failed lately: used while no other has room.
     doubtful: List<Ready>,
-    conns: Slab<Conn>,
-    by_id: HashMap<ConnId, usize>,
     idle: List<Idle>,
+    conns: Slab<Conn>,
+    endpoints: Slab<Endpoint>,
+    /// The slots of connections that changed since they were last published.
+    touched: SmallVec<[u32; 4]>,
+    /// Claims served since others began to starve.
+    turns: usize,
+    /// Connections that drain or close.
+    leaving: usize,
+    /// The earliest time an ejected endpoint may come back by itself.
+    readmit_at: Option<Instant>,
+    /// The earliest time a doubt may end.
+    trust_again_at: Option<Instant>,
+    /// How long leases lasted lately.
+    hold: Ewma,
     waiters: Waiters,
     dials: Slab<Dial>,
+    limits: HostLimits,
+    counters: Counters,
     dial_serials: u64,
     /// What one dial is expected to bring, in leases.
     expected: usize,
-    /// Claims served since others began to starve.
-    turns: usize,
-    /// The earliest time an ejected endpoint may come back by itself.
-    readmit_at: Option<Instant>,
     /// No dial before this: this machine refused one.
     pause_until: Option<Instant>,
-    /// The earliest time a doubt may end.
-    trust_again_at: Option<Instant>,
     /// The earliest tick asked for that is still to come.
     wake_asked: Option<Instant>,
     /// Connections under a check, or whose peer has not said its limit.
     coming: usize,
     /// Connections whose lease is on its way back.
     returning: usize,
-    /// Connections that drain or close.
-    leaving: usize,
-    /// How long leases lasted lately.
-    hold: Ewma,
     /// How long dials took lately.
     connect: Ewma,
-    counters: Counters,
-    /// The slots of connections that changed since they were last published.
-    touched: SmallVec<[usize; 4]>,
+    by_addr: HashMap<SocketAddr, usize>,
+    by_id: HashMap<ConnId, usize>,
+    /// Of endpoints, if anybody wants to know.
+    touched_endpoints: SmallVec<[usize; 2]>,
+    /// Counts the comings and goings of endpoints.
+    endpoint_changes: u64,
 }
 
 impl HostState {
@@ -157,6 +166,8 @@ impl HostState {
             connect: Ewma::default(),
             counters: Counters::default(),
             touched: SmallVec::new(),
+            touched_endpoints: SmallVec::new(),
+            endpoint_changes: 0,
         }
     }
 
@@ -164,6 +175,7 @@ impl HostState {
     ///
     /// `starving` says that other hosts wait for the shared limits. After `fair_turn` claims in such a time the
     /// connection next in line is given up instead.
+    #[inline]
     pub(crate) fn claim(
         &mut self,
         now: Instant,
@@ -207,9 +219,9 @@ impl HostState {
             Phase::Retired => return Err(Turned::Retired),
         }
         if let Place::On(conn) = place
-            && !self
+            && self
                 .slot_of(conn)
-                .is_some_and(|slot| !self.conns[slot].is_leaving())
+                .is_none_or(|slot| self.conns[slot].is_leaving())
         {
             return Err(Turned::Gone);
         }
@@ -219,6 +231,8 @@ impl HostState {
         }
         self.counters.queued += 1;
         let waiter = self.waiters.join(place, deadline, now);
+        let longest = self.counters.longest_queue.max(self.waiters.queued());
+        self.counters.longest_queue = longest;
         self.plan(now, out);
         Ok(waiter)
     }
@@ -248,6 +262,7 @@ impl HostState {
     }
 
     /// A lease ended. An end for an earlier life only counts.
+    #[inline]
     pub(crate) fn release(
         &mut self,
         lease: Leased,
@@ -260,7 +275,9 @@ impl HostState {
         let Some(slot) = self.find(lease.conn) else {
             return;
         };
-        self.hold.record(now.saturating_duration_since(lease.since));
+        if self.limits.when_busy == DialWhenBusy::IfWaitExceedsConnect {
+            self.hold.record(now.saturating_duration_since(lease.since));
+        }
         self.unlink_free(slot);
         self.is_back(slot);
         self.touch(slot);
@@ -459,6 +476,22 @@ impl HostState {
         true
     }
 
+    /// Takes out the connection that carries the fewest leases: it drains. `false` if there is none.
+    pub(crate) fn shed_busy(&mut self, now: Instant, out: &mut Actions) -> bool {
+        let staying = self.conns.iter().filter(|(_, conn)| !conn.is_leaving());
+        let Some((slot, _)) = staying.min_by_key(|(_, conn)| conn.in_flight) else {
+            return false;
+        };
+        self.retire(slot, CloseReason::Surplus, out);
+        self.plan(now, out);
+        true
+    }
+
+    /// How many connections drain or close.
+    pub(crate) fn leaving_len(&self) -> usize {
+        self.leaving
+    }
+
     /// How many connections carry no lease, those under a check included.
     pub(crate) fn idle_len(&self) -> usize {
         self.idle.len()
@@ -493,6 +526,7 @@ impl HostState {
         };
         *self.counters.closed.entry(reason).or_default() += 1;
         self.endpoints[endpoint].in_flight -= conn.in_flight;
+        self.touch_endpoint(endpoint);
         self.forget_if_gone(endpoint);
         self.plan(now, out);
         Some(reason)
@@ -511,7 +545,24 @@ impl HostState {
         for slot in slots {
             self.refit(slot, now, out);
         }
+        let endpoints: Vec<usize> = self.endpoints.iter().map(|(slot, _)| slot).collect();
+        for endpoint in endpoints {
+            self.trim(endpoint, out);
+        }
         self.plan(now, out);
+    }
+
+    /// Takes out what an endpoint has beyond its limit: what has been idle longest, then what is in use, which drains.
+    fn trim(&mut self, endpoint: usize, out: &mut Actions) {
+        let conns = self.conns_of(endpoint).into_iter();
+        let mut staying: Vec<usize> = conns
+            .filter(|&slot| !self.conns[slot].is_leaving())
+            .collect();
+        let surplus = staying.len().saturating_sub(self.limits.per_endpoint);
+        staying.sort_by_key(|&slot| (!self.conns[slot].is_idle(), self.conns[slot].last_used));
+        for &slot in &staying[..surplus] {
+            self.retire(slot, CloseReason::Surplus, out);
+        }
     }
 
     /// A time asked for by [`Action::WakeAt`] has come.
@@ -604,6 +655,7 @@ impl HostState {
     }
 
     /// Whether this host has had its share while others starve; counts one more claim if not.
+    #[inline]
     fn turn_is_over(&mut self, starving: bool) -> bool {
         if !starving {
             self.turns = 0;
@@ -624,19 +676,47 @@ impl HostState {
         self.abandon_asked();
     }
 
-    /// The slots of connections that changed since they were last asked for.
-    pub(crate) fn take_touched(&mut self) -> SmallVec<[usize; 4]> {
-        std::mem::take(&mut self.touched)
+    /// Shows each connection that changed since this was last asked, with its slot.
+    #[inline]
+    pub(crate) fn publish(&mut self, mut show: impl FnMut(usize, &Conn)) {
+        for &slot in &self.touched {
+            // It may be gone by now.
+            if let Some(conn) = self.conns.get(slot as usize) {
+                show(slot as usize, conn);
+            }
+        }
+        self.touched.clear();
     }
 
-    /// The connection in this slot.
-    pub(crate) fn conn_in(&self, slot: usize) -> Option<&Conn> {
-        self.conns.get(slot)
+    /// The slots of endpoints that changed since they were last asked for.
+    pub(crate) fn take_touched_endpoints(&mut self) -> SmallVec<[usize; 2]> {
+        std::mem::take(&mut self.touched_endpoints)
     }
 
+    /// The endpoint in this slot.
+    pub(crate) fn endpoint_in(&self, slot: usize) -> Option<&Endpoint> {
+        self.endpoints.get(slot)
+    }
+
+    /// A number that changes when an endpoint comes or goes.
+    pub(crate) fn endpoint_changes(&self) -> u64 {
+        self.endpoint_changes
+    }
+
+    #[inline]
     fn touch(&mut self, slot: usize) {
-        if self.touched.last() != Some(&slot) {
-            self.touched.push(slot);
+        let short = slot as u32;
+        if self.touched.last() != Some(&short) {
+            self.touched.push(short);
+        }
+        if self.limits.selects {
+            self.touch_endpoint(self.conns[slot].endpoint);
+        }
+    }
+
+    fn touch_endpoint(&mut self, endpoint: usize) {
+        if self.limits.selects && self.touched_endpoints.last() != Some(&endpoint) {
+            self.touched_endpoints.push(endpoint);
         }
     }
 

@@ -1,11 +1,14 @@
 //! What one host's state promises, with a made-up clock.
 
+mod by_identity;
 mod checks;
 mod claims;
 mod dials;
+mod doubts;
 mod endpoints;
 mod fairness;
 mod limits;
+mod when_busy;
 
 use super::*;
 use crate::priority::Priority;
@@ -22,6 +25,7 @@ pub(super) const LIMITS: HostLimits = HostLimits {
     backoff_max: Duration::from_secs(1),
     jitter: 0.25,
     when_busy: DialWhenBusy::Immediate,
+    selects: true,
 };
 
 pub(super) fn addr(last: u8) -> SocketAddr {

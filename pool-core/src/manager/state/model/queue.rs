@@ -30,7 +30,7 @@ pub(super) struct Queues {
 impl Queues {
     pub(super) fn join(&mut self, place: Place, waiting: Waiting) {
         match place {
-            Place::Front => self.front.push_front(waiting),
+            Place::Front => self.front.push_back(waiting),
             Place::Back(priority) => {
                 let class = priority as usize;
                 if self.classes[class].is_empty() {

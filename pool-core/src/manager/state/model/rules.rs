@@ -56,7 +56,9 @@ impl World {
             }
             CloseReason::Surplus => {
                 let staying = self.conns.iter().filter(|known| !known.is_leaving());
-                let over = staying.count() > self.limits.conns;
+                let here = staying.clone().filter(|other| other.addr == known.addr);
+                let over =
+                    staying.count() > self.limits.conns || here.count() > self.limits.per_endpoint;
                 let useless = !self.is_active(known.addr) && known.in_flight == 0;
                 let listed = self.conns.iter().filter(|known| known.listed).count();
                 // The newcomer to the list is not in ours yet.
@@ -194,7 +196,8 @@ impl World {
 
     /// Each connection as the naive list has it, and each change noted for those who look without a lock.
     fn check_conns(&mut self) {
-        let touched = self.state.take_touched();
+        let mut touched = Vec::new();
+        self.state.publish(|slot, _| touched.push(slot));
         assert_eq!(self.state.conns.len(), self.conns.len(), "I10: connections");
         for known in &self.conns {
             let slot = self.state.find(known.conn).expect("I10: it is there");

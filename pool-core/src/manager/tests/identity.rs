@@ -122,3 +122,18 @@ fn a_lease_on_what_was_removed_ends_and_takes_it_along_once() {
     assert_eq!(handle.status().phase, ConnPhase::Closed);
     assert_eq!(manager.snapshot().totals.closed["removed"], 1);
 }
+
+#[test]
+fn a_closed_manager_says_so_where_a_limit_is_reached_too() {
+    let limits = Limits {
+        total: 1,
+        ..Limits::default()
+    };
+    let (manager, census) = (Manager::new(&limits), Census::default());
+    add(&manager, "a", &census);
+    let held = manager.try_acquire(&key("a")).expect("it is idle");
+    manager.close();
+    let rejected = manager.add(&key("a"), new(&census, 1)).expect_err("closed");
+    assert_eq!(rejected.reason, RejectReason::Closed);
+    drop(held);
+}

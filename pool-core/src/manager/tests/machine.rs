@@ -456,21 +456,12 @@ impl Rig {
                 let mut conns = core.state.conns();
                 let found = conns.find(|(name, _, _)| *name == conn.conn);
                 let (_, conn, _) = found.expect("in the books");
-                (
-                    conn.in_flight,
-                    conn.limit,
-                    conn.uses,
-                    conn.last_used,
-                    conn.is_idle(),
-                )
+                let last_used = conn.is_idle().then_some(conn.last_used);
+                (conn.in_flight, conn.limit, conn.uses, last_used)
             });
-            let said = (
-                status.in_flight,
-                status.limit,
-                status.uses,
-                status.last_used,
-            );
-            assert_eq!((said.0, said.1, said.2, said.3, status.is_idle()), truth);
+            let last_used = status.is_idle().then_some(status.last_used);
+            let said = (status.in_flight, status.limit, status.uses, last_used);
+            assert_eq!(said, truth);
             let mine = self.leases.iter().filter(|lease| lease.id() == conn.id());
             let mine = mine.count();
             assert!(status.in_flight >= mine, "I2: {status:?} carries {mine}");

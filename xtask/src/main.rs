@@ -19,7 +19,7 @@ const HELP: &str = "\
 Usage: cargo xtask <task>
 
 Tasks:
-  test      run every test: unit, scenarios, simulation, loom, plugins (`cargo xtask test --help`)
+  test      run every test: unit, model, scenarios, simulation, loom, plugins (`cargo xtask test --help`)
   sim       run the pool in simulated worlds, or one of them again (`cargo xtask sim --help`)
   loom      run the model-checked tests alone
   tidy      check the house rules that a program can check (`--long` lists long files)

@@ -13,7 +13,7 @@ pub(crate) use steps::simulation;
 const HELP: &str = "\
 Usage: cargo xtask test [FILTER] [--list] [--seed N] [--repeat N] [--full]
 
-FILTER     a step (unit, scenarios, simulation, loom, plugins), or part of a test's name
+FILTER     a step (unit, model, scenarios, simulation, loom, plugins), or part of a test's name
 --list     name the tests, run none
 --seed N   the seed of everything random; without it, one from the clock (it is printed)
 --repeat N run all N times, each with the next seed; stops at the first failure

@@ -305,11 +305,15 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
         };
         let crowded = crowded(&config.limits, 0);
         self.shared.crowded.store(crowded, Ordering::Relaxed);
-        Budget::set_limits(&self.shared, total_limits(&config.limits));
+        let total = total_limits(&config.limits);
+        // What is lowered in all comes before the hosts hear of it, what is raised after: a dial that starts meanwhile keeps
+        // every limit, old and new.
+        Budget::lower_limits(&self.shared, total);
         let hosts = self.shared.hosts();
         for host in &hosts {
             Host::event(host, |state, at, out| state.set_limits(limits, at, out));
         }
+        Budget::set_limits(&self.shared, total);
         self.shared.shed_surplus(&hosts);
         for host in &hosts {
             // What had not been idle for long enough to be reclaimed for it may have been by now.

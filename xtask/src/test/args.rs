@@ -54,7 +54,7 @@ impl Args {
         match &self.filter {
             None => true,
             Some(filter) if Step::named(filter).is_some() => step.name() == filter,
-            // Loom and the plugins are builds of their own: minutes, to find that no name matches.
+            // Models, loom and the plugins are builds of their own: minutes, to find that no name matches.
             Some(filter) if filter.starts_with("loom_") => step == Step::Loom,
             Some(_) => matches!(step, Step::Unit | Step::Scenarios),
         }
@@ -125,7 +125,14 @@ mod tests {
 
     #[test]
     fn a_filter_is_a_step_or_part_of_a_name() {
-        let all = ["unit", "scenarios", "simulation", "loom", "plugins"];
+        let all = [
+            "unit",
+            "model",
+            "scenarios",
+            "simulation",
+            "loom",
+            "plugins",
+        ];
         assert_eq!(selected(""), all);
         assert_eq!(selected("plugins"), ["plugins"]);
         assert_eq!(selected("goaway"), ["unit", "scenarios"]);

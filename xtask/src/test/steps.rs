@@ -9,6 +9,8 @@ use std::process::Command;
 pub(crate) enum Step {
     /// Unit, property, integration and doc tests of every crate.
     Unit,
+    /// The manager's state machines: many cases, and every small state, in release.
+    Model,
     /// Many tasks against mock servers on loopback; the server counts.
     Scenarios,
     /// The whole pool in a simulated world, one seed after the other; see [`crate::sim`].
@@ -21,6 +23,13 @@ pub(crate) enum Step {
 
 /// The plugin crates without a runtime, tested as a user of one of them alone builds it.
 const LEAN: [&str; 4] = ["-p", "pool-health", "-p", "pool-localip"];
+
+/// Where the tests are that the step `model` runs with more cases than `unit` does.
+const MODELS: [&str; 3] = [
+    "manager::state::model::",
+    "manager::state::exhaustive::",
+    "manager::tests::machine::",
+];
 
 /// Everything else, with fixed features. Unit tests and scenarios name the same packages, so that cargo resolves
 /// the same features for both and builds the dependencies once.
@@ -39,8 +48,9 @@ const REST: [&str; 10] = [
 
 impl Step {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Unit,
+        Self::Model,
         Self::Scenarios,
         Self::Simulation,
         Self::Loom,
@@ -51,6 +61,7 @@ impl Step {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit",
+            Self::Model => "model",
             Self::Scenarios => "scenarios",
             Self::Simulation => "simulation",
             Self::Loom => "loom",
@@ -77,6 +88,7 @@ impl Step {
                 &[&REST[..], &["--test", "concurrency"]].concat(),
                 args,
             )],
+            Self::Model => vec![model(args)],
             Self::Simulation => vec![simulation_step(args)],
             Self::Loom => vec![loom(args)],
             Self::Plugins => {
@@ -94,13 +106,39 @@ impl Step {
 fn test(packages: &[&str], args: &Args) -> Command {
     let mut command = cargo::command();
     command.args(["test", "--no-fail-fast"]).args(packages);
+    seed(&mut command, args);
+    if args.full {
+        command.env("PROPTEST_CASES", "2048");
+    }
+    harness_args(&mut command, args.test_name(), args.list);
+    command
+}
+
+/// What tests read of the seed and the tier.
+fn seed(command: &mut Command, args: &Args) {
     command.env("XTASK_SEED", args.seed.to_string());
     command.env("PROPTEST_RNG_SEED", args.seed.to_string());
     if args.full {
         command.env("XTASK_FULL", "1");
-        command.env("PROPTEST_CASES", "2048");
     }
-    harness_args(&mut command, args.test_name(), args.list);
+}
+
+fn model(args: &Args) -> Command {
+    let mut command = cargo::command();
+    command.args([
+        "test",
+        "-p",
+        "pool-core",
+        "--no-default-features",
+        "--lib",
+        "--release",
+    ]);
+    seed(&mut command, args);
+    // How many states there are is worth a line.
+    command.args(["--", "--show-output"]).args(MODELS);
+    if args.list {
+        command.arg("--list");
+    }
     command
 }
 
@@ -197,6 +235,14 @@ mod tests {
             line.ends_with("--test concurrency -- goaway --list"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn the_models_run_in_release_with_the_seed_and_nothing_beside_them() {
+        let line = &lines(Step::Model, &["--seed", "9", "--full"])[0];
+        assert!(line.contains("--release") && line.contains("--no-default-features"));
+        assert!(line.contains("PROPTEST_RNG_SEED=\"9\"") && line.contains("XTASK_FULL=\"1\""));
+        assert!(line.ends_with(&MODELS.join(" ")), "{line}");
     }
 
     #[test]

@@ -56,7 +56,9 @@ impl World {
             }
             CloseReason::Surplus => {
                 let staying = self.conns.iter().filter(|known| !known.is_leaving());
-                let over = staying.count() > self.limits.conns;
+                let here = staying.clone().filter(|other| other.addr == known.addr);
+                let over =
+                    staying.count() > self.limits.conns || here.count() > self.limits.per_endpoint;
                 let useless = !self.is_active(known.addr) && known.in_flight == 0;
                 let listed = self.conns.iter().filter(|known| known.listed).count();
                 // The newcomer to the list is not in ours yet.

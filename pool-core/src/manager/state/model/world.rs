@@ -345,6 +345,22 @@ impl World {
                 assert_eq!(shed, !idle.is_empty());
                 self.leave_oldest(idle, usize::from(shed), CloseReason::Surplus);
             }
+            Op::ShedBusy => {
+                let staying = self.conns.iter().filter(|known| !known.is_leaving());
+                let fewest = staying.map(|known| known.in_flight).min();
+                let shed = self.state.shed_busy(now, out);
+                assert_eq!(shed, fewest.is_some());
+                let leaves = |known: &&Known| {
+                    let slot = self.state.find(known.conn);
+                    slot.is_some_and(|slot| self.state.conns[slot].is_leaving())
+                };
+                // Of those with equally few leases, whichever went.
+                let mut staying = self.conns.iter().filter(|known| !known.is_leaving());
+                let went = staying.find(|known| Some(known.in_flight) == fewest && leaves(known));
+                let went = went.map(|known| (known.conn.id, CloseReason::Surplus));
+                assert_eq!(went.is_some(), shed, "the fewest leases");
+                self.step.leave.extend(went);
+            }
             Op::Observe(to, outcome) => {
                 let known = self.places.contains_key(&addr(to));
                 let seen = self.state.observe(addr(to), outcome, now);
@@ -466,8 +482,8 @@ impl World {
             Err(Turned::Full)
         } else {
             self.counted.queued += 1;
-            let queued = self.queues.queued() + 1;
-            self.counted.longest_queue = self.counted.longest_queue.max(queued);
+            let longest = self.counted.longest_queue.max(self.queues.queued() + 1);
+            self.counted.longest_queue = longest;
             Ok(())
         };
         let deadline = patience.and_then(|time| now.checked_add(time));

@@ -310,7 +310,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "pool-core/src/manager/budget.rs",
         old: "self.idle.load(Ordering::Relaxed) > self.max_idle.load(Ordering::Relaxed)",
         new: "false",
-        noticed_by: &[],
+        noticed_by: &["whoever_parks_one_idle_connection_too_many_over_all_hosts_closes_one"],
     },
     Mutant {
         name: "raised limits of a host serve nobody",

@@ -63,7 +63,7 @@ impl Suite {
         }
         let took = now().saturating_duration_since(began);
         println!("{:.0} s", took.as_secs_f64());
-        Ok((took * 4).clamp(SHORTEST, LONGEST))
+        Ok((took * 3).clamp(SHORTEST, LONGEST))
     }
 
     /// Runs the tests that may notice `mutant`, which is in the copy.
@@ -223,15 +223,17 @@ impl Outcome {
         expected.filter(|test| !self.failed.iter().any(|failed| failed == test))
     }
 
-    /// Takes in a line of libtest's.
-    fn add_line(&mut self, line: &str) {
+    /// Takes in a line of libtest's. Returns whether it names the first test that failed.
+    fn add_line(&mut self, line: &str) -> bool {
         let test = line.trim_end().strip_prefix("test ");
-        if let Some(path) = test.and_then(|rest| rest.strip_suffix(" ... FAILED")) {
-            // A test that must panic has that after its name.
-            let path = path.split(" - ").next().unwrap_or(path);
-            let name = path.rsplit("::").next().unwrap_or(path);
-            self.failed.push(name.to_owned());
-        }
+        let Some(path) = test.and_then(|rest| rest.strip_suffix(" ... FAILED")) else {
+            return false;
+        };
+        // A test that must panic has that after its name.
+        let path = path.split(" - ").next().unwrap_or(path);
+        let name = path.rsplit("::").next().unwrap_or(path);
+        self.failed.push(name.to_owned());
+        self.failed.len() == 1
     }
 }
 
@@ -243,11 +245,16 @@ fn run(mut command: Command, limit: Duration) -> Result<Outcome, Failure> {
     let stdout = child.stdout.take().expect("stdout is piped");
     let (lines, printed) = channel();
     let reader = std::thread::spawn(move || read_lines(stdout, |line| lines.send(line).is_ok()));
-    let deadline = now() + limit;
+    let mut deadline = now() + limit;
     let mut outcome = Outcome::default();
     loop {
         match printed.recv_timeout(deadline.saturating_duration_since(now())) {
-            Ok(line) => outcome.add_line(&line),
+            Ok(line) => {
+                // Noticed is noticed: the others are waited for no longer than they take, to be named.
+                if outcome.add_line(&line) {
+                    deadline = deadline.min(now() + limit / 2);
+                }
+            }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
                 outcome.hung = true;
@@ -274,8 +281,8 @@ fn read_lines(from: impl Read, mut each: impl FnMut(String) -> bool) {
     }
 }
 
-/// The limit is four times what the tests take without a fault, but not below this …
-const SHORTEST: Duration = Duration::from_secs(20);
+/// The limit is three times what the tests take without a fault, but not below this …
+const SHORTEST: Duration = Duration::from_secs(15);
 
 /// … nor above this.
 const LONGEST: Duration = Duration::from_secs(300);

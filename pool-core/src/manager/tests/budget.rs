@@ -301,3 +301,19 @@ async fn one_idle_connection_among_many_hosts_is_found() {
     fake.connect_all();
     drop(lease(&mut starving));
 }
+
+#[test]
+fn whoever_parks_one_idle_connection_too_many_over_all_hosts_closes_one() {
+    let limits = Limits {
+        idle_total: 1,
+        ..Limits::default()
+    };
+    let (manager, fake) = driven(limits);
+    warm(&manager, &fake, "a");
+    assert_eq!(fake.closes(), []);
+    warm(&manager, &fake, "b");
+    let reasons: Vec<CloseReason> = fake.closes().iter().map(|(_, reason)| *reason).collect();
+    assert_eq!(reasons, [CloseReason::Surplus]);
+    assert!(manager.try_acquire(&key("a")).is_some(), "its own it was");
+    assert_conserved(&manager);
+}

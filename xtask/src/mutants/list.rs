@@ -102,10 +102,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
         noticed_by: &["cancelling_a_waiter_frees_its_place"],
     },
     Mutant {
-        name: "whoever claims passes by the queue",
-        file: "pool-core/src/manager/state/mod.rs",
-        old: "if self.phase != Phase::Open || !self.waiters.is_empty() {",
-        new: "if self.phase != Phase::Open {",
+        name: "what comes back is parked while somebody waits",
+        file: "pool-core/src/manager/state/books.rs",
+        old: "while self.conns[slot].has_room() {",
+        new: "while false {",
         noticed_by: &["nobody_claims_past_the_queue"],
     },
     Mutant {

@@ -241,7 +241,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "pool-core/src/manager/state/books.rs",
         old: "if list.len() > 1 {",
         new: "if false {",
-        noticed_by: &["claims_rotate_over_the_addresses"],
+        noticed_by: &["claims_rotate_over_the_addresses_however_many_connections_each_has"],
     },
     Mutant {
         name: "a doubt never ends",
@@ -323,12 +323,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
         noticed_by: &["raising_the_limits_serves_those_who_wait"],
     },
     Mutant {
-        name: "a raised total serves nobody",
-        file: "pool-core/src/manager/budget.rs",
-        old: "        shared.budget.max_idle.store(limits.idle, Ordering::Relaxed);
-        Self::serve_ring(shared);",
-        new: "        shared.budget.max_idle.store(limits.idle, Ordering::Relaxed);",
-        noticed_by: &["raising_the_total_serves_those_who_starve"],
+        name: "those who starve do not look again when the limits change",
+        file: "pool-core/src/manager/mod.rs",
+        old: "            if host.enrolled.load(Ordering::SeqCst) {",
+        new: "            if false {",
+        noticed_by: &["a_shorter_time_to_reclaim_is_in_force_at_once"],
     },
     Mutant {
         name: "a connection's permit is lost",
@@ -350,7 +349,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         old: "            books.dials -= 1;
             books.conns -= 1;",
         new: "            books.dials -= 1;",
-        noticed_by: &["waiters_that_leave_the_ring_leave_no_dial_behind"],
+        noticed_by: &["permits_that_a_host_in_the_ring_needs_no_more_are_put_back"],
     },
     Mutant {
         name: "a starving host does not enrol",
@@ -365,7 +364,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "pool-core/src/manager/budget.rs",
         old: "                    if wants_more {",
         new: "                    if wants_more && false {",
-        noticed_by: &["raising_the_total_serves_those_who_starve"],
+        noticed_by: &["everybody_who_waits_at_a_host_in_the_ring_is_served"],
     },
     Mutant {
         name: "the ring is not served when a connection's permit returns",

@@ -357,3 +357,23 @@ fn permits_that_a_host_in_the_ring_needs_no_more_are_put_back() {
     assert_eq!(manager.permits_in_use(), (2, 0));
     drop(held);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_time_to_reclaim_is_in_force_at_once() {
+    let (manager, fake) = driven(total(1));
+    warm(&manager, &fake, "a");
+    let mut starving = ask(&manager, "b");
+    assert_pending!(starving.poll());
+    assert!(fake.next().is_none(), "it was used just now");
+    let limits = Limits {
+        min_reclaim_idle: Duration::ZERO,
+        ..total(1)
+    };
+    let config = Config {
+        limits,
+        ..Config::default()
+    };
+    manager.set_limits(&config);
+    fake.connect_all();
+    drop(lease(&mut starving));
+}

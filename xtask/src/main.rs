@@ -7,6 +7,7 @@ mod cargo;
 mod deny;
 mod features;
 mod members;
+mod mutants;
 mod nginx;
 mod sim;
 mod test;
@@ -25,6 +26,7 @@ Tasks:
   tidy      check the house rules that a program can check (`--long` lists long files)
   deny      check licences, banned crates and sources against deny.toml
   bench     measure the pool beside other pools (`cargo xtask bench --help`)
+  mutants   apply one-line faults to the core and show that a test notices each (`cargo xtask mutants --help`)
   features  check each crate with each of its features alone
   nginx     run the command line against a real nginx with small limits and reloads
 ";
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "deny" => deny::run(rest),
         "bench" => bench::run(rest),
+        "mutants" => mutants::run(rest),
         "features" => features::run(rest),
         "nginx" => nginx::run(rest),
         "help" | "--help" | "-h" => {

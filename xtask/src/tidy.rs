@@ -91,7 +91,7 @@ impl fmt::Display for Violation {
 }
 
 /// The text files of the work tree, by path from the root: those git tracks, and those it would.
-fn files() -> Result<Vec<(String, String)>, Failure> {
+pub(crate) fn files() -> Result<Vec<(String, String)>, Failure> {
     let output = Command::new("git")
         .args([
             "ls-files",

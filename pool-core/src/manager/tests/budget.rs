@@ -301,3 +301,79 @@ async fn one_idle_connection_among_many_hosts_is_found() {
     fake.connect_all();
     drop(lease(&mut starving));
 }
+
+#[test]
+fn whoever_parks_one_idle_connection_too_many_over_all_hosts_closes_one() {
+    let limits = Limits {
+        idle_total: 1,
+        ..Limits::default()
+    };
+    let (manager, fake) = driven(limits);
+    warm(&manager, &fake, "a");
+    assert_eq!(fake.closes(), []);
+    warm(&manager, &fake, "b");
+    let reasons: Vec<CloseReason> = fake.closes().iter().map(|(_, reason)| *reason).collect();
+    assert_eq!(reasons, [CloseReason::Surplus]);
+    assert!(manager.try_acquire(&key("a")).is_some(), "its own it was");
+    assert_conserved(&manager);
+}
+
+#[test]
+fn everybody_who_waits_at_a_host_in_the_ring_is_served() {
+    let (manager, fake) = driven(total(1));
+    let mut owner = ask(&manager, "a");
+    assert_pending!(owner.poll());
+    fake.connect_all();
+    let held = lease(&mut owner);
+    let mut askers = [ask(&manager, "b"), ask(&manager, "b")];
+    for asker in &mut askers {
+        assert_pending!(asker.poll());
+    }
+    let config = Config {
+        limits: total(3),
+        ..Config::default()
+    };
+    manager.set_limits(&config);
+    fake.connect_all();
+    let leases = askers.each_mut().map(lease);
+    assert_eq!(manager.permits_in_use(), (3, 0));
+    drop((leases, held));
+}
+
+#[test]
+fn permits_that_a_host_in_the_ring_needs_no_more_are_put_back() {
+    let limits = Limits {
+        dials_total: 1,
+        ..Limits::default()
+    };
+    let (manager, fake) = driven(limits);
+    let (mut slow, mut served) = (ask(&manager, "slow"), ask(&manager, "served"));
+    assert_pending!(slow.poll());
+    assert_pending!(served.poll());
+    add(&manager, "served", &fake.census);
+    let held = lease(&mut served);
+    fake.connect_all();
+    drop(lease(&mut slow));
+    assert_eq!(manager.permits_in_use(), (2, 0));
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_time_to_reclaim_is_in_force_at_once() {
+    let (manager, fake) = driven(total(1));
+    warm(&manager, &fake, "a");
+    let mut starving = ask(&manager, "b");
+    assert_pending!(starving.poll());
+    assert!(fake.next().is_none(), "it was used just now");
+    let limits = Limits {
+        min_reclaim_idle: Duration::ZERO,
+        ..total(1)
+    };
+    let config = Config {
+        limits,
+        ..Config::default()
+    };
+    manager.set_limits(&config);
+    fake.connect_all();
+    drop(lease(&mut starving));
+}

@@ -147,6 +147,15 @@ fn claims_rotate_over_the_addresses() {
 }
 
 #[test]
+fn claims_rotate_over_the_addresses_however_many_connections_each_has() {
+    let mut rig = Rig::manual(LIMITS);
+    let first = [(); 2].map(|()| rig.try_add(addr(1), 1, false).unwrap());
+    let second = [(); 2].map(|()| rig.try_add(addr(2), 1, false).unwrap());
+    let claimed: Vec<_> = (0..4).map(|_| rig.claim()).collect();
+    assert_eq!(claimed, [first[1], second[1], first[0], second[0]]);
+}
+
+#[test]
 fn a_release_of_an_earlier_life_changes_nothing() {
     let mut rig = Rig::manual(LIMITS);
     let old = rig.h1();

@@ -83,6 +83,7 @@ fn dials_at_a_time_are_bounded() {
     for _ in 0..4 {
         rig.join();
     }
+    assert_eq!(rig.state.dials_len(), 2, "those asked for count");
     let dials = rig.dials();
     assert_eq!(dials.len(), 2);
     rig.dialled_h1(dials[0].0);

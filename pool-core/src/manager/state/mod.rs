@@ -19,6 +19,7 @@ mod ewma;
 mod exhaustive;
 #[cfg(test)]
 mod model;
+mod surplus;
 #[cfg(test)]
 mod tests;
 
@@ -476,22 +477,6 @@ impl HostState {
         true
     }
 
-    /// Takes out the connection that carries the fewest leases: it drains. `false` if there is none.
-    pub(crate) fn shed_busy(&mut self, now: Instant, out: &mut Actions) -> bool {
-        let staying = self.conns.iter().filter(|(_, conn)| !conn.is_leaving());
-        let Some((slot, _)) = staying.min_by_key(|(_, conn)| conn.in_flight) else {
-            return false;
-        };
-        self.retire(slot, CloseReason::Surplus, out);
-        self.plan(now, out);
-        true
-    }
-
-    /// How many connections drain or close.
-    pub(crate) fn leaving_len(&self) -> usize {
-        self.leaving
-    }
-
     /// How many connections carry no lease, those under a check included.
     pub(crate) fn idle_len(&self) -> usize {
         self.idle.len()
@@ -541,28 +526,15 @@ impl HostState {
         {
             self.retire(slot, CloseReason::Surplus, out);
         }
-        let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
-            self.refit(slot, now, out);
-        }
         let endpoints: Vec<usize> = self.endpoints.iter().map(|(slot, _)| slot).collect();
         for endpoint in endpoints {
             self.trim(endpoint, out);
         }
-        self.plan(now, out);
-    }
-
-    /// Takes out what an endpoint has beyond its limit: what has been idle longest, then what is in use, which drains.
-    fn trim(&mut self, endpoint: usize, out: &mut Actions) {
-        let conns = self.conns_of(endpoint).into_iter();
-        let mut staying: Vec<usize> = conns
-            .filter(|&slot| !self.conns[slot].is_leaving())
-            .collect();
-        let surplus = staying.len().saturating_sub(self.limits.per_endpoint);
-        staying.sort_by_key(|&slot| (!self.conns[slot].is_idle(), self.conns[slot].last_used));
-        for &slot in &staying[..surplus] {
-            self.retire(slot, CloseReason::Surplus, out);
+        let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.refit(slot, now, out);
         }
+        self.plan(now, out);
     }
 
     /// A time asked for by [`Action::WakeAt`] has come.

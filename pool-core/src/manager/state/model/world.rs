@@ -482,8 +482,8 @@ impl World {
             Err(Turned::Full)
         } else {
             self.counted.queued += 1;
-            let longest = self.counted.longest_queue.max(self.queues.queued() + 1);
-            self.counted.longest_queue = longest;
+            let queued = self.queues.queued() + 1;
+            self.counted.longest_queue = self.counted.longest_queue.max(queued);
             Ok(())
         };
         let deadline = patience.and_then(|time| now.checked_add(time));

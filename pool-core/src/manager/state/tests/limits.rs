@@ -231,3 +231,32 @@ fn a_connection_under_a_check_survives_lowered_limits_until_the_check_ends() {
     rig.release(conns[0]);
     assert_eq!(rig.idle(), [conns[0]]);
 }
+
+#[test]
+fn a_lowered_limit_per_address_counts_the_dials_that_come_in_after_it() {
+    let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
+    for _ in 0..3 {
+        rig.join();
+    }
+    let dials = rig.dials();
+    rig.set_limits(HostLimits {
+        per_endpoint: 1,
+        ..LIMITS
+    });
+    let conns: Vec<_> = dials
+        .into_iter()
+        .map(|(dial, _)| rig.dialled_h1(dial))
+        .collect();
+    assert_eq!(rig.grants().len(), 3, "what came is used once");
+    for &conn in &conns {
+        rig.release(conn);
+    }
+    let closed = rig.closes();
+    assert_eq!(closed.len(), 2);
+    assert!(
+        closed
+            .iter()
+            .all(|(_, reason)| *reason == CloseReason::Surplus)
+    );
+    assert_eq!(rig.idle().len(), 1);
+}

@@ -53,13 +53,18 @@ pub(crate) fn count_tests(mut command: Command) -> Result<Ran, Failure> {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(broken)?;
     let stdout = child.stdout.take().expect("stdout is piped");
     let mut tally = Tally::default();
+    let mut again = None;
     let mut reader = BufReader::new(stdout);
     let mut line = Vec::new();
     // Bytes, not `lines()`: a test may print what is no UTF-8.
     while reader.read_until(b'\n', &mut line).map_err(broken)? > 0 {
         // A closed terminal must not stop the count.
         let _ = std::io::stdout().write_all(&line);
-        tally.add_line(&String::from_utf8_lossy(&line));
+        let text = String::from_utf8_lossy(&line);
+        tally.add_line(&text);
+        if let Some(command) = text.strip_prefix(AGAIN) {
+            again = Some(command.trim().to_owned());
+        }
         line.clear();
     }
     let status = child.wait().map_err(broken)?;
@@ -67,11 +72,15 @@ pub(crate) fn count_tests(mut command: Command) -> Result<Ran, Failure> {
         success: status.success(),
         tally,
         took: now().saturating_duration_since(began),
+        again,
     })
 }
 
+/// Before the command that brings a failure back, where a test knows one.
+const AGAIN: &str = "again: ";
+
 /// How one child went.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ran {
     /// Whether it exited with 0.
     pub(crate) success: bool,
@@ -79,6 +88,8 @@ pub(crate) struct Ran {
     pub(crate) tally: Tally,
     /// From start to exit.
     pub(crate) took: Duration,
+    /// The command that brings its last failure back, if it named one.
+    pub(crate) again: Option<String>,
 }
 
 /// Counted tests.

@@ -9,6 +9,7 @@ mod features;
 mod members;
 mod mutants;
 mod nginx;
+mod sim;
 mod test;
 mod tidy;
 
@@ -19,7 +20,8 @@ const HELP: &str = "\
 Usage: cargo xtask <task>
 
 Tasks:
-  test      run every test: unit, scenarios, loom, plugins (`cargo xtask test --help`)
+  test      run every test: unit, model, scenarios, simulation, loom, plugins (`cargo xtask test --help`)
+  sim       run the pool in simulated worlds, or one of them again (`cargo xtask sim --help`)
   loom      run the model-checked tests alone
   tidy      check the house rules that a program can check (`--long` lists long files)
   deny      check licences, banned crates and sources against deny.toml
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     };
     let outcome = match task {
         "test" => test::run(rest),
+        "sim" => sim::run(rest),
         "loom" => test::run(&[&["loom".to_owned()], rest].concat()),
         "tidy" => tidy::run(rest),
         "deny" => deny::run(rest),

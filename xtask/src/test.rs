@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test of the workspace, step by step, with one sum at the end.
 
-mod args;
+pub(crate) mod args;
 mod steps;
 
 use crate::Failure;
@@ -8,15 +8,16 @@ use crate::cargo::{self, Ran, Tally};
 use args::Args;
 use std::time::Duration;
 use steps::Step;
+pub(crate) use steps::simulation;
 
 const HELP: &str = "\
 Usage: cargo xtask test [FILTER] [--list] [--seed N] [--repeat N] [--full]
 
-FILTER     a step (unit, scenarios, loom, plugins), or part of a test's name
+FILTER     a step (unit, model, scenarios, simulation, loom, plugins), or part of a test's name
 --list     name the tests, run none
 --seed N   the seed of everything random; without it, one from the clock (it is printed)
 --repeat N run all N times, each with the next seed; stops at the first failure
---full     more cases, more interleavings, longer scenarios
+--full     more cases, more interleavings, longer scenarios, more seeds
 ";
 
 /// Runs the steps that `args` select.
@@ -101,6 +102,9 @@ fn report(rows: &[Row], args: &Args) -> Result<(), Failure> {
             args.test_name().unwrap_or_default()
         );
     }
+    for again in rows.iter().filter_map(|row| row.again.as_ref()) {
+        println!("again: {again}");
+    }
     println!("seed: {}", args.seed);
     println!("{}", closing_line(sum));
     if sum.failed > 0 || sum.passed == 0 {
@@ -125,6 +129,8 @@ struct Row {
     took: Duration,
     /// A child exited with an error, or nothing ran.
     broken: bool,
+    /// What brings a failure back, if a child said so.
+    again: Option<String>,
 }
 
 impl Row {
@@ -134,6 +140,7 @@ impl Row {
             tally: Tally::default(),
             took: Duration::ZERO,
             broken: false,
+            again: None,
         }
     }
 
@@ -141,6 +148,7 @@ impl Row {
         self.tally.add(ran.tally);
         self.took += ran.took;
         self.broken |= !ran.success;
+        self.again = ran.again.or(self.again.take());
     }
 
     fn failed(&self) -> bool {
@@ -170,6 +178,7 @@ mod tests {
                 skipped: 0,
             },
             took: Duration::from_secs(1),
+            again: None,
         }
     }
 

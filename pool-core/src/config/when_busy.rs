@@ -54,7 +54,7 @@ mod text {
                 IMMEDIATE => Ok(Self::Immediate),
                 IF_WAIT_EXCEEDS_CONNECT => Ok(Self::IfWaitExceedsConnect),
                 NEVER => Ok(Self::Never),
-                wait => parse_duration(wait).map(Self::After).map_err(|_no_duration| {
+                wait => parse_duration(wait).map(Self::After).map_err(|_neither| {
                     D::Error::custom(format_args!(
                         "`{wait}` is neither a duration such as \"20ms\" nor one of \"{IMMEDIATE}\", \
                          \"{IF_WAIT_EXCEEDS_CONNECT}\", \"{NEVER}\""

@@ -124,17 +124,27 @@ impl<C: Send + Sync + 'static> Budget<C> {
         (books.conns, books.dials)
     }
 
+    /// New limits, as far as they are lower; hosts do not count against what is raised yet.
+    pub(crate) fn lower_limits(shared: &Arc<Shared<C>>, limits: TotalLimits) {
+        let mut books = lock(&shared.budget.books);
+        books.limits.conns = books.limits.conns.min(limits.conns);
+        books.limits.dials = books.limits.dials.min(limits.dials);
+        shared.budget.publish(&books);
+        drop(books);
+        shared
+            .budget
+            .max_waiters
+            .store(limits.waiters, Ordering::Relaxed);
+        shared.budget.max_idle.store(limits.idle, Ordering::Relaxed);
+    }
+
+    /// The new limits, all of them; those who starve are served from what is raised.
     pub(crate) fn set_limits(shared: &Arc<Shared<C>>, limits: TotalLimits) {
         {
             let mut books = lock(&shared.budget.books);
             books.limits = limits;
             shared.budget.publish(&books);
         }
-        shared
-            .budget
-            .max_waiters
-            .store(limits.waiters, Ordering::Relaxed);
-        shared.budget.max_idle.store(limits.idle, Ordering::Relaxed);
         Self::serve_ring(shared);
     }
 

@@ -29,7 +29,10 @@ impl<C: Send + Sync + 'static> Registered<C> {
 
     /// The socket is gone. Returns why the books say it closed.
     pub fn closed(&self, reason: CloseReason) -> CloseReason {
-        Host::closed(&self.host.0, self.conn, reason).unwrap_or(reason)
+        let reason = Host::closed(&self.host.0, self.conn, reason).unwrap_or(reason);
+        // If it was told to close, it has been out of the books since.
+        self.entry.status.close();
+        reason
     }
 }
 

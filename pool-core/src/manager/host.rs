@@ -370,9 +370,12 @@ impl<C: Send + Sync + 'static> Host<C> {
                 }
                 Chore::Close(conn, entry, reason) => {
                     let closing = host.shared.driver.close(&entry, reason);
+                    let status = entry.status.clone();
                     drop(entry);
                     if closing == Closing::Done {
                         Self::closed(host, conn, reason);
+                        // Out of the books since the step that said so: nobody else writes it.
+                        status.close();
                     }
                 }
                 Chore::WakeAt(at) => host.shared.driver.wake_at(HostHandle(host.clone()), at),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::budget::{Budget, ConnPermit};
 use super::host::{Core, Host};
 use super::state::Full;
-use super::sync::{Arc, now};
+use super::sync::{Arc, Ordering, now};
 use super::{ConnectionManager, Entry, Shared};
 use crate::info::ConnId;
 use crate::key::Key;
@@ -203,8 +203,13 @@ impl<C: Send + Sync + 'static> Shared<C> {
                     .into_iter();
             }
         }
-        let total = self.budget.max_conns();
-        rejected.extend(conns.map(|conn| (RejectReason::Total(total), conn, None)));
+        // Of a closed one the connections in use still count, and no limit is what forbids another.
+        let reason = if self.closed.load(Ordering::SeqCst) {
+            RejectReason::Closed
+        } else {
+            RejectReason::Total(self.budget.max_conns())
+        };
+        rejected.extend(conns.map(|conn| (reason, conn, None)));
         let rejected = rejected
             .into_iter()
             .map(|(reason, conn, _permit)| Rejected { reason, conn });

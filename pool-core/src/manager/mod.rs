@@ -186,10 +186,10 @@ type Shard<C> = HashMap<Key, Arc<Host<C>>, Hasher>;
 
 /// Seeded at random, and several times as quick as std's on a key of many small parts; what it protects are hosts that the
 /// program itself names, and two keys are equal only if all of their parts are.
-#[cfg(not(pool_loom))]
+#[cfg(not(any(pool_loom, feature = "testing")))]
 type Hasher = foldhash::quality::RandomState;
-/// A model must take the same path each time.
-#[cfg(pool_loom)]
+/// A model must take the same path each time, and so must a simulation: the order of the hosts is the map's.
+#[cfg(any(pool_loom, feature = "testing"))]
 type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
 #[cfg(not(pool_loom))]
@@ -305,11 +305,15 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
         };
         let crowded = crowded(&config.limits, 0);
         self.shared.crowded.store(crowded, Ordering::Relaxed);
-        Budget::set_limits(&self.shared, total_limits(&config.limits));
+        let total = total_limits(&config.limits);
+        // What is lowered in all comes before the hosts hear of it, what is raised after: a dial that starts meanwhile keeps
+        // every limit, old and new.
+        Budget::lower_limits(&self.shared, total);
         let hosts = self.shared.hosts();
         for host in &hosts {
             Host::event(host, |state, at, out| state.set_limits(limits, at, out));
         }
+        Budget::set_limits(&self.shared, total);
         self.shared.shed_surplus(&hosts);
         for host in &hosts {
             // What had not been idle for long enough to be reclaimed for it may have been by now.

@@ -1,7 +1,11 @@
 //! What the manager promises under its locks, without a network.
 
+mod available;
 mod budget;
+mod cleanup;
 mod hosts;
+mod identity;
+mod machine;
 mod threads;
 mod waiting;
 

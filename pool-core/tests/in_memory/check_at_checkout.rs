@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pool_core::{Config, Pool};
+use pool_core::{Config, Pool, Priority, RequestOptions};
 use pool_health::{HealthCheck, Probe, Unhealthy};
 use tokio_test::assert_pending;
 use tokio_test::task::spawn;
 
-use crate::network::{Network, URL, addrs, begun, get, pass, pool, resolver, settle};
+use crate::network::{Network, URL, addrs, begun, get, get_with, pass, pool, resolver, settle};
 
 const BYPASS: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(61);
@@ -143,12 +143,16 @@ async fn the_asker_keeps_its_place_before_those_who_came_during_the_check() {
     let (network, doctor, pool) = with_an_old_one(Says::WellLater(CHECK), config).await;
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = Vec::new();
-    for name in ["first", "second", "third"] {
+    for (name, priority) in [
+        ("first", Priority::Low),
+        ("second", Priority::High),
+        ("third", Priority::High),
+    ] {
         let (pool, order) = (pool.clone(), order.clone());
         let ask = async move {
-            let lease = pool.acquire(URL).await.unwrap();
+            let options = RequestOptions::new().priority(priority);
+            get_with(&pool, options).await.unwrap();
             order.lock().unwrap().push(name);
-            drop(lease);
         };
         tasks.push(begun(ask).await);
     }

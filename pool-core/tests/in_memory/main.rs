@@ -1,6 +1,11 @@
 //! The pool over pipes and in paused time: what its plugins may do to it, and what it does as its settings say. One
 //! behaviour per file.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers too: a test that cannot be set up has failed"
+)]
+
 mod bad_input;
 mod check_at_checkout;
 mod exhausted_sources;

@@ -100,7 +100,7 @@ async fn whoever_waits_for_a_connection_that_goes_is_told_at_once() {
     let held = conn.try_acquire().unwrap();
     let waiting = begun({
         let conn = conn.clone();
-        async move { conn.wait_available(Duration::MAX).await.map(drop) }
+        async move { conn.wait_available(SHORT).await.map(drop) }
     })
     .await;
     assert!(conn.remove());
@@ -119,12 +119,12 @@ async fn a_close_refuses_those_who_wait_and_those_who_come() {
     let held = conn.try_acquire().unwrap();
     let any = begun({
         let host = host.clone();
-        async move { host.wait_available(Duration::MAX).await.map(drop) }
+        async move { host.wait_available(SHORT).await.map(drop) }
     })
     .await;
     let this = begun({
         let conn = conn.clone();
-        async move { conn.wait_available(Duration::MAX).await.map(drop) }
+        async move { conn.wait_available(SHORT).await.map(drop) }
     })
     .await;
     manager.close();

@@ -54,7 +54,7 @@ impl Args {
         match &self.filter {
             None => true,
             Some(filter) if Step::named(filter).is_some() => step.name() == filter,
-            // Loom and the plugins are builds of their own: minutes, to find that no name matches.
+            // Models, loom and the plugins are builds of their own: minutes, to find that no name matches.
             Some(filter) if filter.starts_with("loom_") => step == Step::Loom,
             Some(_) => matches!(step, Step::Unit | Step::Scenarios),
         }
@@ -68,14 +68,14 @@ impl Args {
     }
 }
 
-fn number(flag: &str, value: Option<&String>) -> Result<u64, String> {
+pub(crate) fn number(flag: &str, value: Option<&String>) -> Result<u64, String> {
     let value = value.ok_or_else(|| format!("`{flag}` takes a number"))?;
     value
         .parse()
         .map_err(|error| format!("`{flag}` takes a number, not `{value}`: {error}"))
 }
 
-fn seed_from_clock() -> u64 {
+pub(crate) fn seed_from_clock() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(1, |since| u64::from(since.subsec_nanos()) ^ since.as_secs())
@@ -125,7 +125,15 @@ mod tests {
 
     #[test]
     fn a_filter_is_a_step_or_part_of_a_name() {
-        assert_eq!(selected(""), ["unit", "scenarios", "loom", "plugins"]);
+        let all = [
+            "unit",
+            "model",
+            "scenarios",
+            "simulation",
+            "loom",
+            "plugins",
+        ];
+        assert_eq!(selected(""), all);
         assert_eq!(selected("plugins"), ["plugins"]);
         assert_eq!(selected("goaway"), ["unit", "scenarios"]);
         assert_eq!(selected("loom_wake_on_cancel"), ["loom"]);

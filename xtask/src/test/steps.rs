@@ -9,8 +9,12 @@ use std::process::Command;
 pub(crate) enum Step {
     /// Unit, property, integration and doc tests of every crate.
     Unit,
+    /// The manager's state machines: many cases, and every small state, in release.
+    Model,
     /// Many tasks against mock servers on loopback; the server counts.
     Scenarios,
+    /// The whole pool in a simulated world, one seed after the other; see [`crate::sim`].
+    Simulation,
     /// The manager's races, model-checked.
     Loom,
     /// Crates outside the workspace, each on its trait crate alone, and a binary composed of them.
@@ -19,6 +23,13 @@ pub(crate) enum Step {
 
 /// The plugin crates without a runtime, tested as a user of one of them alone builds it.
 const LEAN: [&str; 4] = ["-p", "pool-health", "-p", "pool-localip"];
+
+/// Where the tests are that the step `model` runs with more cases than `unit` does.
+const MODELS: [&str; 3] = [
+    "manager::state::model::",
+    "manager::state::exhaustive::",
+    "manager::tests::machine::",
+];
 
 /// Everything else, with fixed features. Unit tests and scenarios name the same packages, so that cargo resolves
 /// the same features for both and builds the dependencies once.
@@ -37,13 +48,22 @@ const REST: [&str; 10] = [
 
 impl Step {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 4] = [Self::Unit, Self::Scenarios, Self::Loom, Self::Plugins];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Unit,
+        Self::Model,
+        Self::Scenarios,
+        Self::Simulation,
+        Self::Loom,
+        Self::Plugins,
+    ];
 
     /// What a filter calls it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit",
+            Self::Model => "model",
             Self::Scenarios => "scenarios",
+            Self::Simulation => "simulation",
             Self::Loom => "loom",
             Self::Plugins => "plugins",
         }
@@ -68,6 +88,8 @@ impl Step {
                 &[&REST[..], &["--test", "concurrency"]].concat(),
                 args,
             )],
+            Self::Model => vec![model(args)],
+            Self::Simulation => vec![simulation_step(args)],
             Self::Loom => vec![loom(args)],
             Self::Plugins => {
                 let mut command = test(
@@ -84,13 +106,60 @@ impl Step {
 fn test(packages: &[&str], args: &Args) -> Command {
     let mut command = cargo::command();
     command.args(["test", "--no-fail-fast"]).args(packages);
+    seed(&mut command, args);
+    if args.full {
+        command.env("PROPTEST_CASES", "2048");
+    }
+    harness_args(&mut command, args.test_name(), args.list);
+    command
+}
+
+/// What tests read of the seed and the tier.
+fn seed(command: &mut Command, args: &Args) {
     command.env("XTASK_SEED", args.seed.to_string());
     command.env("PROPTEST_RNG_SEED", args.seed.to_string());
     if args.full {
         command.env("XTASK_FULL", "1");
-        command.env("PROPTEST_CASES", "2048");
     }
-    harness_args(&mut command, args.test_name(), args.list);
+}
+
+fn model(args: &Args) -> Command {
+    let mut command = cargo::command();
+    command.args([
+        "test",
+        "-p",
+        "pool-core",
+        "--no-default-features",
+        "--lib",
+        "--release",
+    ]);
+    seed(&mut command, args);
+    // How many states there are is worth a line.
+    command.args(["--", "--show-output"]).args(MODELS);
+    if args.list {
+        command.arg("--list");
+    }
+    command
+}
+
+fn simulation_step(args: &Args) -> Command {
+    let mut command = simulation();
+    command.env("XTASK_SEED", args.seed.to_string());
+    let minutes = if args.full { 10 } else { 2 };
+    command.env("XTASK_SIM_SECONDS", (minutes * 60).to_string());
+    harness_args(&mut command, None, args.list);
+    if !args.list {
+        command.arg("--nocapture");
+    }
+    command
+}
+
+/// The simulation's tests, as the unit tests have built them: in the profile of development more seeds are through by
+/// the time that one for release is built.
+pub(crate) fn simulation() -> Command {
+    let mut command = cargo::command();
+    command.arg("test").args(REST);
+    command.args(["--test", "simulation"]);
     command
 }
 
@@ -166,6 +235,26 @@ mod tests {
             line.ends_with("--test concurrency -- goaway --list"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn the_models_run_in_release_with_the_seed_and_nothing_beside_them() {
+        let line = &lines(Step::Model, &["--seed", "9", "--full"])[0];
+        assert!(line.contains("--release") && line.contains("--no-default-features"));
+        assert!(line.contains("PROPTEST_RNG_SEED=\"9\"") && line.contains("XTASK_FULL=\"1\""));
+        assert!(line.ends_with(&MODELS.join(" ")), "{line}");
+    }
+
+    #[test]
+    fn the_simulation_runs_longer_in_full() {
+        let line = &lines(Step::Simulation, &["--seed", "9"])[0];
+        assert!(
+            line.contains("XTASK_SEED=\"9\"") && line.contains("XTASK_SIM_SECONDS=\"120\""),
+            "{line}"
+        );
+        assert!(line.ends_with("--test simulation -- --nocapture"), "{line}");
+        assert!(lines(Step::Simulation, &["--full"])[0].contains("XTASK_SIM_SECONDS=\"600\""));
+        assert!(lines(Step::Simulation, &["--list"])[0].ends_with("-- --list"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::Request;
 use pool_core::config::Limits;
-use pool_core::manager::{Acquire, ConnectionManager, HostHandle, Lease};
+use pool_core::manager::{Acquire, ConnectionManager, HostHandle, Lease, NewConn};
 use pool_core::testing::{Alpn, Fleet};
 use pool_core::{Body, Config, ErrorKind, Key, Phase, PooledLease, RequestOptions, Scheme};
 use tokio::task::{JoinSet, yield_now};
@@ -33,8 +33,8 @@ async fn a_manager_grants_as_a_plain_queue_would() {
         let key = Key::new(Scheme::Http, "queue.test", 80);
         let target = SocketAddr::from(([192, 0, 2, 1], 80));
         for number in 0..CONNS {
-            let added = manager.add(&key, target, number, 1, false);
-            added.expect("the limit allows it");
+            let added = manager.add(&key, NewConn::exclusive(target, number));
+            assert!(added.is_ok(), "the limit allows it");
         }
         let mut queue = Queue::new(manager.host(&key));
         while queue.outcomes() < WAITERS {

@@ -154,8 +154,11 @@ impl HostState {
             Standing::Ejected(_) => {}
         }
         self.link_free(slot);
-        if self.conns[slot].is_idle() && !self.conns[slot].idle.is_linked() {
-            self.idle.push_back(&mut self.conns, slot);
+        if self.conns[slot].is_idle() {
+            // After a check it is in its place already; the limit may have been lowered meanwhile.
+            if !self.conns[slot].idle.is_linked() {
+                self.idle.push_back(&mut self.conns, slot);
+            }
             if self.idle.len() > self.limits.idle
                 && let Some(oldest) = self.longest_idle()
             {

@@ -219,6 +219,10 @@ impl HostState {
         } else {
             self.offer(conn.slot, now, out);
         }
+        if self.endpoints[endpoint].conns_len() > self.limits.per_endpoint {
+            // The limit was lowered while it was dialled.
+            self.trim(endpoint, out);
+        }
         self.plan(now, out);
         Some(conn)
     }

@@ -9,6 +9,7 @@ mod addresses;
 #[cfg(test)]
 mod audit;
 mod books;
+mod changes;
 mod checks;
 mod conn;
 mod counters;
@@ -16,7 +17,10 @@ mod dials;
 mod endpoint;
 mod ewma;
 #[cfg(test)]
+mod exhaustive;
+#[cfg(test)]
 mod model;
+mod surplus;
 #[cfg(test)]
 mod tests;
 
@@ -474,22 +478,6 @@ impl HostState {
         true
     }
 
-    /// Takes out the connection that carries the fewest leases: it drains. `false` if there is none.
-    pub(crate) fn shed_busy(&mut self, now: Instant, out: &mut Actions) -> bool {
-        let staying = self.conns.iter().filter(|(_, conn)| !conn.is_leaving());
-        let Some((slot, _)) = staying.min_by_key(|(_, conn)| conn.in_flight) else {
-            return false;
-        };
-        self.retire(slot, CloseReason::Surplus, out);
-        self.plan(now, out);
-        true
-    }
-
-    /// How many connections drain or close.
-    pub(crate) fn leaving_len(&self) -> usize {
-        self.leaving
-    }
-
     /// How many connections carry no lease, those under a check included.
     pub(crate) fn idle_len(&self) -> usize {
         self.idle.len()
@@ -533,10 +521,7 @@ impl HostState {
     /// Limits changed: raising serves waiters, lowering drains what is idle and lets the rest finish.
     pub(crate) fn set_limits(&mut self, limits: HostLimits, now: Instant, out: &mut Actions) {
         self.limits = limits;
-        let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
-            self.refit(slot, now, out);
-        }
+        // Before the streams are looked at: of a surplus what is busy would go first there.
         while (self.is_over() || self.idle.len() > limits.idle)
             && let Some(slot) = self.longest_idle()
         {
@@ -546,20 +531,11 @@ impl HostState {
         for endpoint in endpoints {
             self.trim(endpoint, out);
         }
-        self.plan(now, out);
-    }
-
-    /// Takes out what an endpoint has beyond its limit: what has been idle longest, then what is in use, which drains.
-    fn trim(&mut self, endpoint: usize, out: &mut Actions) {
-        let conns = self.conns_of(endpoint).into_iter();
-        let mut staying: Vec<usize> = conns
-            .filter(|&slot| !self.conns[slot].is_leaving())
-            .collect();
-        let surplus = staying.len().saturating_sub(self.limits.per_endpoint);
-        staying.sort_by_key(|&slot| (!self.conns[slot].is_idle(), self.conns[slot].last_used));
-        for &slot in &staying[..surplus] {
-            self.retire(slot, CloseReason::Surplus, out);
+        let slots: Vec<usize> = self.conns.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.refit(slot, now, out);
         }
+        self.plan(now, out);
     }
 
     /// A time asked for by [`Action::WakeAt`] has come.
@@ -671,50 +647,6 @@ impl HostState {
         self.wake_asked = None;
         self.refuse_all(Refusal::Dial, out);
         self.abandon_asked();
-    }
-
-    /// Shows each connection that changed since this was last asked, with its slot.
-    #[inline]
-    pub(crate) fn publish(&mut self, mut show: impl FnMut(usize, &Conn)) {
-        for &slot in &self.touched {
-            // It may be gone by now.
-            if let Some(conn) = self.conns.get(slot as usize) {
-                show(slot as usize, conn);
-            }
-        }
-        self.touched.clear();
-    }
-
-    /// The slots of endpoints that changed since they were last asked for.
-    pub(crate) fn take_touched_endpoints(&mut self) -> SmallVec<[usize; 2]> {
-        std::mem::take(&mut self.touched_endpoints)
-    }
-
-    /// The endpoint in this slot.
-    pub(crate) fn endpoint_in(&self, slot: usize) -> Option<&Endpoint> {
-        self.endpoints.get(slot)
-    }
-
-    /// A number that changes when an endpoint comes or goes.
-    pub(crate) fn endpoint_changes(&self) -> u64 {
-        self.endpoint_changes
-    }
-
-    #[inline]
-    fn touch(&mut self, slot: usize) {
-        let short = slot as u32;
-        if self.touched.last() != Some(&short) {
-            self.touched.push(short);
-        }
-        if self.limits.selects {
-            self.touch_endpoint(self.conns[slot].endpoint);
-        }
-    }
-
-    fn touch_endpoint(&mut self, endpoint: usize) {
-        if self.limits.selects && self.touched_endpoints.last() != Some(&endpoint) {
-            self.touched_endpoints.push(endpoint);
-        }
     }
 
     fn refuse_all(&mut self, why: Refusal, out: &mut Actions) {

@@ -14,7 +14,7 @@ impl Wake for Unpark {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let waker = StdArc::new(Unpark(thread::current())).into();
     let mut future = std::pin::pin!(future);
     loop {

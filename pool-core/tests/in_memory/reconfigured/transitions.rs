@@ -116,7 +116,9 @@ async fn surplus_connections_of_all_hosts_close_and_none_more() {
 async fn a_configuration_that_is_refused_changes_nothing() {
     let (network, pool) = pool_with(1, |config| config.limits.per_host = 2);
     let before = pool.config();
-    let attempts: [(fn(&mut Config), fn(&ReconfigureError) -> bool); 4] = [
+    type Change = fn(&mut Config);
+    type Expected = fn(&ReconfigureError) -> bool;
+    let attempts: [(Change, Expected); 4] = [
         (
             |config| config.dial.jitter = f64::NAN,
             |error| matches!(error, ReconfigureError::Config(_)),

@@ -147,6 +147,28 @@ fn lowering_the_limits_closes_idle_connections_longest_idle_first() {
 }
 
 #[test]
+fn lowering_the_limits_closes_an_idle_h2_connection_and_not_a_busy_one() {
+    let mut rig = Rig::manual(LIMITS);
+    let busy = rig.h2(3);
+    assert_eq!(rig.claim(), busy);
+    let idle = rig.h2(3);
+    rig.set_limits(HostLimits { conns: 1, ..LIMITS });
+    assert_eq!(rig.closes(), [(idle, CloseReason::Surplus)]);
+    assert_eq!(rig.claim(), busy, "it takes more streams");
+}
+
+#[test]
+fn an_idle_connection_too_many_closes_when_its_check_ends() {
+    let mut rig = Rig::manual(LIMITS);
+    let conn = rig.h1();
+    rig.claim_for_check(conn).expect("it is idle");
+    rig.set_limits(HostLimits { idle: 0, ..LIMITS });
+    assert_eq!(rig.closes(), []);
+    rig.release(conn);
+    assert_eq!(rig.closes(), [(conn, CloseReason::Surplus)]);
+}
+
+#[test]
 fn connections_that_close_already_are_not_closed_for_twice() {
     let mut rig = Rig::manual(LIMITS);
     let conns = [rig.h1(), rig.h1(), rig.h1(), rig.h1()];
@@ -209,4 +231,33 @@ fn a_connection_under_a_check_survives_lowered_limits_until_the_check_ends() {
     assert_eq!(rig.closes(), [(conns[1], CloseReason::Surplus)]);
     rig.release(conns[0]);
     assert_eq!(rig.idle(), [conns[0]]);
+}
+
+#[test]
+fn a_lowered_limit_per_address_counts_the_dials_that_come_in_after_it() {
+    let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
+    for _ in 0..3 {
+        rig.join();
+    }
+    let dials = rig.dials();
+    rig.set_limits(HostLimits {
+        per_endpoint: 1,
+        ..LIMITS
+    });
+    let conns: Vec<_> = dials
+        .into_iter()
+        .map(|(dial, _)| rig.dialled_h1(dial))
+        .collect();
+    assert_eq!(rig.grants().len(), 3, "what came is used once");
+    for &conn in &conns {
+        rig.release(conn);
+    }
+    let closed = rig.closes();
+    assert_eq!(closed.len(), 2);
+    assert!(
+        closed
+            .iter()
+            .all(|(_, reason)| *reason == CloseReason::Surplus)
+    );
+    assert_eq!(rig.idle().len(), 1);
 }

@@ -27,7 +27,7 @@ const LEAN: [&str; 4] = ["-p", "pool-health", "-p", "pool-localip"];
 /// Where the tests are that the step `model` runs with more cases than `unit` does.
 const MODELS: [&str; 3] = [
     "manager::state::model::",
-    "manager::state::exhaustive::",
+    "manager::state::tests::exhaustive::",
     "manager::tests::machine::",
 ];
 
@@ -176,7 +176,7 @@ fn loom(args: &Args) -> Command {
     // A directory of its own: the flag would rebuild every dependency of the ordinary one.
     command.args(["--target-dir", "target/loom"]);
     command.env("RUSTFLAGS", "--cfg pool_loom");
-    command.env("LOOM_MAX_PREEMPTIONS", if args.full { "3" } else { "2" });
+    command.env("LOOM_MAX_PREEMPTIONS", if args.full { "5" } else { "3" });
     harness_args(
         &mut command,
         Some(args.test_name().unwrap_or("loom_")),
@@ -264,6 +264,6 @@ mod tests {
             line.contains("--target-dir target/loom") && line.ends_with("-- loom_"),
             "{line}"
         );
-        assert!(line.contains("LOOM_MAX_PREEMPTIONS=\"3\""), "{line}");
+        assert!(line.contains("LOOM_MAX_PREEMPTIONS=\"5\""), "{line}");
     }
 }

@@ -176,6 +176,7 @@ mod tests {
         for path in [
             "xtask/tests/concurrency/main.rs",
             "pool-core/src/manager/loom_tests.rs",
+            "pool-core/src/manager/loom_tests/hosts.rs",
         ] {
             let source = Source::new(path, "fn a() {}\n");
             assert!(source.lines().all(|(_, _, test)| test), "{path}");

@@ -17,8 +17,6 @@ mod dials;
 mod endpoint;
 mod ewma;
 #[cfg(test)]
-mod exhaustive;
-#[cfg(test)]
 mod model;
 mod surplus;
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod claims;
 mod dials;
 mod doubts;
 mod endpoints;
+mod exhaustive;
 mod fairness;
 mod limits;
 mod when_busy;

@@ -377,3 +377,43 @@ async fn a_shorter_time_to_reclaim_is_in_force_at_once() {
     fake.connect_all();
     drop(lease(&mut starving));
 }
+
+/// Hosts that are always asked, more of them than there may be connections.
+#[test]
+fn no_host_waits_for_more_than_its_share_of_grants_to_others() {
+    const HOSTS: usize = 5;
+    let limits = Limits {
+        total: 2,
+        fair_turn: 2,
+        ..Limits::default()
+    };
+    let (manager, fake) = driven(limits);
+    let names: Vec<String> = (0..HOSTS).map(|host| format!("host-{host}")).collect();
+    let mut askers: Vec<(usize, Asker)> = (0..HOSTS * 3)
+        .map(|at| (at % HOSTS, ask(&manager, &names[at % HOSTS])))
+        .collect();
+    let (mut waited, mut longest) = ([0; HOSTS], 0);
+    for _ in 0..500 {
+        fake.connect_all();
+        for (host, asker) in &mut askers {
+            if let std::task::Poll::Ready(lease) = asker.poll() {
+                drop(lease.expect("it is granted"));
+                for (other, waited) in waited.iter_mut().enumerate() {
+                    *waited = if other == *host { 0 } else { *waited + 1 };
+                    longest = longest.max(*waited);
+                }
+                *asker = ask(&manager, &names[*host]);
+            }
+        }
+    }
+    // Each of those before it has its turn, with the claim that ends it, on each of two connections.
+    let most = (HOSTS - 1) * (2 + 2) * 2;
+    assert!(
+        longest <= most,
+        "I5: {longest} others were served before it"
+    );
+    drop(askers);
+    manager.close();
+    fake.connect_all();
+    assert_eq!(manager.permits_in_use(), (0, 0));
+}

@@ -1,5 +1,6 @@
 //! Which connection is which: one that takes another's place is another, and the old name means nobody.
 
+use super::super::host::Host;
 use super::*;
 
 fn per_host(per_host: usize) -> Limits {
@@ -136,4 +137,23 @@ fn a_closed_manager_says_so_where_a_limit_is_reached_too() {
     let rejected = manager.add(&key("a"), new(&census, 1)).expect_err("closed");
     assert_eq!(rejected.reason, RejectReason::Closed);
     drop(held);
+}
+
+#[test]
+fn a_verdict_of_an_earlier_life_changes_nothing() {
+    let (manager, census) = (Manager::new(&Limits::default()), Census::default());
+    let id = add(&manager, "a", &census);
+    let host = manager.host(&key("a"));
+    let old = host.by_id(id).expect("it is there");
+    assert!(old.remove());
+    let other = add(&manager, "a", &census);
+    assert_eq!(
+        old.conn.slot,
+        host.by_id(other).expect("it is there").conn.slot
+    );
+    let drained = Host::event(&host.0, |state, at, out| {
+        state.drain(old.conn, CloseReason::Unhealthy, at, out)
+    });
+    assert!(!drained && host.claim_for_check(old.conn).is_none(), "I15");
+    assert!(host.by_id(other).expect("it is there").status().is_idle());
 }

@@ -5,7 +5,6 @@ use std::task::Poll;
 
 use proptest::prelude::*;
 
-use super::super::host::Host;
 use super::*;
 use crate::priority::Priority;
 
@@ -623,46 +622,6 @@ proptest! {
     }
 }
 
-/// Hosts that are always asked, more of them than there may be connections.
-#[test]
-fn no_host_waits_for_more_than_its_share_of_grants_to_others() {
-    const HOSTS: usize = 5;
-    let limits = Limits {
-        total: 2,
-        fair_turn: 2,
-        ..Limits::default()
-    };
-    let (manager, fake) = driven(limits);
-    let names: Vec<String> = (0..HOSTS).map(|host| format!("host-{host}")).collect();
-    let mut askers: Vec<(usize, Asker)> = (0..HOSTS * 3)
-        .map(|at| (at % HOSTS, ask(&manager, &names[at % HOSTS])))
-        .collect();
-    let (mut waited, mut longest) = ([0; HOSTS], 0);
-    for _ in 0..500 {
-        fake.connect_all();
-        for (host, asker) in &mut askers {
-            if let Poll::Ready(lease) = asker.poll() {
-                drop(lease.expect("it is granted"));
-                for (other, waited) in waited.iter_mut().enumerate() {
-                    *waited = if other == *host { 0 } else { *waited + 1 };
-                    longest = longest.max(*waited);
-                }
-                *asker = ask(&manager, &names[*host]);
-            }
-        }
-    }
-    // Each of those before it has its turn, with the claim that ends it, on each of two connections.
-    let most = (HOSTS - 1) * (2 + 2) * 2;
-    assert!(
-        longest <= most,
-        "I5: {longest} others were served before it"
-    );
-    drop(askers);
-    manager.close();
-    fake.connect_all();
-    assert_eq!(manager.permits_in_use(), (0, 0));
-}
-
 #[test]
 fn a_million_hosts_leave_a_bounded_number() {
     let hosts: u32 = if cfg!(debug_assertions) {
@@ -684,24 +643,4 @@ fn a_million_hosts_leave_a_bounded_number() {
         }
     }
     assert!(manager.try_acquire(&key("kept")).is_some());
-}
-
-/// The state of a host is not what the test drives directly, except here: a verdict that comes after its connection.
-#[test]
-fn a_verdict_of_an_earlier_life_changes_nothing() {
-    let (manager, census) = (Manager::new(&Limits::default()), Census::default());
-    let id = add(&manager, "a", &census);
-    let host = manager.host(&key("a"));
-    let old = host.by_id(id).expect("it is there");
-    assert!(old.remove());
-    let other = add(&manager, "a", &census);
-    assert_eq!(
-        old.conn.slot,
-        host.by_id(other).expect("it is there").conn.slot
-    );
-    let drained = Host::event(&host.0, |state, at, out| {
-        state.drain(old.conn, CloseReason::Unhealthy, at, out)
-    });
-    assert!(!drained && host.claim_for_check(old.conn).is_none(), "I15");
-    assert!(host.by_id(other).expect("it is there").status().is_idle());
 }

@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::model::world::World;
-use super::model::{End, Op, Peer, Seat, Verdict};
-use super::tests::LIMITS;
-use super::{ConnState, DialFailure, HostLimits};
+use super::LIMITS;
+use crate::manager::state::model::world::World;
+use crate::manager::state::model::{End, Op, Peer, Seat, Verdict};
+use crate::manager::state::{ConnState, DialFailure, HostLimits};
 use crate::priority::Priority;
 
 /// Events in a row.

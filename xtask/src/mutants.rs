@@ -17,7 +17,8 @@ const HELP: &str = "\
 Usage: cargo xtask mutants [--list] [--only NAME]… [--markdown]
 
 Applies each fault of xtask/src/mutants/list.rs to a copy of the work tree under target/mutants, and runs the tests
-that may notice it. A fault that no test notices survives, and the task fails.
+that it names; if none of these notices it, every test that may. A fault that no test notices survives, and the task
+fails.
 
 --list       name the mutants, run none
 --only NAME  only those that have NAME in their name
@@ -59,7 +60,15 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
             continue;
         }
         progress(&format!("{}: without a fault", suite.name()));
-        let limit = suite.time_limit(&scratch)?;
+        let limit = match suite.time_limit(&scratch) {
+            Ok(limit) => limit,
+            Err(Failure::Broken(why)) => {
+                println!("BROKEN\n{why}");
+                wrong += mutants.len();
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
         for mutant in mutants {
             progress(mutant.name);
             match scratch.with(mutant, || suite.run(&scratch, mutant, limit)) {
@@ -79,7 +88,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let reported = report(&rows, &args);
     if wrong > 0 {
         return Err(Failure::Broken(format!(
-            "{wrong} mutants of the list cannot be built"
+            "{wrong} mutants could not be tried"
         )));
     }
     reported

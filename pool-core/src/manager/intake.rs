@@ -131,7 +131,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
     /// [`Rejected`], with the connection, if a limit forbids it or the manager is closed.
     #[doc(alias = "AddConnection")]
     pub fn add(&self, key: &Key, conn: NewConn<C>) -> Result<Added, Rejected<C>> {
-        let rejected = match self.shared.add(key, conn) {
+        let rejected = match Shared::add(&self.shared, key, conn) {
             Ok(id) => return Ok(Added::New(id)),
             Err(rejected) => rejected,
         };
@@ -142,7 +142,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
         let Some(old) = self.shared.make_way(key, rejected.conn.target) else {
             return Err(rejected);
         };
-        let id = self.shared.add(key, rejected.conn)?;
+        let id = Shared::add(&self.shared, key, rejected.conn)?;
         Ok(Added::Replaced { id, old })
     }
 
@@ -154,13 +154,13 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
         key: &Key,
         conns: impl IntoIterator<Item = NewConn<C>>,
     ) -> (Vec<ConnId>, Vec<Rejected<C>>) {
-        self.shared.add_many(key, conns.into_iter().collect())
+        Shared::add_many(&self.shared, key, conns.into_iter().collect())
     }
 }
 
 impl<C: Send + Sync + 'static> Shared<C> {
-    fn add(self: &Arc<Self>, key: &Key, conn: NewConn<C>) -> Result<ConnId, Rejected<C>> {
-        let (ids, rejected) = self.add_many(key, vec![conn]);
+    fn add(shared: &Arc<Self>, key: &Key, conn: NewConn<C>) -> Result<ConnId, Rejected<C>> {
+        let (ids, rejected) = Self::add_many(shared, key, vec![conn]);
         match rejected.into_iter().next() {
             Some(rejected) => Err(rejected),
             None => Ok(*ids.first().expect("what was not rejected was added")),
@@ -168,20 +168,20 @@ impl<C: Send + Sync + 'static> Shared<C> {
     }
 
     fn add_many(
-        self: &Arc<Self>,
+        shared: &Arc<Self>,
         key: &Key,
         conns: Vec<NewConn<C>>,
     ) -> (Vec<ConnId>, Vec<Rejected<C>>) {
-        let mut permits = Budget::try_take_conns(self, conns.len());
+        let mut permits = Budget::try_take_conns(shared, conns.len());
         let mut conns = conns.into_iter();
         let mut ids = Vec::with_capacity(permits.len());
         let mut rejected = Vec::new();
         while !permits.is_empty() {
-            let host = Shared::host(self, key);
+            let host = Shared::host(shared, key);
             let retired = Host::step(&host, |core| {
                 while let Some(permit) = permits.pop() {
                     let Some(conn) = conns.next() else { break };
-                    match take_in(self, core, permit, conn) {
+                    match take_in(shared, core, permit, conn) {
                         Ok(id) => ids.push(id),
                         Err((Full::Retired, conn, permit)) => {
                             permits.push(permit);
@@ -204,10 +204,10 @@ impl<C: Send + Sync + 'static> Shared<C> {
             }
         }
         // Of a closed one the connections in use still count, and no limit is what forbids another.
-        let reason = if self.closed.load(Ordering::SeqCst) {
+        let reason = if shared.closed.load(Ordering::SeqCst) {
             RejectReason::Closed
         } else {
-            RejectReason::Total(self.budget.max_conns())
+            RejectReason::Total(shared.budget.max_conns())
         };
         rejected.extend(conns.map(|conn| (reason, conn, None)));
         let rejected = rejected

@@ -1,5 +1,8 @@
 //! The races we can name, each in every order that matters.
 
+mod conns;
+mod hosts;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Mutex as StdMutex;

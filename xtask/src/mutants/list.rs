@@ -315,10 +315,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "raised limits of a host serve nobody",
         file: "pool-core/src/manager/state/mod.rs",
-        old: "            self.trim(endpoint, out);
+        old: "            self.refit(slot, now, out);
         }
         self.plan(now, out);",
-        new: "            self.trim(endpoint, out);
+        new: "            self.refit(slot, now, out);
         }",
         noticed_by: &["raising_the_limits_serves_those_who_wait"],
     },
@@ -369,10 +369,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the ring is not served when a connection's permit returns",
         file: "pool-core/src/manager/budget.rs",
-        old: "            shared.budget.publish(&books);
+        old: "            books.conns -= 1;
+            shared.budget.publish(&books);
         }
         Self::serve_ring(shared);",
-        new: "            shared.budget.publish(&books);
+        new: "            books.conns -= 1;
+            shared.budget.publish(&books);
         }",
         noticed_by: &["a_connection_that_comes_back_is_closed_for_a_host_that_starves"],
     },

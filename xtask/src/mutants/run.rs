@@ -1,7 +1,7 @@
 //! Builds the copy's tests and runs them, with a limit of time.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -66,7 +66,8 @@ impl Suite {
         Ok((took * 3).clamp(SHORTEST, LONGEST))
     }
 
-    /// Runs the tests that may notice `mutant`, which is in the copy.
+    /// Runs the tests that are expected to notice `mutant`, which is in the copy, and if they do not, every unit test that
+    /// may.
     pub(super) fn run(
         self,
         scratch: &Scratch,
@@ -74,11 +75,11 @@ impl Suite {
         limit: Duration,
     ) -> Result<Outcome, Failure> {
         let binary = self.build(scratch)?;
-        let filters = match self {
-            Self::Unit => self.filters(),
-            Self::Loom => mutant.noticed_by,
-        };
-        run(self.tests(scratch, &binary, filters), limit)
+        let outcome = run(self.tests(scratch, &binary, mutant.noticed_by), limit)?;
+        if outcome.is_kill() || self == Self::Loom {
+            return Ok(outcome);
+        }
+        run(self.tests(scratch, &binary, self.filters()), limit)
     }
 
     fn filters(self) -> &'static [&'static str] {
@@ -147,7 +148,7 @@ impl Suite {
     }
 
     /// The tests themselves, without cargo: a child of a child would outlive the time limit.
-    fn tests(self, scratch: &Scratch, binary: &PathBuf, filters: &[&str]) -> Command {
+    fn tests(self, scratch: &Scratch, binary: &Path, filters: &[&str]) -> Command {
         let mut command = Command::new(binary);
         command.current_dir(scratch.folder().join("pool-core"));
         command.args(filters).stdin(Stdio::null());

@@ -22,7 +22,7 @@ impl Source {
         let code = blank(text);
         let in_tests = path
             .split('/')
-            .any(|part| part == "tests" || part == "benches")
+            .any(|part| part == "tests" || part == "benches" || part.ends_with("_tests"))
             || path.ends_with("/tests.rs")
             || path.ends_with("_tests.rs");
         let mut test_lines = vec![in_tests; text.lines().count()];

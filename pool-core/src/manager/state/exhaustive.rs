@@ -11,7 +11,7 @@ use super::{ConnState, DialFailure, HostLimits};
 use crate::priority::Priority;
 
 /// Events in a row.
-const DEPTH: usize = if cfg!(debug_assertions) { 8 } else { 9 };
+const DEPTH: usize = if cfg!(debug_assertions) { 5 } else { 10 };
 
 /// How many wait at most.
 const WAITERS: usize = 3;

@@ -104,7 +104,7 @@ mod tests {
         static ASLEEP: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     }
 
-    fn sleep(time: Duration) {
+    fn suspend(time: Duration) {
         ASLEEP.set(ASLEEP.get() + time);
     }
 
@@ -118,7 +118,7 @@ mod tests {
         let (before, after) = (start + second, start + 2 * second);
         assert_eq!(watch.slept_since(before, before), Duration::ZERO);
 
-        sleep(HOUR);
+        suspend(HOUR);
         assert_eq!(watch.slept_since(before, after), HOUR);
         assert_eq!(
             watch.slept_since(after, after),
@@ -132,7 +132,7 @@ mod tests {
     fn the_time_between_two_readings_is_no_suspension() {
         let start = crate::clock::now();
         let watch = SuspendWatch::with(|| ASLEEP.get(), start);
-        sleep(Duration::from_millis(900));
+        suspend(Duration::from_millis(900));
         let now = start + Duration::from_secs(1);
         assert_eq!(watch.slept_since(start, now), Duration::ZERO);
     }

@@ -146,7 +146,7 @@ fn report(rows: &[(&Mutant, Outcome)], args: &Args) -> Result<(), Failure> {
     }
     for (mutant, outcome) in rows {
         for test in outcome.missed_by(mutant) {
-            println!("`{}`: expected `{test}` to fail", mutant.name);
+            println!("{}: expected `{test}` to fail", mutant.name);
         }
     }
     println!("\n{killed} killed, {survived} survived");

@@ -307,7 +307,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
         self.shared.crowded.store(crowded, Ordering::Relaxed);
         let total = total_limits(&config.limits);
         // What is lowered in all comes before the hosts hear of it, what is raised after: a dial that starts meanwhile keeps
-        // every limit, old and new.
+        // the limits in all, and those of its host that the host knows of.
         Budget::lower_limits(&self.shared, total);
         let hosts = self.shared.hosts();
         for host in &hosts {

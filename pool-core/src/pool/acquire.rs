@@ -84,15 +84,18 @@ pub(super) async fn acquire(
         };
         let now = clock::now();
         let fresh = lease.uses_before() == 0 && lease.created() >= began;
+        // As the peer has counted, which was not suspended with this machine.
+        let slept = env.suspend.slept_since(lease.alive_at(), now);
+        let for_the_peer = now.checked_add(slept).unwrap_or(now);
         // One opened meanwhile is used as it is: another in its place would be no better, and no worse judged, and so on
         // without end.
-        if !fresh && let Some(reason) = unfit(inner, &live, &lease, now) {
+        if !fresh && let Some(reason) = unfit(inner, &live, &lease, for_the_peer) {
             let mut lease = lease;
             lease.discard(reason);
             at_the_front = true;
             continue;
         }
-        if !fresh && may_be_dead(&live, &lease, began, now) && lease.check_instead() {
+        if !fresh && may_be_dead(&live, &lease, began, for_the_peer) && lease.check_instead() {
             // The pool's task, not this request's: the check goes on if the request is dropped, and its verdict serves
             // whoever is at the head of the queue by then.
             upkeep::check_claimed(inner, lease);

@@ -8,6 +8,8 @@ use tokio::sync::{Notify, watch};
 
 use super::live::{Live, Sources};
 use super::plugins::Plugins;
+use super::suspend::SuspendWatch;
+use crate::clock;
 use crate::http::{HttpSettings, RetryBudget};
 use crate::observe::Histogram;
 
@@ -25,6 +27,7 @@ pub(crate) struct Env {
     /// `true` once the pool is closed.
     pub(crate) closing: watch::Sender<bool>,
     pub(crate) retries: RetryBudget,
+    pub(crate) suspend: SuspendWatch,
     pub(crate) acquire_wait: Histogram,
     pub(crate) connect_time: Histogram,
     pub(crate) handshake_time: Histogram,
@@ -35,6 +38,7 @@ impl Env {
         let retry = &live.config.retry;
         Self {
             retries: RetryBudget::new(retry.budget_min, retry.budget_percent),
+            suspend: SuspendWatch::new(clock::now()),
             live: watch::Sender::new(Arc::new(live)),
             sources,
             plugins,

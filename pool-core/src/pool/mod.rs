@@ -14,6 +14,7 @@ mod port;
 mod request;
 mod service;
 mod snapshot;
+mod suspend;
 
 use std::fmt;
 use std::sync::Arc;

@@ -33,7 +33,9 @@ pub(crate) fn evict(inner: &Inner, chosen: impl Fn(&str) -> bool) -> usize {
             view.stats.bytes = host
                 .entry(view.conn)
                 .map_or(0, |entry| entry.value().bytes());
-            let cx = EvictionContext::new(&view.stats, now)
+            let slept = inner.env.suspend.slept_since(view.stats.last_used, now);
+            let for_the_peer = now.checked_add(slept).unwrap_or(now);
+            let cx = EvictionContext::new(&view.stats, for_the_peer)
                 .endpoint(&view.endpoint)
                 .host(&stats)
                 .idle_rank(view.idle_rank);

@@ -1,4 +1,4 @@
-//! A gap in which nothing ran, as when the machine slept: what was idle over it is not used as it is.
+//! A gap in which nothing ran, as when the process was stopped: what was idle over it is not used as it is.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -257,7 +257,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             return true;",
         new: "if self.conns.len() + self.dials.len() <= self.limits.conns {
             return true;",
-        noticed_by: &["connections_that_are_closing_count_until_they_are_closed"],
+        noticed_by: &["every_state_of_an_h1_host_is_in_order"],
     },
     Mutant {
         name: "one added connection more than `per_host`",
@@ -278,14 +278,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "pool-core/src/manager/budget.rs",
         old: "self.conns < self.limits.conns && self.dials < self.limits.dials",
         new: "self.conns <= self.limits.conns && self.dials < self.limits.dials",
-        noticed_by: &["two_hosts_that_are_always_busy_share_a_single_connection"],
+        noticed_by: &["a_connection_that_comes_back_is_closed_for_a_host_that_starves"],
     },
     Mutant {
         name: "one dial more than `dials_total`",
         file: "pool-core/src/manager/budget.rs",
         old: "self.conns < self.limits.conns && self.dials < self.limits.dials",
         new: "self.conns < self.limits.conns && self.dials <= self.limits.dials",
-        noticed_by: &["those_who_wait_for_dials_alone_cost_nobody_a_connection"],
+        noticed_by: &["permits_that_a_host_in_the_ring_needs_no_more_are_put_back"],
     },
     Mutant {
         name: "one dial more than `dials_per_host`",
@@ -451,7 +451,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "pool-core/src/manager/state/dials.rs",
         old: "while self.waiters.len() > self.expected_from(self.dials.len()) {",
         new: "while self.waiters.len() > self.dials.len() {",
-        noticed_by: &["a_hundred_askers_of_a_cold_h2_origin_make_one_dial"],
+        noticed_by: &["until_an_h2_peer_has_said_its_limit_one_lease_goes_out_and_nobody_dials"],
     },
     Mutant {
         name: "the back-off is ignored",
@@ -502,7 +502,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         new: "                self.set_standing(endpoint, Standing::Active, now, out);
             }
         }",
-        noticed_by: &["the_addresses_are_looked_up_once"],
+        noticed_by: &["every_state_of_an_h1_host_with_a_second_address_is_in_order"],
     },
     Mutant {
         name: "closing leaves those who wait waiting",

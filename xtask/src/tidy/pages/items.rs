@@ -43,7 +43,16 @@ pub(super) fn tests_in(source: &Source) -> Vec<&str> {
             tests.push(name);
         }
     }
+    tests.extend(cases_in(&source.code));
     tests
+}
+
+/// The tests that `one_case_each!(Section { field, … })` makes: one for each field, of its name.
+fn cases_in(code: &str) -> impl Iterator<Item = &str> {
+    let calls = code.split("one_case_each!(").skip(1);
+    let fields = calls.filter_map(|call| call.split_once('{')?.1.split_once('}'));
+    let names = fields.flat_map(|(fields, _)| fields.split(','));
+    names.map(str::trim).filter(|name| !name.is_empty())
 }
 
 const ITEMS: [&str; 9] = [
@@ -298,5 +307,12 @@ mod tests {
     fn a_test_is_what_a_runner_calls() {
         let source = Source::new("a/src/a.rs", TEXT);
         assert_eq!(tests_in(&source), ["it_comes_back", "it_waits"]);
+    }
+
+    #[test]
+    fn cases_of_fields_are_tests_of_their_names() {
+        let text = "one_case_each!(Limits {\n    total,\n    hosts,\n});\nasync fn total() {}\n";
+        let source = Source::new("pool-core/tests/in_memory/limits.rs", text);
+        assert_eq!(tests_in(&source), ["total", "hosts"]);
     }
 }

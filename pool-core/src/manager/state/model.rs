@@ -102,8 +102,8 @@ fn cases() -> u32 {
     match (cfg!(debug_assertions), option_env!("XTASK_FULL").is_some()) {
         (true, false) => 64,
         (true, true) => 256,
-        (false, false) => 2_000,
-        (false, true) => 10_000,
+        (false, false) => 10_000,
+        (false, true) => 60_000,
     }
 }
 

@@ -137,6 +137,24 @@ fn cleaning_up_beside_acquiring_spares_what_is_in_use_and_takes_the_rest_once() 
     assert_conserved(&manager);
 }
 
+#[test]
+fn an_idle_connection_that_is_leased_while_it_is_judged_is_left_alone() {
+    let (manager, census) = (Manager::new(&Limits::default()), Census::default());
+    let id = add(&manager, "a", &census);
+    let mut held = None;
+    let removed = manager.retain(|key, conn| {
+        assert!(conn.is_idle(), "as it was when it was looked at");
+        held = manager.try_acquire(key);
+        false
+    });
+    let held = held.expect("no lock is held while it is judged");
+    assert_eq!((removed, held.id()), (0, id));
+    assert_eq!(held.status().phase, ConnPhase::Ready);
+    drop(held);
+    assert_eq!(manager.retain(|_, _| false), 1);
+    assert_eq!(census.alive(), 0);
+}
+
 fn replaced(totals: &Totals) -> u64 {
     totals.closed.get("replaced").copied().unwrap_or(0)
 }

@@ -599,8 +599,8 @@ fn cases() -> u32 {
     // Read when compiled: a library, its tests included, reads no environment.
     match (cfg!(debug_assertions), option_env!("XTASK_FULL").is_some()) {
         (true, _) => 48,
-        (false, false) => 1_000,
-        (false, true) => 10_000,
+        (false, false) => 6_000,
+        (false, true) => 40_000,
     }
 }
 

@@ -51,8 +51,8 @@ pub(crate) struct Core<C: Send + Sync + 'static> {
     endpoints: StdArc<Endpoints>,
     /// The changes of endpoints that `endpoints` knows of.
     endpoints_as_of: u64,
-    /// Idle connections as the budget knows them.
-    counted_idle: usize,
+    /// Idle connections as the budget knows them; `None` while they are not counted.
+    counted_idle: Option<usize>,
 }
 
 struct Cell<C: Send + Sync + 'static> {
@@ -93,6 +93,7 @@ type Chores<C> = SmallVec<[Chore<C>; 2]>;
 
 impl<C: Send + Sync + 'static> Host<C> {
     pub(crate) fn new(shared: Arc<Shared<C>>, key: Key, state: HostState) -> Self {
+        let counted_idle = shared.budget.limits_idle().then_some(0);
         Self {
             shared,
             key,
@@ -105,7 +106,7 @@ impl<C: Send + Sync + 'static> Host<C> {
                 actions: Actions::new(),
                 endpoints: StdArc::default(),
                 endpoints_as_of: 0,
-                counted_idle: 0,
+                counted_idle,
             }),
             scan_due: AtomicBool::new(false),
             enrolled: AtomicBool::new(false),
@@ -426,16 +427,14 @@ impl<C: Send + Sync + 'static> Core<C> {
     fn count_idle(&mut self, budget: &Budget<C>) -> bool {
         // Without a limit nobody asks, and a counter that every host writes to would be what they contend for. When one is
         // set, each host is told, and counts from then on.
-        let idle = if budget.limits_idle() {
-            self.state.idle_len()
-        } else {
-            0
-        };
-        let before = std::mem::replace(&mut self.counted_idle, idle);
-        if idle != before {
-            budget.count_idle(before, idle);
+        let counted = budget.limits_idle().then(|| self.state.idle_len());
+        let before = std::mem::replace(&mut self.counted_idle, counted);
+        let (was, is) = (before.unwrap_or(0), counted.unwrap_or(0));
+        if was != is {
+            budget.count_idle(was, is);
         }
-        idle > before
+        // A host that only begins to count has parked nothing: the surplus is taken out of all hosts in turn then.
+        before.is_some() && is > was
     }
 
     pub(crate) fn put_entry(&mut self, slot: usize, entry: Arc<Entry<C>>) {

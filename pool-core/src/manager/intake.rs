@@ -124,7 +124,8 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
     /// Adds a connection opened elsewhere. Whoever waits longest gets it.
     ///
     /// Any number of connections may lead to one address, within the limits. If one is reached and a connection of this
-    /// host to the same address is idle, the newcomer takes its place.
+    /// host to the same address is idle, that one closes and the newcomer takes its place. With a driver that closes
+    /// [later](super::Closing::Later) there is no place yet: the newcomer is rejected then, and may be added again.
     ///
     /// # Errors
     ///

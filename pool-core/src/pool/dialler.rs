@@ -1,11 +1,9 @@
 //! The tasks behind the manager: lookups, dials, timers. The pool owns them, not the request that caused them.
 
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::select;
 use pool_health::Outcome;
 use pool_localip::AllocContext;
 use tokio::sync::Notify;
@@ -34,13 +32,14 @@ pub(crate) struct Dialler {
 impl Driver<HttpConn> for Dialler {
     fn resolve(&self, host: HostHandle<HttpConn>) {
         let lookup = Lookup { host: Some(host) };
-        self.spawn(look_up(self.env.clone(), lookup));
+        self.env
+            .spawn_until_closed(look_up(self.env.clone(), lookup));
     }
 
     fn dial(&self, ticket: Ticket<HttpConn>) {
         let span = debug_span!("dial", key = %ticket.host().key(), peer.addr = %ticket.target());
         let env = self.env.clone();
-        self.spawn(
+        self.env.spawn_until_closed(
             async move {
                 let Some((host, target)) = dial_and_drive(&env, ticket).await else {
                     return;
@@ -58,24 +57,11 @@ impl Driver<HttpConn> for Dialler {
 
     fn wake_at(&self, host: HostHandle<HttpConn>, at: Instant) {
         let alarm = Alarm { host: Some(host) };
-        self.spawn(alarm.ring(at));
+        self.env.spawn_until_closed(alarm.ring(at));
     }
 
     fn permit_returned(&self) {
         self.env.permit_returned.notify_waiters();
-    }
-}
-
-impl Dialler {
-    /// Spawns on the pool's runtime; the task ends with the pool, wherever it waits. Dropped unfinished, by that or for
-    /// want of a runtime, it tells those who wait for it.
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut closing = self.env.closing.subscribe();
-        self.env.spawn(async move {
-            let closed = pin!(closing.wait_for(|closed| *closed));
-            // Whichever comes first: nobody waits for a dial or a timer of a closed pool.
-            let _first = select(closed, pin!(task)).await;
-        });
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the pool's tasks share: settings, plugins, the runtime they run on.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::select;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
@@ -100,6 +102,20 @@ impl Env {
         if let Some(runtime) = runtime {
             runtime.spawn(task);
         }
+    }
+
+    /// As [`spawn`](Self::spawn), and the task ends with the pool, wherever it waits. Dropped unfinished, by that or for want
+    /// of a runtime, it tells those who wait for it.
+    pub(crate) fn spawn_until_closed(
+        self: &Arc<Self>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let mut closing = self.closing.subscribe();
+        self.spawn(async move {
+            let closed = pin!(closing.wait_for(|closed| *closed));
+            // Whichever comes first: nobody waits for a dial, a timer or a check of a closed pool.
+            let _first = select(closed, pin!(task)).await;
+        });
     }
 
     /// The runtime turned out to be gone: the next acquire from a live one settles there.

@@ -42,10 +42,10 @@ async fn check_one(inner: &Arc<Inner>, host: HostHandle<HttpConn>, conn: ConnRef
     !passes(inner, lease).await
 }
 
-/// Checks a connection that was claimed for a request, in a task of the pool's.
+/// Checks a connection that was claimed for a request, in a task of the pool's, which ends with the pool.
 pub(crate) fn check_claimed(inner: &Arc<Inner>, lease: Lease<HttpConn>) {
     let checking = inner.clone();
-    inner.env.spawn(async move {
+    inner.env.spawn_until_closed(async move {
         passes(&checking, lease).await;
     });
 }

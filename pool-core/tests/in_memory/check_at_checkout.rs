@@ -311,3 +311,20 @@ async fn a_check_that_outlasts_the_asker_is_a_time_out_of_the_asker_alone() {
     get(&pool).await.unwrap();
     assert_eq!((doctor.asked(), network.connects().len()), (1, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_hangs_without_a_time_limit_ends_with_the_pool() {
+    let mut config = config();
+    config.upkeep.health_timeout = Duration::MAX;
+    let (_network, doctor, pool) = with_an_old_one(Says::Hangs, config).await;
+    let mut asking = spawn(get(&pool));
+    assert_pending!(asking.poll());
+    settle().await;
+    assert_eq!(doctor.asked(), 1, "it hangs");
+    drop(asking);
+
+    pool.close(Duration::ZERO).await;
+    drop(pool);
+    settle().await;
+    assert_eq!(Arc::strong_count(&doctor), 1, "nobody holds the pool");
+}

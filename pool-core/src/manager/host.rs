@@ -154,7 +154,7 @@ impl<C: Send + Sync + 'static> Host<C> {
             let (shed, chores) = {
                 let mut core = lock_timed(&host.core, &host.shared.lock_waits);
                 let core = &mut *core;
-                let shed = core.state.shed_idle(&mut core.actions);
+                let shed = core.state.shed_idle(now(), &mut core.actions);
                 let chores = core.settle(&host.key);
                 core.count_idle(&host.shared.budget);
                 (shed, chores)

@@ -484,7 +484,7 @@ impl<C: Send + Sync + 'static> Shared<C> {
     fn shed_surplus(&self, hosts: &[Arc<Host<C>>]) {
         let idle = self.budget.surplus_idle();
         in_turn(hosts, idle, |host| {
-            Host::event(host, |state, _, out| state.shed_idle(out))
+            Host::event(host, |state, at, out| state.shed_idle(at, out))
         });
         let open = self.budget.surplus_conns();
         if open == 0 {
@@ -495,7 +495,7 @@ impl<C: Send + Sync + 'static> Shared<C> {
             .map(|host| host.look(|core| core.state.leaving_len()));
         let wanted = open.saturating_sub(leaving.sum());
         let left = in_turn(hosts, wanted, |host| {
-            Host::event(host, |state, _, out| state.shed_idle(out))
+            Host::event(host, |state, at, out| state.shed_idle(at, out))
         });
         in_turn(hosts, left, |host| {
             Host::event(host, |state, at, out| state.shed_busy(at, out))
@@ -541,7 +541,7 @@ impl<C: Send + Sync + 'static> Shared<C> {
     /// `host` starves for a connection permit: closes an idle connection of its own that nobody may claim, or another
     /// host's old one, the oldest of a sample.
     fn reclaim_for(&self, host: &Arc<Host<C>>) {
-        if !Host::event(host, |state, _, out| state.give_up_useless(out)) {
+        if !Host::event(host, |state, at, out| state.give_up_useless(at, out)) {
             let min_idle = lock(&self.limits).min_reclaim_idle;
             let looked_at = if self.scan_is_due(min_idle) {
                 self.hosts()

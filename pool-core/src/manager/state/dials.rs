@@ -401,7 +401,7 @@ impl HostState {
             return true;
         }
         // Its socket still counts; the plan is made again when it is gone.
-        self.give_up_useless(out);
+        self.close_useless(out);
         false
     }
 

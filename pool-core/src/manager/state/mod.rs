@@ -452,11 +452,21 @@ impl HostState {
         }
         self.counters.stolen += 1;
         self.retire(slot, CloseReason::Reclaimed, out);
+        // Whoever waits may have counted on it.
+        self.plan(now, out);
         true
     }
 
     /// Closes an idle connection that nobody may claim, for another of this host.
-    pub(crate) fn give_up_useless(&mut self, out: &mut Actions) -> bool {
+    pub(crate) fn give_up_useless(&mut self, now: Instant, out: &mut Actions) -> bool {
+        let gave = self.close_useless(out);
+        if gave {
+            self.plan(now, out);
+        }
+        gave
+    }
+
+    pub(super) fn close_useless(&mut self, out: &mut Actions) -> bool {
         let useless = self.idle.iter(&self.conns).find(|&slot| {
             let conn = &self.conns[slot];
             conn.is_idle() && !self.endpoints[conn.endpoint].is_active()
@@ -468,11 +478,12 @@ impl HostState {
     }
 
     /// Closes the connection that has been idle longest. `false` if none is idle.
-    pub(crate) fn shed_idle(&mut self, out: &mut Actions) -> bool {
+    pub(crate) fn shed_idle(&mut self, now: Instant, out: &mut Actions) -> bool {
         let Some(slot) = self.longest_idle() else {
             return false;
         };
         self.retire(slot, CloseReason::Surplus, out);
+        self.plan(now, out);
         true
     }
 

@@ -110,6 +110,32 @@ fn a_connection_that_was_expected_back_and_closes_is_replaced() {
     assert_eq!(rig.dials().len(), 1);
 }
 
+/// An idle connection to an address out of rotation, which was to bring streams once its peer has said how many.
+#[test]
+fn a_promising_connection_that_is_given_up_is_replaced() {
+    type GiveUp = fn(&mut HostState, Instant, &mut Actions) -> bool;
+    let ways: [GiveUp; 3] = [
+        |state, now, out| state.give_up_useless(now, out),
+        |state, now, out| state.shed_idle(now, out),
+        |state, now, out| state.reclaim(ms(0), now, out),
+    ];
+    for give_up in ways {
+        let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
+        rig.join();
+        let (dial, _) = rig.dials()[0];
+        rig.set_addresses(&[addr(1), addr(2)]);
+        rig.judge(addr(1), Standing::Ejected(None));
+        let id = rig.id();
+        let untold = arrival(id, None, true, false);
+        rig.step(|state, now, out| state.dialled(dial, untold, now, out));
+        assert_eq!(rig.dials(), [], "it may bring more than enough");
+
+        assert!(rig.step(give_up));
+        let targets: Vec<_> = rig.dials().into_iter().map(|(_, at)| at).collect();
+        assert_eq!(targets, [addr(2)]);
+    }
+}
+
 #[test]
 fn dials_spread_over_the_addresses() {
     let mut rig = Rig::known(LIMITS, &[addr(1), addr(2)], 1);

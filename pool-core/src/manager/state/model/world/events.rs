@@ -184,12 +184,12 @@ impl World {
             }
             Op::GiveUpUseless => {
                 let useless = self.idle(|known| !self.is_active(known.addr));
-                assert_eq!(self.state.give_up_useless(out), !useless.is_empty());
+                assert_eq!(self.state.give_up_useless(now, out), !useless.is_empty());
             }
             Op::ShedIdle => {
                 let mut idle = self.idle(|_| true);
                 idle.sort_by_key(|known| known.last_used);
-                let shed = self.state.shed_idle(out);
+                let shed = self.state.shed_idle(now, out);
                 assert_eq!(shed, !idle.is_empty());
                 self.leave_oldest(idle, usize::from(shed), CloseReason::Surplus);
             }

@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::HostHandle;
-use super::budget::{Budget, QueueSlot};
-use super::host::{Hint, Host, Joined};
+use super::host::{Host, Joined};
 use super::lease::Lease;
+use super::mailbox::Mailbox;
 use super::state::Turned;
-use super::sync::now;
+use super::sync::Arc;
 use super::waiters::{Place, WaiterRef};
 use crate::error::{Error, ErrorKind};
 use crate::priority::Priority;
@@ -32,9 +32,10 @@ pub struct Acquire<C: Send + Sync + 'static> {
     queued: Option<Queued<C>>,
 }
 
+/// A place in the queue, counted over all hosts until it is given up or served.
 struct Queued<C: Send + Sync + 'static> {
     waiter: WaiterRef,
-    _slot: QueueSlot<C>,
+    mailbox: Arc<Mailbox<C>>,
 }
 
 impl<C: Send + Sync + 'static> Acquire<C> {
@@ -73,50 +74,33 @@ impl<C: Send + Sync + 'static> Future for Acquire<C> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
+            let host = &this.host.0;
             if let Some(queued) = &this.queued {
-                let Some(outcome) = Host::poll_waiter(&this.host.0, queued.waiter, cx.waker())
-                else {
+                // Whatever answers from now on wakes the task.
+                let Some(outcome) = queued.mailbox.poll(cx.waker()) else {
                     return Poll::Pending;
                 };
                 this.queued = None;
-                return Poll::Ready(
-                    outcome.map(|granted| Lease::new(this.host.0.clone(), granted)),
-                );
+                host.shared.budget.leave_queue();
+                return Poll::Ready(outcome.map(Lease::new));
             }
-            // Claimed without a place in the count of waiters; taken only by those who really queue.
-            if !matches!(this.place, Place::On(_))
-                && let Some(granted) = Host::try_claim(&this.host.0, Hint::default(), now())
-            {
-                return Poll::Ready(Ok(Lease::new(this.host.0.clone(), granted)));
-            }
-            let host = &this.host.0;
-            let saturated = || Error::new(ErrorKind::Saturated).with_host(host.key.to_string());
-            let Some(slot) = Budget::enter_queue(&host.shared, this.place) else {
-                return Poll::Ready(Err(saturated()));
-            };
-            match Host::claim_or_join(host, this.place, this.deadline, cx.waker()) {
+            let refusal = match Host::claim_or_join(host, this.place, this.deadline) {
                 Ok(Joined::Granted(granted)) => {
-                    return Poll::Ready(Ok(Lease::new(host.clone(), granted)));
+                    return Poll::Ready(Ok(Lease::new(granted)));
                 }
-                Ok(Joined::Queued(waiter)) => {
-                    this.queued = Some(Queued {
-                        waiter,
-                        _slot: slot,
-                    });
-                    // Whatever answers, even before this line, wakes the task.
-                    return Poll::Pending;
+                Ok(Joined::Queued(waiter, mailbox)) => {
+                    this.queued = Some(Queued { waiter, mailbox });
+                    continue;
                 }
-                Err(Turned::Full) => return Poll::Ready(Err(saturated())),
-                Err(Turned::Closed) => {
-                    let error = Error::new(ErrorKind::Closed).with_host(host.key.to_string());
-                    return Poll::Ready(Err(error));
+                Err(Turned::Retired) => {
+                    this.host = this.host.again();
+                    continue;
                 }
-                Err(Turned::Gone) => {
-                    let error = Error::new(ErrorKind::ConnGone).with_host(host.key.to_string());
-                    return Poll::Ready(Err(error));
-                }
-                Err(Turned::Retired) => this.host = this.host.again(),
-            }
+                Err(Turned::Full) => ErrorKind::Saturated,
+                Err(Turned::Closed) => ErrorKind::Closed,
+                Err(Turned::Gone) => ErrorKind::ConnGone,
+            };
+            return Poll::Ready(Err(Error::new(refusal).with_host(host.key.to_string())));
         }
     }
 }
@@ -124,7 +108,8 @@ impl<C: Send + Sync + 'static> Future for Acquire<C> {
 impl<C: Send + Sync + 'static> Drop for Acquire<C> {
     fn drop(&mut self) {
         if let Some(queued) = self.queued.take() {
-            Host::cancel(&self.host.0, queued.waiter);
+            Host::cancel(&self.host.0, queued.waiter, &queued.mailbox);
+            self.host.0.shared.budget.leave_queue();
         }
     }
 }

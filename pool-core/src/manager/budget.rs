@@ -161,14 +161,20 @@ impl<C: Send + Sync + 'static> Budget<C> {
         drop(emptied);
     }
 
-    /// Counts one waiter; `None` if there are as many as allowed. One that was at the head already is never refused.
-    pub(crate) fn enter_queue(shared: &Arc<Shared<C>>, place: Place) -> Option<QueueSlot<C>> {
-        let limit = shared.budget.max_waiters.load(Ordering::Relaxed);
-        let before = shared.budget.waiters.fetch_add(1, Ordering::Relaxed);
-        let slot = QueueSlot {
-            shared: shared.clone(),
-        };
-        (before < limit || place == Place::Front).then_some(slot)
+    /// Counts one waiter; `false` if there are as many as allowed. One that was at the head already is never refused.
+    /// Whoever was let in is counted until [`leave_queue`](Self::leave_queue).
+    pub(crate) fn enter_queue(&self, place: Place) -> bool {
+        let limit = self.max_waiters.load(Ordering::Relaxed);
+        let before = self.waiters.fetch_add(1, Ordering::Relaxed);
+        let enters = before < limit || place == Place::Front;
+        if !enters {
+            self.leave_queue();
+        }
+        enters
+    }
+
+    pub(crate) fn leave_queue(&self) {
+        self.waiters.fetch_sub(1, Ordering::Relaxed);
     }
 
     #[cfg(test)]
@@ -369,16 +375,5 @@ impl<C: Send + Sync + 'static> Drop for DialPermit<C> {
         if let Some(shared) = self.shared.take() {
             Budget::dial_freed(&shared);
         }
-    }
-}
-
-/// One waiter in the count over all hosts.
-pub(crate) struct QueueSlot<C: Send + Sync + 'static> {
-    shared: Arc<Shared<C>>,
-}
-
-impl<C: Send + Sync + 'static> Drop for QueueSlot<C> {
-    fn drop(&mut self) {
-        self.shared.budget.waiters.fetch_sub(1, Ordering::Relaxed);
     }
 }

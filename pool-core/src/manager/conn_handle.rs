@@ -52,7 +52,7 @@ impl<C: Send + Sync + 'static> ConnHandle<C> {
             let claim = core.state.claim_on(self.conn, now())?;
             Some(core.granted(claim))
         })?;
-        Some(Lease::new(self.host.clone(), granted))
+        Some(Lease::new(granted))
     }
 
     /// Waits for a lease on this connection and no other, in its turn among those who wait for any.

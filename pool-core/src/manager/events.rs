@@ -50,7 +50,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Claims at once or not at all, where the hint says if that will do.
     pub(crate) fn try_acquire_hinted(&self, hint: Hint) -> Option<Lease<C>> {
         let granted = Host::try_claim(&self.0, hint, now())?;
-        Some(Lease::new(self.0.clone(), granted))
+        Some(Lease::new(granted))
     }
 
     pub(crate) fn observe(
@@ -134,7 +134,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
             let claim = core.state.claim_for_check(conn, now())?;
             Some(core.granted(claim))
         })?;
-        Some(Lease::new(self.0.clone(), granted))
+        Some(Lease::new(granted))
     }
 
     /// What is held for a connection, without a claim: for an HTTP/2 PING, which disturbs nobody.
@@ -173,6 +173,6 @@ impl<C: Send + Sync + 'static> Lease<C> {
             let claim = core.state.claim_within_check(self.conn_ref(), now())?;
             Some(core.granted(claim))
         })?;
-        Some(Self::new(host.0, granted))
+        Some(Self::new(granted))
     }
 }

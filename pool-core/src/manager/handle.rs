@@ -50,8 +50,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     ///
     /// `now` must not be before an earlier one by more than it takes to get here; times of use and eviction follow it.
     pub fn try_acquire_at(&self, now: Instant) -> Option<Lease<C>> {
-        Host::try_claim(&self.0, Hint::default(), now)
-            .map(|granted| Lease::new(self.0.clone(), granted))
+        Host::try_claim(&self.0, Hint::default(), now).map(Lease::new)
     }
 
     /// The answer to [`Driver::resolve`](super::Driver::resolve): new addresses join, missing ones drain.

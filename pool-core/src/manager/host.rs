@@ -1,5 +1,6 @@
 //! One host under its lock: the pure state, what it holds, and the wakers of those who wait.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Waker;
@@ -9,9 +10,10 @@ use smallvec::SmallVec;
 
 use super::budget::{Budget, Permits};
 use super::lease::Lease;
+use super::mailbox::{Mailbox, Outcome};
 use super::reason::CloseReason;
 use super::state::{
-    Action, Actions, Claim, ConnRef, DialRef, HostState, Leased, Refusal, Returned,
+    Action, Actions, Claim, ConnRef, DialRef, HostState, Leased, Refusal, Returned, Turned,
 };
 use super::sync::{Arc, AtomicBool, Mutex, Ordering, StdArc, lock_timed, now};
 use super::ticket::Ticket;
@@ -43,8 +45,10 @@ pub(crate) struct Core<C: Send + Sync + 'static> {
     steps: u32,
     pub(crate) state: HostState,
     actions: Actions,
-    /// Those who wait, by their slot in the state.
-    cells: Vec<Cell<C>>,
+    /// The mailboxes of those who wait, by their slot in the state.
+    mailboxes: Vec<Option<Arc<Mailbox<C>>>>,
+    /// Mailboxes to be used again, longest unused first.
+    spare: VecDeque<Arc<Mailbox<C>>>,
     /// The error of the last failed dial or lookup, for those it was to serve.
     pub(crate) failure: Option<Error>,
     /// The addresses as a selector sees them, if there is one that looks.
@@ -55,29 +59,19 @@ pub(crate) struct Core<C: Send + Sync + 'static> {
     counted_idle: Option<usize>,
 }
 
-struct Cell<C: Send + Sync + 'static> {
-    waker: Option<Waker>,
-    outcome: Option<Result<Granted<C>, Error>>,
-}
-
 /// A claim with what it is a claim on.
 pub(crate) struct Granted<C: Send + Sync + 'static> {
     pub(crate) claim: Claim,
     pub(crate) entry: Arc<Entry<C>>,
 }
 
-impl<C: Send + Sync + 'static> Default for Cell<C> {
-    fn default() -> Self {
-        Self {
-            waker: None,
-            outcome: None,
-        }
-    }
-}
-
 /// One step of so many has its hold of the lock timed: two readings of the clock in every step would cost more than most
 /// steps do.
 const HOLD_SAMPLE: u32 = 64;
+
+/// A host keeps so many mailboxes to use again: enough for those who have an outcome to collect at a time, if few
+/// connections serve many.
+const SPARE: usize = 256;
 
 /// What is left to do after unlocking.
 enum Chore<C: Send + Sync + 'static> {
@@ -91,6 +85,13 @@ enum Chore<C: Send + Sync + 'static> {
 
 type Chores<C> = SmallVec<[Chore<C>; 2]>;
 
+/// What a step leaves to do after unlocking.
+struct Left<C: Send + Sync + 'static> {
+    chores: Option<Chores<C>>,
+    /// Whether there is one more idle connection for the limit over all hosts.
+    parked: bool,
+}
+
 impl<C: Send + Sync + 'static> Host<C> {
     pub(crate) fn new(shared: Arc<Shared<C>>, key: Key, state: HostState) -> Self {
         let counted_idle = shared.budget.limits_idle().then_some(0);
@@ -101,7 +102,8 @@ impl<C: Send + Sync + 'static> Host<C> {
                 state,
                 entries: Vec::new(),
                 steps: 0,
-                cells: Vec::new(),
+                mailboxes: Vec::new(),
+                spare: VecDeque::new(),
                 failure: None,
                 actions: Actions::new(),
                 endpoints: StdArc::default(),
@@ -124,27 +126,38 @@ impl<C: Send + Sync + 'static> Host<C> {
 
     /// One step: `f` under the lock, then what it asks for, unlocked.
     pub(crate) fn step<R>(host: &Arc<Self>, f: impl FnOnce(&mut Core<C>) -> R) -> R {
-        let parked;
-        let (result, chores) = {
-            let mut core = lock_timed(&host.core, &host.shared.lock_waits);
-            let since = core.samples_hold().then(now);
-            let result = f(&mut core);
-            let chores = core.settle(&host.key);
-            parked = core.count_idle(&host.shared.budget);
-            if let Some(since) = since {
-                let held = now().saturating_duration_since(since);
-                host.shared.lock_holds.record(held);
-            }
-            (result, chores)
-        };
-        // Most steps leave nothing to do.
-        if let Some(chores) = chores {
-            Self::run(host, chores, None);
-        }
-        if parked {
-            Self::shed_idle(host);
+        let (result, left) = host.locked(f);
+        if let Some(left) = left {
+            Self::finish(host, left);
         }
         result
+    }
+
+    /// The first part of a step: `f` under the lock. Most steps leave nothing to do.
+    #[inline]
+    fn locked<R>(&self, f: impl FnOnce(&mut Core<C>) -> R) -> (R, Option<Left<C>>) {
+        let mut core = lock_timed(&self.core, &self.shared.lock_waits);
+        let since = core.samples_hold().then(now);
+        let result = f(&mut core);
+        let chores = core.settle(&self.key);
+        let parked = core.count_idle(&self.shared.budget);
+        if let Some(since) = since {
+            let held = now().saturating_duration_since(since);
+            self.shared.lock_holds.record(held);
+        }
+        let busy = chores.is_some() || parked;
+        (result, busy.then_some(Left { chores, parked }))
+    }
+
+    /// The second part of a step.
+    #[cold]
+    fn finish(host: &Arc<Self>, left: Left<C>) {
+        if let Some(chores) = left.chores {
+            Self::run(host, chores, None);
+        }
+        if left.parked {
+            Self::shed_idle(host);
+        }
     }
 
     /// Closes what has been idle longest here while there are more idle connections over all hosts than allowed: the
@@ -191,12 +204,11 @@ impl<C: Send + Sync + 'static> Host<C> {
         host: &Arc<Self>,
         place: Place,
         deadline: Option<Instant>,
-        waker: &Waker,
-    ) -> Result<Joined<C>, super::state::Turned> {
-        let starving = host.shared.budget.is_starved(host);
-        let mut waker = Some(waker.clone());
+    ) -> Result<Joined<C>, Turned> {
+        let budget = &host.shared.budget;
+        let starving = budget.is_starved(host);
+        let at = now();
         Self::step(host, |core| {
-            let at = now();
             let claim = match place {
                 Place::On(conn) => {
                     let conn = core.state.named(conn);
@@ -207,73 +219,50 @@ impl<C: Send + Sync + 'static> Host<C> {
             if let Some(claim) = claim {
                 return Ok(Joined::Granted(core.granted(claim)));
             }
-            let waiter = core.state.join(place, deadline, at, &mut core.actions)?;
-            if core.cells.len() <= waiter.slot {
-                core.cells.resize_with(waiter.slot + 1, Cell::default);
+            // Only those who really queue are counted over all hosts.
+            if !budget.enter_queue(place) {
+                return Err(Turned::Full);
             }
-            core.cells[waiter.slot] = Cell {
-                waker: waker.take(),
-                outcome: None,
-            };
-            Ok(Joined::Queued(waiter))
+            match core.state.join(place, deadline, at, &mut core.actions) {
+                Ok(waiter) => Ok(Joined::Queued(waiter, core.seat(waiter))),
+                Err(turned) => {
+                    budget.leave_queue();
+                    Err(turned)
+                }
+            }
         })
     }
 
-    /// Collects a waiter's outcome, or leaves its waker.
-    pub(crate) fn poll_waiter(
-        host: &Arc<Self>,
-        waiter: WaiterRef,
-        waker: &Waker,
-    ) -> Option<Result<Granted<C>, Error>> {
-        // A waker is the executor's code, and dropping the last one of a task may drop the task, with leases in it: it is
-        // cloned before the lock is taken, and dropped after.
-        let mut other: Option<Waker> = None;
-        loop {
-            let polled = Self::step(host, |core| {
-                let cell = &mut core.cells[waiter.slot];
-                if let Some(outcome) = cell.outcome.take() {
-                    let known = cell.waker.take();
-                    core.state.leave(waiter);
-                    return Some((Some(outcome), known));
-                }
-                let known = cell.waker.as_ref();
-                if !known.is_some_and(|known| known.will_wake(waker)) {
-                    other.as_ref()?;
-                    std::mem::swap(&mut cell.waker, &mut other);
-                }
-                Some((None, None))
-            });
-            if let Some((outcome, _known)) = polled {
-                return outcome;
-            }
-            other = Some(waker.clone());
-        }
-    }
-
     /// A waiter gives up. What it had been granted meanwhile goes the way of every returned lease: to the next.
-    pub(crate) fn cancel(host: &Arc<Self>, waiter: WaiterRef) {
-        let Cell { waker, outcome } = Self::step(host, |core| {
-            core.state.leave(waiter);
-            std::mem::take(&mut core.cells[waiter.slot])
-        });
-        drop(waker);
+    pub(crate) fn cancel(host: &Arc<Self>, waiter: WaiterRef, mailbox: &Mailbox<C>) {
+        Self::step(host, |core| core.give_up(waiter));
         Self::withdraw_if_served(host);
-        if let Some(Ok(granted)) = outcome {
-            drop(Lease::new(host.clone(), granted));
+        if let Some(Ok(granted)) = mailbox.empty() {
+            drop(Lease::new(granted));
         }
     }
 
+    /// A lease on this connection ends.
     #[inline]
-    pub(crate) fn release(host: &Arc<Self>, lease: Leased, how: Returned, at: Instant) {
-        let budget = &host.shared.budget;
-        Self::step(host, |core| {
+    pub(crate) fn release(entry: Arc<Entry<C>>, lease: Leased, how: Returned, at: Instant) {
+        let host = &entry.host;
+        let ((), left) = host.locked(|core| {
             // Read under the lock: a host that starves enrols, then looks here under this lock too. Whichever of the two
             // comes second sees the other.
-            let starving = budget.is_starved(host);
+            let starving = host.shared.budget.is_starved(host);
             core.state
                 .release(lease, how, at, starving, &mut core.actions)
         });
-        Self::withdraw_if_served(host);
+        match left {
+            None => Self::withdraw_if_served(host),
+            Some(left) => {
+                let host = host.clone();
+                // If the connection closes, its permit is free before the host asks for the next dial's.
+                drop(entry);
+                Self::finish(&host, left);
+                Self::withdraw_if_served(&host);
+            }
+        }
     }
 
     /// Leaves the budget's ring if no dial waits for permits any more: others need not give up anything for it.
@@ -407,7 +396,7 @@ pub(crate) struct Hint {
 /// How an acquire began.
 pub(crate) enum Joined<C: Send + Sync + 'static> {
     Granted(Granted<C>),
-    Queued(WaiterRef),
+    Queued(WaiterRef, Arc<Mailbox<C>>),
 }
 
 impl<C: Send + Sync + 'static> Core<C> {
@@ -534,17 +523,50 @@ impl<C: Send + Sync + 'static> Core<C> {
         self.endpoints.clone()
     }
 
-    fn tell(
-        &mut self,
-        waiter: WaiterRef,
-        outcome: Result<Granted<C>, Error>,
-        chores: &mut Chores<C>,
-    ) {
-        let cell = &mut self.cells[waiter.slot];
-        cell.outcome = Some(outcome);
+    fn tell(&mut self, waiter: WaiterRef, outcome: Outcome<C>, chores: &mut Chores<C>) {
+        let mailbox = self.mailboxes[waiter.slot].take();
+        let mailbox = mailbox.expect("whoever waits has a mailbox");
+        self.state.leave(waiter);
         // Woken outside the lock: the waker may run the task inline.
-        if let Some(waker) = cell.waker.take() {
+        if let Some(waker) = mailbox.deliver(outcome) {
             chores.push(Chore::Wake(waker));
+        }
+        self.keep(mailbox);
+    }
+
+    /// Gives a mailbox to one who has joined.
+    fn seat(&mut self, waiter: WaiterRef) -> Arc<Mailbox<C>> {
+        let mailbox = self.unused_mailbox().unwrap_or_default();
+        if self.mailboxes.len() <= waiter.slot {
+            self.mailboxes.resize_with(waiter.slot + 1, || None);
+        }
+        self.mailboxes[waiter.slot] = Some(mailbox.clone());
+        mailbox
+    }
+
+    /// One that whoever had it last has let go of.
+    fn unused_mailbox(&mut self) -> Option<Arc<Mailbox<C>>> {
+        let mailbox = self.spare.pop_front()?;
+        if Arc::strong_count(&mailbox) == 1 {
+            return Some(mailbox);
+        }
+        // Its outcome is still to be collected. So may be the others, which were used after it.
+        self.spare.push_back(mailbox);
+        None
+    }
+
+    fn keep(&mut self, mailbox: Arc<Mailbox<C>>) {
+        if self.spare.len() < SPARE {
+            self.spare.push_back(mailbox);
+        }
+    }
+
+    /// Takes one who does not want to wait any more out of the queue, if it is still there.
+    fn give_up(&mut self, waiter: WaiterRef) {
+        if self.state.leave(waiter)
+            && let Some(mailbox) = self.mailboxes[waiter.slot].take()
+        {
+            self.keep(mailbox);
         }
     }
 

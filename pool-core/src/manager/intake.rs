@@ -182,7 +182,7 @@ impl<C: Send + Sync + 'static> Shared<C> {
             let retired = Host::step(&host, |core| {
                 while let Some(permit) = permits.pop() {
                     let Some(conn) = conns.next() else { break };
-                    match take_in(shared, core, permit, conn) {
+                    match take_in(&host, core, permit, conn) {
                         Ok(id) => ids.push(id),
                         Err((Full::Retired, conn, permit)) => {
                             permits.push(permit);
@@ -227,17 +227,17 @@ impl<C: Send + Sync + 'static> Shared<C> {
 
 /// One connection into the books of its host.
 fn take_in<C: Send + Sync + 'static>(
-    shared: &Shared<C>,
+    host: &Arc<Host<C>>,
     core: &mut Core<C>,
     permit: ConnPermit<C>,
     new: NewConn<C>,
 ) -> Result<ConnId, (Full, NewConn<C>, ConnPermit<C>)> {
     let (limit, multiplexed) = (new.streams.unwrap_or(1), new.streams.is_some());
-    let (id, at) = (shared.next_id(), now());
+    let (id, at) = (host.shared.next_id(), now());
     let (state, actions) = core.actions();
     match state.add(id, new.target, limit, multiplexed, at, actions) {
         Ok(conn) => {
-            let entry = Entry::new(id, new.target, at, new.value, Some(permit));
+            let entry = Entry::new(host.clone(), id, new.target, at, new.value, Some(permit));
             core.put_entry(conn.slot, Arc::new(entry));
             Ok(id)
         }

@@ -21,13 +21,10 @@ use crate::key::Key;
 /// longest. It cannot be given back twice, and one that outlives its connection changes nothing when it ends.
 #[doc(alias("PutConnection", "ReleaseConnection"))]
 pub struct Lease<C: Send + Sync + 'static> {
-    host: Arc<Host<C>>,
-    /// `None` only while it drops.
+    /// `None` once it has ended.
     entry: Option<Arc<Entry<C>>>,
     claim: Claim,
     how: Returned,
-    /// When it ended, if whoever ends it knows.
-    ended: Option<Instant>,
     #[cfg(test)]
     witness: Option<Witness>,
 }
@@ -37,13 +34,11 @@ pub struct Lease<C: Send + Sync + 'static> {
 type Witness = Box<dyn FnOnce(Option<CloseReason>) + Send + Sync>;
 
 impl<C: Send + Sync + 'static> Lease<C> {
-    pub(crate) fn new(host: Arc<Host<C>>, granted: Granted<C>) -> Self {
+    pub(crate) fn new(granted: Granted<C>) -> Self {
         Self {
-            host,
             entry: Some(granted.entry),
             claim: granted.claim,
             how: Returned::Clean,
-            ended: None,
             #[cfg(test)]
             witness: None,
         }
@@ -112,7 +107,9 @@ impl<C: Send + Sync + 'static> Lease<C> {
 
     /// Says that an exchange which needed the whole connection is over and the lease about to end.
     pub(crate) fn expect_back(&self) {
-        Host::event(&self.host, |state, _, _| state.expect_back(self.claim.conn));
+        Host::event(&self.entry().host, |state, _, _| {
+            state.expect_back(self.claim.conn)
+        });
     }
 
     pub(crate) fn conn_ref(&self) -> ConnRef {
@@ -121,12 +118,12 @@ impl<C: Send + Sync + 'static> Lease<C> {
 
     /// What the connection is for.
     pub fn key(&self) -> &Key {
-        &self.host.key
+        &self.entry().host.key
     }
 
     /// The host it belongs to.
     pub fn host(&self) -> HostHandle<C> {
-        HostHandle(self.host.clone())
+        HostHandle(self.entry().host.clone())
     }
 
     /// Says that the exchange failed but the connection may be used again.
@@ -147,7 +144,7 @@ impl<C: Send + Sync + 'static> Lease<C> {
     /// Gives it back, for a caller that knows the time already: the clock is not read.
     #[doc(alias("PutConnection", "ReleaseConnection"))]
     pub fn release_at(mut self, now: Instant) {
-        self.ended = Some(now);
+        self.end(|| now);
     }
 
     /// What is true of the connection now, this lease included, without a lock.
@@ -174,19 +171,22 @@ impl<C: Send + Sync + 'static> Lease<C> {
     /// Turns this lease, the only one on the connection, into a check: nobody else gets the connection until it has
     /// ended well. `false`: there are others.
     pub(crate) fn check_instead(&self) -> bool {
-        Host::event(&self.host, |state, _, _| {
+        Host::event(&self.entry().host, |state, _, _| {
             state.check_instead(self.claim.conn)
         })
     }
 
     fn entry(&self) -> &Entry<C> {
         let entry = self.entry.as_ref();
-        entry.expect("a lease holds its connection until it drops")
+        entry.expect("a lease holds its connection until it ends")
     }
-}
 
-impl<C: Send + Sync + 'static> Drop for Lease<C> {
-    fn drop(&mut self) {
+    /// The first time, gives it back; the time is asked for only then.
+    #[inline]
+    fn end(&mut self, now: impl FnOnce() -> Instant) {
+        let Some(entry) = self.entry.take() else {
+            return;
+        };
         #[cfg(test)]
         if let Some(witness) = self.witness.take() {
             witness(match self.how {
@@ -194,13 +194,18 @@ impl<C: Send + Sync + 'static> Drop for Lease<C> {
                 Returned::Clean | Returned::Failed => None,
             });
         }
-        // Let go of first: if the connection closes, its permit is free before the host plans the next dial.
-        self.entry = None;
         let lease = Leased {
             conn: self.claim.conn,
             since: self.claim.since,
         };
-        Host::release(&self.host, lease, self.how, self.ended.unwrap_or_else(now));
+        Host::release(entry, lease, self.how, now());
+    }
+}
+
+impl<C: Send + Sync + 'static> Drop for Lease<C> {
+    #[inline]
+    fn drop(&mut self) {
+        self.end(now);
     }
 }
 
@@ -208,7 +213,7 @@ impl<C: Send + Sync + 'static> fmt::Debug for Lease<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
             .field("id", &self.id())
-            .field("key", &self.host.key)
+            .field("key", self.key())
             .field("target", &self.target())
             .finish_non_exhaustive()
     }

@@ -19,6 +19,7 @@ mod lookup;
 #[cfg(test)]
 #[cfg(pool_loom)]
 mod loom_tests;
+mod mailbox;
 mod reason;
 mod removal;
 mod snapshot;
@@ -113,10 +114,13 @@ pub struct Entry<C: Send + Sync + 'static> {
     pub(crate) status: StdArc<StatusCell>,
     /// Returned when the last holder lets go of `value`, unless the socket carries it.
     _permit: Option<ConnPermit<C>>,
+    /// Whose it is. The host has the entry in its books, and so each keeps the other until the connection is told to close.
+    host: Arc<Host<C>>,
 }
 
 impl<C: Send + Sync + 'static> Entry<C> {
-    pub(crate) fn new(
+    fn new(
+        host: Arc<Host<C>>,
         id: ConnId,
         target: SocketAddr,
         created: Instant,
@@ -124,6 +128,7 @@ impl<C: Send + Sync + 'static> Entry<C> {
         permit: Option<ConnPermit<C>>,
     ) -> Self {
         Self {
+            host,
             value,
             status: StdArc::new(StatusCell::new(id, target, created)),
             _permit: permit,

@@ -118,7 +118,7 @@ impl<C: Send + Sync + 'static> Ticket<C> {
             claim,
             entry: registered.entry.clone(),
         };
-        let lease = Lease::new(registered.host.0.clone(), granted);
+        let lease = Lease::new(granted);
         Some((registered, lease))
     }
 
@@ -135,7 +135,14 @@ impl<C: Send + Sync + 'static> Ticket<C> {
         let dial = self.dial.take()?;
         let at = now();
         let permit = self.conn_permit.take();
-        let entry = Arc::new(Entry::new(self.id, self.target, at, value, permit));
+        let entry = Arc::new(Entry::new(
+            self.host.clone(),
+            self.id,
+            self.target,
+            at,
+            value,
+            permit,
+        ));
         let conn = Host::step(&self.host, |core| {
             let (state, actions) = core.actions();
             let conn = state.dialled(dial, new, at, actions)?;

@@ -4,17 +4,40 @@ use smallvec::SmallVec;
 
 use super::{Conn, Endpoint, HostState};
 
+/// The slots of connections that have changed. Most steps change one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Touched {
+    last: Option<u32>,
+    more: Vec<usize>,
+}
+
+impl Touched {
+    #[inline]
+    fn add(&mut self, slot: usize) {
+        let known = self.last.replace(slot as u32).map(|slot| slot as usize);
+        if let Some(known) = known.filter(|&known| known != slot) {
+            self.more.push(known);
+        }
+    }
+
+    #[inline]
+    fn take(&mut self) -> Option<usize> {
+        self.last.take().map(|slot| slot as usize)
+    }
+}
+
 impl HostState {
     /// Shows each connection that changed since this was last asked, with its slot.
     #[inline]
     pub(crate) fn publish(&mut self, mut show: impl FnMut(usize, &Conn)) {
-        for &slot in &self.touched {
+        let mut next = self.touched.take();
+        while let Some(slot) = next {
             // It may be gone by now.
-            if let Some(conn) = self.conns.get(slot as usize) {
-                show(slot as usize, conn);
+            if let Some(conn) = self.conns.get(slot) {
+                show(slot, conn);
             }
+            next = self.touched.more.pop();
         }
-        self.touched.clear();
     }
 
     /// The slots of endpoints that changed since they were last asked for.
@@ -34,10 +57,7 @@ impl HostState {
 
     #[inline]
     pub(super) fn touch(&mut self, slot: usize) {
-        let short = slot as u32;
-        if self.touched.last() != Some(&short) {
-            self.touched.push(short);
-        }
+        self.touched.add(slot);
         if self.limits.selects {
             self.touch_endpoint(self.conns[slot].endpoint);
         }

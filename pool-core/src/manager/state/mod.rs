@@ -30,6 +30,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 pub(crate) use self::action::{Action, Actions, Claim, Full, Leased, Refusal, Returned, Turned};
+use self::changes::Touched;
 pub(crate) use self::conn::Conn;
 use self::conn::Idle;
 pub(crate) use self::conn::{ConnRef, ConnState, seed};
@@ -96,7 +97,7 @@ pub(crate) struct HostState {
     conns: Slab<Conn>,
     endpoints: Slab<Endpoint>,
     /// The slots of connections that changed since they were last published.
-    touched: SmallVec<[u32; 4]>,
+    touched: Touched,
     /// Claims served since others began to starve.
     turns: usize,
     /// Connections that drain or close.
@@ -165,7 +166,7 @@ impl HostState {
             hold: Ewma::default(),
             connect: Ewma::default(),
             counters: Counters::default(),
-            touched: SmallVec::new(),
+            touched: Touched::default(),
             touched_endpoints: SmallVec::new(),
             endpoint_changes: 0,
         }

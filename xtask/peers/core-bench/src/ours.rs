@@ -100,13 +100,15 @@ impl Ours {
 }
 
 impl Ours {
-    /// Acquires, takes one trip through the scheduler and gives back, so many times; of the host whose turn `task` is.
-    pub(crate) async fn use_host(&self, task: usize, times: u64) {
-        let host = &self.handles[task % self.handles.len()];
+    /// Acquires, takes one trip through the scheduler and gives back, so many times: at first of host `from`, then of the
+    /// one `stride` further each time.
+    pub(crate) async fn use_hosts(&self, from: usize, stride: usize, times: u64) {
+        let mut at = from;
         for _ in 0..times {
-            let lease = host.acquire().await;
+            let lease = self.handles[at % self.handles.len()].acquire().await;
             tokio::task::yield_now().await;
             drop(lease.expect("the manager is open"));
+            at += stride;
         }
     }
 }

@@ -3,11 +3,15 @@
 use crate::harness::Worker;
 use crate::ours::Ours;
 use crate::peers::{Setup, Stacks, bb8s, caches, deadpools};
+use crate::rows::waiting;
 use crate::walk::Order;
 
-/// Runs `name` (an operation, with `/10000_hosts` after it for many hosts) so many times. `false`: there is no such
-/// operation.
+/// Runs `name` (an operation, with `/10000_hosts` after it for many hosts, or `waiting/` and a contender) so many times.
+/// `false`: there is no such operation.
 pub(crate) fn run(name: &str, ops: u64) -> bool {
+    if let Some(contender) = name.strip_prefix("waiting/") {
+        return waiting::alone(contender, ops);
+    }
     let (operation, hosts) = name
         .split_once('/')
         .map_or((name, "1_host"), |(operation, hosts)| (operation, hosts));

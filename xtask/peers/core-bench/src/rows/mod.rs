@@ -4,7 +4,7 @@ mod acquire;
 mod batch;
 pub(crate) mod cleanup;
 mod origin;
-mod waiting;
+pub(crate) mod waiting;
 mod wide;
 
 use crate::harness::Effort;

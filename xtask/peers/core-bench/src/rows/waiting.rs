@@ -51,12 +51,7 @@ pub(crate) fn timed(effort: Effort) -> Table {
     for round in 0..rounds {
         for turn in 0..CONTENDERS.len() {
             let (name, waits) = &mut results[(round + turn) % CONTENDERS.len()];
-            waits.push(match *name {
-                "ours" => run(&runtime, OneHost::new(CONNS), each, spin),
-                "semaphore_vec" => run(&runtime, SemaphoreVec::new(CONNS), each, spin),
-                "deadpool" => run(&runtime, deadpool(CONNS), each, spin),
-                _ => run(&runtime, bb8(CONNS), each, spin),
-            });
+            waits.push(contend(name, &runtime, each, spin));
         }
     }
     let rates = |waits: &[Waits]| -> Vec<f64> { waits.iter().map(|w| w.per_second).collect() };
@@ -76,6 +71,25 @@ pub(crate) fn timed(effort: Effort) -> Table {
         );
     }
     table
+}
+
+fn contend(name: &str, runtime: &Runtime, each: usize, spin: Spin) -> Waits {
+    match name {
+        "ours" => run(runtime, OneHost::new(CONNS), each, spin),
+        "semaphore_vec" => run(runtime, SemaphoreVec::new(CONNS), each, spin),
+        "deadpool" => run(runtime, deadpool(CONNS), each, spin),
+        _ => run(runtime, bb8(CONNS), each, spin),
+    }
+}
+
+/// One contender and no other, so many acquires, for a profiler. `false`: there is no such contender.
+pub(crate) fn alone(name: &str, acquires: u64) -> bool {
+    let known = CONTENDERS.contains(&name);
+    if known {
+        let each = (acquires as usize).div_ceil(TASKS).max(2);
+        contend(name, &crowd::runtime(), each, Spin::lasting(HOLD));
+    }
+    known
 }
 
 /// By counting: one thread, so that every run takes the same turns.

@@ -7,16 +7,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a cancelled waiter keeps what it was granted",
         file: "pool-core/src/manager/host.rs",
-        old: "            drop(Lease::new(host.clone(), granted));",
-        new: "            std::mem::forget(Lease::new(host.clone(), granted));",
+        old: "            drop(Lease::new(granted));",
+        new: "            std::mem::forget(Lease::new(granted));",
         noticed_by: &["a_grant_to_a_cancelled_waiter_goes_to_the_next"],
     },
     Mutant {
         name: "whoever gives up stays in the queue",
         file: "pool-core/src/manager/host.rs",
-        old: "            core.state.leave(waiter);
-            std::mem::take",
-        new: "            std::mem::take",
+        old: "        Self::step(host, |core| core.give_up(waiter));",
+        new: "        let _ = waiter;",
         noticed_by: &["cancelling_a_waiter_frees_its_place"],
     },
     Mutant {
@@ -28,10 +27,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a task that moved is woken where it was",
-        file: "pool-core/src/manager/host.rs",
-        old: "if !known.is_some_and(|known| known.will_wake(waker)) {",
-        new: "if known.is_none() {",
+        file: "pool-core/src/manager/mailbox.rs",
+        old: "if known.is_some_and(|known| known.will_wake(waker)) {",
+        new: "if known.is_some() {",
         noticed_by: &["a_waiter_is_woken_by_the_waker_of_its_last_poll"],
+    },
+    Mutant {
+        name: "a mailbox is used again before its outcome is collected",
+        file: "pool-core/src/manager/host.rs",
+        old: "if Arc::strong_count(&mailbox) == 1 {",
+        new: "if Arc::strong_count(&mailbox) > 0 {",
+        noticed_by: &["an_outcome_waits_for_whoever_it_is_for"],
     },
     Mutant {
         name: "a late cancel takes out the next waiter of the slot",
@@ -97,8 +103,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the queue in all has no limit",
         file: "pool-core/src/manager/budget.rs",
-        old: "(before < limit || place == Place::Front).then_some(slot)",
-        new: "(before < usize::MAX).then_some(slot)",
+        old: "let enters = before < limit || place == Place::Front;",
+        new: "let enters = before < usize::MAX;",
         noticed_by: &["cancelling_a_waiter_frees_its_place"],
     },
     Mutant {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -43,7 +44,10 @@ impl Nginx {
             .port();
         fs::write(folder.join("html/file"), "x".repeat(1024))
             .map_err(|error| broken("html/file", error))?;
-        fs::write(folder.join("nginx.conf"), config(port))
+        let owner = fs::metadata(&folder)
+            .map_err(|error| broken("target/nginx", error))?
+            .uid();
+        fs::write(folder.join("nginx.conf"), config(port, owner == 0))
             .map_err(|error| broken("nginx.conf", error))?;
         let child = Command::new("nginx")
             .arg("-p")
@@ -158,9 +162,13 @@ fn certificate(folder: &std::path::Path) -> Result<(), Failure> {
 }
 
 /// As small as the promises are: 50 requests on a connection, 8 streams at a time.
-fn config(port: u16) -> String {
+///
+/// An nginx started by root gives its workers another user, who may not read the folder this is in: they stay root then.
+fn config(port: u16, root: bool) -> String {
+    let user = if root { "user root;" } else { "" };
     format!(
-        "daemon off;
+        "{user}
+daemon off;
 pid nginx.pid;
 worker_processes 2;
 events {{ worker_connections 512; }}

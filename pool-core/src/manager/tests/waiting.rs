@@ -78,6 +78,31 @@ fn a_grant_to_a_cancelled_waiter_goes_to_the_next() {
 }
 
 #[test]
+fn an_outcome_waits_for_whoever_it_is_for() {
+    let (manager, census) = (Manager::new(&Limits::default()), Census::default());
+    add(&manager, "a", &census);
+    let held = manager.try_acquire(&key("a")).unwrap();
+    let mut served = ask(&manager, "a");
+    assert_pending!(served.poll());
+    drop(held);
+    assert!(served.is_woken());
+
+    // Before the outcome is collected, others come and go.
+    drop(ask(&manager, "a"));
+    let mut next = ask(&manager, "a");
+    assert_pending!(next.poll());
+    let mut third = ask(&manager, "a");
+    assert_pending!(third.poll());
+    let owner = lease(&mut served);
+    assert_pending!(next.poll());
+    drop(owner);
+    assert!(next.is_woken() && !third.is_woken());
+    drop(lease(&mut next));
+    drop(lease(&mut third));
+    assert_conserved(&manager);
+}
+
+#[test]
 fn a_waiter_is_woken_by_the_waker_of_its_last_poll() {
     let (manager, census) = (Manager::new(&Limits::default()), Census::default());
     let mut moved = manager.acquire(&key("a"));

@@ -48,8 +48,8 @@ pub(crate) struct ConnView {
 
 impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Claims at once or not at all, where the hint says if that will do.
-    pub(crate) fn try_acquire_hinted(&self, hint: Hint) -> Option<Lease<C>> {
-        let granted = Host::try_claim(&self.0, hint, now())?;
+    pub(crate) fn try_acquire_hinted(&self, hint: &Hint) -> Option<Lease<C>> {
+        let granted = Host::try_claim(&self.0, Some(hint), now())?;
         Some(Lease::new(granted))
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::Shared;
 use super::acquire::Acquire;
-use super::host::{Hint, Host};
+use super::host::Host;
 use super::lease::Lease;
 use super::sync::{Arc, now};
 use super::ticket::Ticket;
@@ -50,7 +50,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     ///
     /// `now` must not be before an earlier one by more than it takes to get here; times of use and eviction follow it.
     pub fn try_acquire_at(&self, now: Instant) -> Option<Lease<C>> {
-        Host::try_claim(&self.0, Hint::default(), now).map(Lease::new)
+        Host::try_claim(&self.0, None, now).map(Lease::new)
     }
 
     /// The answer to [`Driver::resolve`](super::Driver::resolve): new addresses join, missing ones drain.

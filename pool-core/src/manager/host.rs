@@ -75,7 +75,7 @@ const SPARE: usize = 256;
 
 /// What is left to do after unlocking.
 enum Chore<C: Send + Sync + 'static> {
-    Wake(Waker),
+    Deliver(Arc<Mailbox<C>>, Outcome<C>),
     Reserve,
     Resolve,
     Dial(DialRef, SocketAddr),
@@ -185,13 +185,17 @@ impl<C: Send + Sync + 'static> Host<C> {
     }
 
     /// Claims at once or not at all, where the hint says if that address has room.
-    pub(crate) fn try_claim(host: &Arc<Self>, hint: Hint, at: Instant) -> Option<Granted<C>> {
+    pub(crate) fn try_claim(
+        host: &Arc<Self>,
+        hint: Option<&Hint>,
+        at: Instant,
+    ) -> Option<Granted<C>> {
         let starving = host.shared.budget.is_starved(host);
         Self::step(host, |core| {
-            if let Some(addr) = hint.prefer {
+            if let Some(addr) = hint.and_then(|hint| hint.prefer) {
                 core.state.prefer(addr);
             }
-            if let Some(addr) = hint.avoid {
+            if let Some(addr) = hint.and_then(|hint| hint.avoid) {
                 core.state.pass_over(addr);
             }
             let claim = core.state.claim(at, starving, &mut core.actions)?;
@@ -237,9 +241,7 @@ impl<C: Send + Sync + 'static> Host<C> {
     pub(crate) fn cancel(host: &Arc<Self>, waiter: WaiterRef, mailbox: &Mailbox<C>) {
         Self::step(host, |core| core.give_up(waiter));
         Self::withdraw_if_served(host);
-        if let Some(Ok(granted)) = mailbox.empty() {
-            drop(Lease::new(granted));
-        }
+        drop(mailbox.close().map(|outcome| outcome.map(Lease::new)));
     }
 
     /// A lease on this connection ends.
@@ -347,7 +349,11 @@ impl<C: Send + Sync + 'static> Host<C> {
     fn run(host: &Arc<Self>, chores: Chores<C>, mut permits: Option<Permits<C>>) {
         for chore in chores {
             match chore {
-                Chore::Wake(waker) => waker.wake(),
+                Chore::Deliver(mailbox, outcome) => match mailbox.deliver(outcome) {
+                    Ok(waker) => waker.into_iter().for_each(Waker::wake),
+                    // What was granted to one who has given up goes the way of every returned lease: to the next.
+                    Err(outcome) => drop(outcome.map(Lease::new)),
+                },
                 Chore::Reserve => Budget::request(&host.shared, host),
                 Chore::Resolve => host.shared.driver.resolve(HostHandle(host.clone())),
                 Chore::Dial(dial, addr) => {
@@ -448,9 +454,9 @@ impl<C: Send + Sync + 'static> Core<C> {
     }
 
     pub(crate) fn granted(&self, claim: Claim) -> Granted<C> {
-        let entry = self
-            .entry(claim.conn)
-            .expect("a connection that can be claimed is in the books");
+        let entry = self.entries.get(claim.conn.slot).and_then(Option::as_ref);
+        let entry = entry.expect("a connection that can be claimed is in the books");
+        debug_assert_eq!(entry.id(), claim.conn.id);
         Granted {
             claim,
             entry: entry.clone(),
@@ -527,11 +533,8 @@ impl<C: Send + Sync + 'static> Core<C> {
         let mailbox = self.mailboxes[waiter.slot].take();
         let mailbox = mailbox.expect("whoever waits has a mailbox");
         self.state.leave(waiter);
-        // Woken outside the lock: the waker may run the task inline.
-        if let Some(waker) = mailbox.deliver(outcome) {
-            chores.push(Chore::Wake(waker));
-        }
-        self.keep(mailbox);
+        self.keep(mailbox.clone());
+        chores.push(Chore::Deliver(mailbox, outcome));
     }
 
     /// Gives a mailbox to one who has joined.
@@ -546,8 +549,8 @@ impl<C: Send + Sync + 'static> Core<C> {
 
     /// One that whoever had it last has let go of.
     fn unused_mailbox(&mut self) -> Option<Arc<Mailbox<C>>> {
-        let mailbox = self.spare.pop_front()?;
-        if Arc::strong_count(&mailbox) == 1 {
+        let mut mailbox = self.spare.pop_front()?;
+        if Mailbox::renew(&mut mailbox) {
             return Some(mailbox);
         }
         // Its outcome is still to be collected. So may be the others, which were used after it.

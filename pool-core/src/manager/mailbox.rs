@@ -1,12 +1,12 @@
-//! Where one who waits finds its outcome.
+//! Where one who waits finds its outcome, without the host's lock.
 //!
-//! It has a lock of its own, so that collecting does not wait for the host's. The host delivers under its own lock, and
-//! nothing is locked under this one.
+//! The host decides the outcome under its lock and delivers it after. Whoever waits may give up in between: then the
+//! outcome goes back to whoever delivers it.
 
 use std::task::Waker;
 
 use super::host::Granted;
-use super::sync::{Mutex, lock};
+use super::sync::{Arc, Mutex, lock};
 use crate::error::Error;
 
 /// What a waiter gets.
@@ -16,29 +16,45 @@ pub(crate) struct Mailbox<C: Send + Sync + 'static> {
     contents: Mutex<Contents<C>>,
 }
 
-struct Contents<C: Send + Sync + 'static> {
-    outcome: Option<Outcome<C>>,
-    /// Whom to wake when the outcome comes.
-    waker: Option<Waker>,
+enum Contents<C: Send + Sync + 'static> {
+    /// Nothing yet; whom to wake when it comes.
+    Empty(Option<Waker>),
+    Delivered(Outcome<C>),
+    /// The outcome was collected, or nobody waits for it any more.
+    Closed,
 }
 
 impl<C: Send + Sync + 'static> Default for Mailbox<C> {
     fn default() -> Self {
         Self {
-            contents: Mutex::new(Contents {
-                outcome: None,
-                waker: None,
-            }),
+            contents: Mutex::new(Contents::Empty(None)),
         }
     }
 }
 
 impl<C: Send + Sync + 'static> Mailbox<C> {
-    /// Puts the outcome in. The waker is to be woken after the host's lock is released.
-    pub(crate) fn deliver(&self, outcome: Outcome<C>) -> Option<Waker> {
+    /// Makes it as good as new, if nobody else has it.
+    pub(crate) fn renew(mailbox: &mut Arc<Self>) -> bool {
+        let Some(mailbox) = Arc::get_mut(mailbox) else {
+            return false;
+        };
+        *mailbox = Self::default();
+        true
+    }
+
+    /// Puts the outcome in, and returns whom to wake.
+    ///
+    /// # Errors
+    ///
+    /// The outcome, if nobody waits for it any more.
+    pub(crate) fn deliver(&self, outcome: Outcome<C>) -> Result<Option<Waker>, Outcome<C>> {
         let mut contents = lock(&self.contents);
-        contents.outcome = Some(outcome);
-        contents.waker.take()
+        if let Contents::Empty(waker) = &mut *contents {
+            let waker = waker.take();
+            *contents = Contents::Delivered(outcome);
+            return Ok(waker);
+        }
+        Err(outcome)
     }
 
     /// Takes the outcome out, or leaves this waker.
@@ -47,31 +63,34 @@ impl<C: Send + Sync + 'static> Mailbox<C> {
         // cloned before the lock is taken, and dropped after.
         let mut other: Option<Waker> = None;
         loop {
-            let mut contents = lock(&self.contents);
-            if let Some(outcome) = contents.outcome.take() {
-                return Some(outcome);
+            {
+                let mut contents = lock(&self.contents);
+                let Contents::Empty(known) = &mut *contents else {
+                    return collected(std::mem::replace(&mut *contents, Contents::Closed));
+                };
+                if known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                    return None;
+                }
+                if other.is_some() {
+                    std::mem::swap(known, &mut other);
+                    break;
+                }
             }
-            let known = contents.waker.as_ref();
-            if known.is_some_and(|known| known.will_wake(waker)) {
-                return None;
-            }
-            if other.is_some() {
-                std::mem::swap(&mut contents.waker, &mut other);
-                drop(contents);
-                return None;
-            }
-            drop(contents);
             other = Some(waker.clone());
         }
+        None
     }
 
-    /// Takes out what has been delivered, for one that has given up.
-    pub(crate) fn empty(&self) -> Option<Outcome<C>> {
-        let (outcome, waker) = {
-            let mut contents = lock(&self.contents);
-            (contents.outcome.take(), contents.waker.take())
-        };
-        drop(waker);
-        outcome
+    /// Nobody waits any more. Returns what has been delivered.
+    pub(crate) fn close(&self) -> Option<Outcome<C>> {
+        let contents = std::mem::replace(&mut *lock(&self.contents), Contents::Closed);
+        collected(contents)
+    }
+}
+
+fn collected<C: Send + Sync + 'static>(contents: Contents<C>) -> Option<Outcome<C>> {
+    match contents {
+        Contents::Delivered(outcome) => Some(outcome),
+        Contents::Empty(_) | Contents::Closed => None,
     }
 }

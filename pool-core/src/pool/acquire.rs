@@ -64,7 +64,7 @@ pub(super) async fn acquire(
     let deadline = finite(wait).and_then(|wait| began.checked_add(wait));
     let mut at_the_front = false;
     loop {
-        let lease = match host.try_acquire_hinted(hint) {
+        let lease = match host.try_acquire_hinted(&hint) {
             Some(lease) => lease,
             None => {
                 let acquire = match deadline {

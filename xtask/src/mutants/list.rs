@@ -7,8 +7,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a cancelled waiter keeps what it was granted",
         file: "pool-core/src/manager/host.rs",
-        old: "            drop(Lease::new(granted));",
-        new: "            std::mem::forget(Lease::new(granted));",
+        old: "drop(mailbox.close().map(|outcome| outcome.map(Lease::new)));",
+        new: "std::mem::forget(mailbox.close().map(|outcome| outcome.map(Lease::new)));",
         noticed_by: &["a_grant_to_a_cancelled_waiter_goes_to_the_next"],
     },
     Mutant {
@@ -21,22 +21,29 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "whoever is served is not woken",
         file: "pool-core/src/manager/host.rs",
-        old: "            chores.push(Chore::Wake(waker));",
-        new: "            drop(waker);",
+        old: "Ok(waker) => waker.into_iter().for_each(Waker::wake),",
+        new: "Ok(waker) => waker.into_iter().for_each(drop),",
         noticed_by: &["one_release_wakes_one_of_eight_waiters_and_makes_one_owner"],
     },
     Mutant {
         name: "a task that moved is woken where it was",
         file: "pool-core/src/manager/mailbox.rs",
-        old: "if known.is_some_and(|known| known.will_wake(waker)) {",
+        old: "if known.as_ref().is_some_and(|known| known.will_wake(waker)) {",
         new: "if known.is_some() {",
         noticed_by: &["a_waiter_is_woken_by_the_waker_of_its_last_poll"],
     },
     Mutant {
-        name: "a mailbox is used again before its outcome is collected",
+        name: "what was granted to one who gave up just then is lost",
         file: "pool-core/src/manager/host.rs",
-        old: "if Arc::strong_count(&mailbox) == 1 {",
-        new: "if Arc::strong_count(&mailbox) > 0 {",
+        old: "Err(outcome) => drop(outcome.map(Lease::new)),",
+        new: "Err(outcome) => std::mem::forget(outcome.map(Lease::new)),",
+        noticed_by: &["loom_a_grant_to_a_waiter_that_cancels_reaches_the_next"],
+    },
+    Mutant {
+        name: "a mailbox is used again before its outcome is collected",
+        file: "pool-core/src/manager/mailbox.rs",
+        old: "            return false;",
+        new: "            return true;",
         noticed_by: &["an_outcome_waits_for_whoever_it_is_for"],
     },
     Mutant {
@@ -405,15 +412,23 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a release looks for the starving before it has the lock",
         file: "pool-core/src/manager/host.rs",
-        old: "        Self::step(host, |core| {
+        old: "        let ((), left) = host.locked(|core| {
             // Read under the lock: a host that starves enrols, then looks here under this lock too. Whichever of the two
             // comes second sees the other.
-            let starving = budget.is_starved(host);
+            let starving = host.shared.budget.is_starved(host);
 ",
-        new: "        let starving = budget.is_starved(host);
-        Self::step(host, |core| {
+        new: "        let starving = host.shared.budget.is_starved(host);
+        let ((), left) = host.locked(|core| {
 ",
         noticed_by: &["loom_a_connection_parked_beside_a_host_that_begins_to_starve_is_given_up"],
+    },
+    Mutant {
+        name: "a connection that closes keeps its permit while its host asks for one",
+        file: "pool-core/src/manager/host.rs",
+        old: "                drop(entry);
+                Self::finish(&host, left);",
+        new: "                Self::finish(&host, left);",
+        noticed_by: &["a_replacement_uses_the_permit_of_what_it_replaces"],
     },
     Mutant {
         name: "whoever leaves the ring does not look again",

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::conn::{Conn, ConnRef, ConnState};
-use super::endpoint::{Endpoint, Ready, Standing};
+use super::endpoint::{Endpoint, Standing};
 use super::{Action, Actions, Claim, HostState, Phase, Refusal};
 use crate::info::ConnId;
-use crate::manager::list::{Links, List};
+use crate::manager::list::Links;
 use crate::manager::reason::CloseReason;
 
 impl HostState {
@@ -264,24 +264,19 @@ impl HostState {
         }
     }
 
-    /// The list of an endpoint that has room: a doubted one stands apart.
-    fn rotation_of(&mut self, endpoint: usize) -> &mut List<Ready> {
+    /// An endpoint that has room joins the rotation; a doubted one stands apart.
+    fn link_ready(&mut self, endpoint: usize) {
         match self.endpoints[endpoint].doubted_until {
-            None => &mut self.ready,
-            Some(_) => &mut self.doubtful,
+            None => self.ready.push_back(&mut self.endpoints, endpoint),
+            Some(_) => self.doubtful.push_back(&mut self.endpoints, endpoint),
         }
     }
 
-    fn link_ready(&mut self, endpoint: usize) {
-        let mut list = std::mem::take(self.rotation_of(endpoint));
-        list.push_back(&mut self.endpoints, endpoint);
-        *self.rotation_of(endpoint) = list;
-    }
-
     fn unlink_ready(&mut self, endpoint: usize) {
-        let mut list = std::mem::take(self.rotation_of(endpoint));
-        list.remove(&mut self.endpoints, endpoint);
-        *self.rotation_of(endpoint) = list;
+        match self.endpoints[endpoint].doubted_until {
+            None => self.ready.remove(&mut self.endpoints, endpoint),
+            Some(_) => self.doubtful.remove(&mut self.endpoints, endpoint),
+        }
     }
 
     /// An exchange failed at this endpoint: others come first for a while.

@@ -15,12 +15,13 @@ use super::reason::CloseReason;
 use super::state::{
     Action, Actions, Claim, ConnRef, DialRef, HostState, Leased, Refusal, Returned, Turned,
 };
-use super::sync::{Arc, AtomicBool, Mutex, Ordering, StdArc, lock_timed, now};
+use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, StdArc, lock_timed, now};
 use super::ticket::Ticket;
 use super::waiters::{Place, WaiterRef};
 use super::{Closing, Endpoints, Entry, HostHandle, Shared};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::key::Key;
+use crate::observe::Histogram;
 
 /// The order is that of use, so that a claim touches few cache lines.
 #[repr(C)]
@@ -32,18 +33,25 @@ pub(crate) struct Host<C: Send + Sync + 'static> {
     retired: AtomicBool,
     /// Whether a scan for another host's idle connection is due at a time already asked for.
     scan_due: AtomicBool,
-    core: Mutex<Core<C>>,
     pub(crate) key: Key,
+    core: OwnLine<Mutex<Core<C>>>,
 }
 
-/// What the lock protects. The order is that of use, so that a claim touches few cache lines.
+/// Begins a cache line, so that whoever counts references to the host, or reads what does not change, does not take the
+/// line away from whoever has the lock.
+#[repr(align(64))]
+struct OwnLine<T>(T);
+
+/// What the lock protects. What most steps change comes first; see [`HostState`].
 #[repr(C)]
 pub(crate) struct Core<C: Send + Sync + 'static> {
-    /// What each connection holds, by its slot in the state.
-    entries: Vec<Option<Arc<Entry<C>>>>,
     /// Steps so far.
     steps: u32,
+    /// How often somebody had to wait for the lock.
+    waits: u32,
     pub(crate) state: HostState,
+    /// What each connection holds, by its slot in the state.
+    entries: Vec<Option<Arc<Entry<C>>>>,
     actions: Actions,
     /// The mailboxes of those who wait, by their slot in the state.
     mailboxes: Vec<Option<Arc<Mailbox<C>>>>,
@@ -68,6 +76,10 @@ pub(crate) struct Granted<C: Send + Sync + 'static> {
 /// One step of so many has its hold of the lock timed: two readings of the clock in every step would cost more than most
 /// steps do.
 const HOLD_SAMPLE: u32 = 64;
+
+/// Of those who had to wait for the lock one in so many has its wait timed, and counts for as many: everybody else waits
+/// while whoever has the lock reads the clock and writes to counters that all threads share.
+const WAIT_SAMPLE: u32 = 8;
 
 /// A host keeps so many mailboxes to use again: enough for those who have an outcome to collect at a time, if few
 /// connections serve many.
@@ -98,10 +110,11 @@ impl<C: Send + Sync + 'static> Host<C> {
         Self {
             shared,
             key,
-            core: Mutex::new(Core {
+            core: OwnLine(Mutex::new(Core {
                 state,
                 entries: Vec::new(),
                 steps: 0,
+                waits: 0,
                 mailboxes: Vec::new(),
                 spare: VecDeque::new(),
                 failure: None,
@@ -109,7 +122,7 @@ impl<C: Send + Sync + 'static> Host<C> {
                 endpoints: StdArc::default(),
                 endpoints_as_of: 0,
                 counted_idle,
-            }),
+            })),
             scan_due: AtomicBool::new(false),
             enrolled: AtomicBool::new(false),
             retired: AtomicBool::new(false),
@@ -133,10 +146,19 @@ impl<C: Send + Sync + 'static> Host<C> {
         result
     }
 
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, Core<C>> {
+        let (mut core, waits_since) = lock_timed(&self.core.0);
+        if let Some(since) = waits_since {
+            core.waited(since, &self.shared.lock_waits);
+        }
+        core
+    }
+
     /// The first part of a step: `f` under the lock. Most steps leave nothing to do.
     #[inline]
     fn locked<R>(&self, f: impl FnOnce(&mut Core<C>) -> R) -> (R, Option<Left<C>>) {
-        let mut core = lock_timed(&self.core, &self.shared.lock_waits);
+        let mut core = self.lock();
         let since = core.samples_hold().then(now);
         let result = f(&mut core);
         let chores = core.settle(&self.key);
@@ -165,7 +187,7 @@ impl<C: Send + Sync + 'static> Host<C> {
     fn shed_idle(host: &Arc<Self>) {
         while host.shared.budget.has_too_many_idle() {
             let (shed, chores) = {
-                let mut core = lock_timed(&host.core, &host.shared.lock_waits);
+                let mut core = host.lock();
                 let core = &mut *core;
                 let shed = core.state.shed_idle(now(), &mut core.actions);
                 let chores = core.settle(&host.key);
@@ -181,7 +203,7 @@ impl<C: Send + Sync + 'static> Host<C> {
 
     /// Looks, changes nothing.
     pub(crate) fn look<R>(&self, f: impl FnOnce(&Core<C>) -> R) -> R {
-        f(&lock_timed(&self.core, &self.shared.lock_waits))
+        f(&self.lock())
     }
 
     /// Claims at once or not at all, where the hint says if that address has room.
@@ -286,7 +308,7 @@ impl<C: Send + Sync + 'static> Host<C> {
         reason: CloseReason,
     ) -> Option<CloseReason> {
         let (entry, reason, chores) = {
-            let mut core = lock_timed(&host.core, &host.shared.lock_waits);
+            let mut core = host.lock();
             let core = &mut *core;
             let entry = core.take_entry(conn);
             let reason = core.state.closed(conn, reason, now(), &mut core.actions);
@@ -314,7 +336,7 @@ impl<C: Send + Sync + 'static> Host<C> {
     /// The budget's permits for one dial. `Ok(more)`: used, and whether another is wanted; `Err`: not needed.
     pub(crate) fn accept(host: &Arc<Self>, permits: Permits<C>) -> Result<bool, Permits<C>> {
         let (used, more, chores) = {
-            let mut core = lock_timed(&host.core, &host.shared.lock_waits);
+            let mut core = host.lock();
             let core = &mut *core;
             let used = core.state.granted(now(), &mut core.actions);
             let chores = core.settle(&host.key);
@@ -415,6 +437,16 @@ impl<C: Send + Sync + 'static> Core<C> {
     fn samples_hold(&mut self) -> bool {
         self.steps = self.steps.wrapping_add(1);
         self.steps.is_multiple_of(HOLD_SAMPLE)
+    }
+
+    /// Whoever has the lock now has waited for it.
+    #[cold]
+    fn waited(&mut self, since: Instant, waits: &Histogram) {
+        self.waits = self.waits.wrapping_add(1);
+        if self.waits.is_multiple_of(WAIT_SAMPLE) {
+            let waited = now().saturating_duration_since(since);
+            waits.record_times(waited, WAIT_SAMPLE.into());
+        }
     }
 
     /// Tells the budget how many connections are idle, if that has changed. Returns whether there are more.

@@ -19,7 +19,8 @@ pub struct Snapshot {
     pub totals: Totals,
     /// Each host.
     pub hosts: Vec<HostSnapshot>,
-    /// How long steps waited for a host's lock, where it was not free at once.
+    /// How long steps waited for a host's lock, where it was not free at once; one wait in eight is timed, and counts for
+    /// eight.
     pub lock_wait: Distribution,
     /// How long steps held a host's lock, of a sample of one in 64.
     pub lock_hold: Distribution,

@@ -33,28 +33,21 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Locks, and reports how long that took if the lock was not free.
+/// Locks. The time is when it began to wait, if the lock was not free.
 #[cfg(not(pool_loom))]
-pub(crate) fn lock_timed<'a, T>(
-    mutex: &'a Mutex<T>,
-    waits: &crate::observe::Histogram,
-) -> MutexGuard<'a, T> {
+#[inline]
+pub(crate) fn lock_timed<T>(mutex: &Mutex<T>) -> (MutexGuard<'_, T>, Option<std::time::Instant>) {
     match mutex.try_lock() {
-        Ok(guard) => guard,
-        Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Ok(guard) => (guard, None),
+        Err(std::sync::TryLockError::Poisoned(poisoned)) => (poisoned.into_inner(), None),
         Err(std::sync::TryLockError::WouldBlock) => {
-            let started = now();
-            let guard = lock(mutex);
-            waits.record(now().saturating_duration_since(started));
-            guard
+            let began = now();
+            (lock(mutex), Some(began))
         }
     }
 }
 
 #[cfg(pool_loom)]
-pub(crate) fn lock_timed<'a, T>(
-    mutex: &'a Mutex<T>,
-    _: &crate::observe::Histogram,
-) -> MutexGuard<'a, T> {
-    lock(mutex)
+pub(crate) fn lock_timed<T>(mutex: &Mutex<T>) -> (MutexGuard<'_, T>, Option<std::time::Instant>) {
+    (lock(mutex), None)
 }

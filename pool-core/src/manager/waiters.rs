@@ -59,18 +59,21 @@ struct Class {
 }
 
 /// Waiters by slot; those still queued are linked in arrival order, the others have an outcome to collect.
+///
+/// What most who come and go touch comes first.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Waiters {
-    slots: Slab<Waiter>,
-    front: List<Queue>,
-    classes: [Class; Priority::ALL.len()],
-    /// The pass of the class served last: one that was empty meanwhile has not saved up for it.
-    pass: u64,
-    /// Those who wait for one connection and no other.
-    pinned: HashMap<ConnId, List<Queue>>,
     /// How many wait for any connection.
     len: usize,
+    slots: Slab<Waiter>,
     serials: u64,
+    front: List<Queue>,
+    /// The pass of the class served last: one that was empty meanwhile has not saved up for it.
+    pass: u64,
+    classes: [Class; Priority::ALL.len()],
+    /// Those who wait for one connection and no other.
+    pinned: HashMap<ConnId, List<Queue>>,
 }
 
 impl Waiters {

@@ -26,9 +26,15 @@ impl Default for Histogram {
 impl Histogram {
     /// Counts one duration; more than 584 years count as that.
     pub fn record(&self, value: Duration) {
+        self.record_times(value, 1);
+    }
+
+    /// Counts one duration as so many of that length: one of a sample.
+    pub(crate) fn record_times(&self, value: Duration, times: u64) {
         let ns = u64::try_from(value.as_nanos()).unwrap_or(u64::MAX);
-        self.buckets[bucket_of(ns)].fetch_add(1, Ordering::Relaxed);
-        self.sum_ns.fetch_add(ns, Ordering::Relaxed);
+        self.buckets[bucket_of(ns)].fetch_add(times, Ordering::Relaxed);
+        let sum = ns.saturating_mul(times);
+        self.sum_ns.fetch_add(sum, Ordering::Relaxed);
     }
 
     /// A copy of the counts. Records made meanwhile may be in it or not.
@@ -140,9 +146,19 @@ mod tests {
             histogram.record(Duration::from_millis(ms));
         }
         let seen = histogram.snapshot();
-        assert_eq!(seen.count, 100);
+        assert_eq!((seen.count, seen.sum), (100, Duration::from_millis(5050)));
         assert!((50..=63).contains(&seen.quantile(0.5).as_millis()));
         assert!((99..=125).contains(&seen.quantile(1.0).as_millis()));
         assert_eq!(Distribution::default().quantile(0.5), Duration::ZERO);
+    }
+
+    #[test]
+    fn one_of_a_sample_counts_for_all_of_them() {
+        let (one, each) = (Histogram::default(), Histogram::default());
+        one.record_times(Duration::from_millis(3), 8);
+        for _ in 0..8 {
+            each.record(Duration::from_millis(3));
+        }
+        assert_eq!(one.snapshot(), each.snapshot());
     }
 }

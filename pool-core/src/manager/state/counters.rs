@@ -7,7 +7,10 @@ use crate::manager::reason::CloseReason;
 
 /// Counts of what has happened; at every quiescent point they conserve: `acquired = released + leased`,
 /// `opened = closed + open`, `dials = dialled + failed + in flight`.
+///
+/// Those that a claim and its release count come first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Counters {
     pub(crate) acquired: u64,
     pub(crate) released: u64,

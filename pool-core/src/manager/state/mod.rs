@@ -83,35 +83,36 @@ enum Addresses {
     Known,
 }
 
-/// The order is that of use: what a claim and its release touch comes first, so that it is in few cache lines.
+/// What a claim and its release change comes first, then what they only read: a thread that takes the lock after another
+/// waits for each cache line that the other has written.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub(crate) struct HostState {
-    phase: Phase,
-    addresses: Addresses,
     /// The endpoints that have a connection with room, in rotation order.
     ready: List<Ready>,
     /// Those of them where an exchange failed lately: used while no other has room.
     doubtful: List<Ready>,
     idle: List<Idle>,
-    conns: Slab<Conn>,
-    endpoints: Slab<Endpoint>,
-    /// The slots of connections that changed since they were last published.
-    touched: Touched,
     /// Claims served since others began to starve.
     turns: usize,
+    /// The slots of connections that changed since they were last published.
+    touched: Touched,
+    counters: Counters,
+    /// How long leases lasted lately.
+    hold: Ewma,
+    phase: Phase,
+    addresses: Addresses,
+    conns: Slab<Conn>,
+    endpoints: Slab<Endpoint>,
+    limits: HostLimits,
     /// Connections that drain or close.
     leaving: usize,
     /// The earliest time an ejected endpoint may come back by itself.
     readmit_at: Option<Instant>,
     /// The earliest time a doubt may end.
     trust_again_at: Option<Instant>,
-    /// How long leases lasted lately.
-    hold: Ewma,
-    waiters: Waiters,
     dials: Slab<Dial>,
-    limits: HostLimits,
-    counters: Counters,
+    waiters: Waiters,
     dial_serials: u64,
     /// What one dial is expected to bring, in leases.
     expected: usize,

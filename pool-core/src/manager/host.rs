@@ -53,6 +53,8 @@ pub(crate) struct Core<C: Send + Sync + 'static> {
     /// What each connection holds, by its slot in the state.
     entries: Vec<Option<Arc<Entry<C>>>>,
     actions: Actions,
+    /// Idle connections as the budget knows them; `None` while they are not counted.
+    counted_idle: Option<usize>,
     /// The mailboxes of those who wait, by their slot in the state.
     mailboxes: Vec<Option<Arc<Mailbox<C>>>>,
     /// Mailboxes to be used again, longest unused first.
@@ -63,8 +65,6 @@ pub(crate) struct Core<C: Send + Sync + 'static> {
     endpoints: StdArc<Endpoints>,
     /// The changes of endpoints that `endpoints` knows of.
     endpoints_as_of: u64,
-    /// Idle connections as the budget knows them; `None` while they are not counted.
-    counted_idle: Option<usize>,
 }
 
 /// A claim with what it is a claim on.
@@ -535,6 +535,8 @@ impl<C: Send + Sync + 'static> Core<C> {
                 Action::WakeAt(at) => chores.push(Chore::WakeAt(at)),
             }
         }
+        // Its room is used again.
+        self.actions = actions;
         chores
     }
 

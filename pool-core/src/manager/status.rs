@@ -156,20 +156,21 @@ fn as_number<S: serde::Serializer>(id: &ConnId, to: S) -> Result<S::Ok, S::Error
     to.serialize_u64(id.as_u64())
 }
 
-/// The mirror of one connection.
+/// The mirror of one connection. What each lease changes comes first, so that it is in one cache line.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct StatusCell {
-    id: ConnId,
-    target: SocketAddr,
-    created: Instant,
     /// Phase (3 bits), leases (30 bits), limit (31 bits).
     now: AtomicU64,
     /// In nanoseconds since `created`.
     last_used: AtomicU64,
-    /// The same, plus one; 0: never.
-    last_checked: AtomicU64,
     uses: AtomicU64,
     errors: AtomicU64,
+    created: Instant,
+    id: ConnId,
+    target: SocketAddr,
+    /// As `last_used`, plus one; 0: never.
+    last_checked: AtomicU64,
     bytes: AtomicU64,
     health: AtomicU64,
 }

@@ -60,20 +60,20 @@ struct Class {
 
 /// Waiters by slot; those still queued are linked in arrival order, the others have an outcome to collect.
 ///
-/// What most who come and go touch comes first.
+/// What every claim looks at comes last, beside what it looks at in the host.
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
 pub(crate) struct Waiters {
-    /// How many wait for any connection.
-    len: usize,
-    slots: Slab<Waiter>,
-    serials: u64,
-    front: List<Queue>,
-    /// The pass of the class served last: one that was empty meanwhile has not saved up for it.
-    pass: u64,
-    classes: [Class; Priority::ALL.len()],
     /// Those who wait for one connection and no other.
     pinned: HashMap<ConnId, List<Queue>>,
+    classes: [Class; Priority::ALL.len()],
+    /// The pass of the class served last: one that was empty meanwhile has not saved up for it.
+    pass: u64,
+    front: List<Queue>,
+    serials: u64,
+    slots: Slab<Waiter>,
+    /// How many wait for any connection.
+    len: usize,
 }
 
 impl Waiters {

@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use smallvec::SmallVec;
-
 use super::conn::ConnRef;
 use super::dials::DialRef;
 use crate::manager::reason::CloseReason;
@@ -29,7 +27,7 @@ pub(crate) enum Action {
     WakeAt(Instant),
 }
 
-pub(crate) type Actions = SmallVec<[Action; 2]>;
+pub(crate) type Actions = Vec<Action>;
 
 /// A granted lease on a connection, with what was true of the connection just before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,24 +47,25 @@ use super::waiters::{Place, WaiterRef, Waiters};
 use crate::config::DialWhenBusy;
 use crate::info::ConnId;
 
-/// The limits of one host.
+/// The limits of one host. What a claim and its release look at comes first.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub(crate) struct HostLimits {
+    /// Whether somebody wants to know what changes on endpoints.
+    pub(crate) selects: bool,
+    pub(crate) when_busy: DialWhenBusy,
     pub(crate) conns: usize,
-    pub(crate) per_endpoint: usize,
-    pub(crate) dials: usize,
-    pub(crate) waiters: usize,
     pub(crate) idle: usize,
     pub(crate) streams: usize,
     /// How many claims a host may serve while others starve, before it gives up a connection.
     pub(crate) fair_turn: usize,
+    pub(crate) per_endpoint: usize,
+    pub(crate) dials: usize,
+    pub(crate) waiters: usize,
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_max: Duration,
     /// The share of a wait that chance may take off, 0 to 1.
     pub(crate) jitter: f64,
-    pub(crate) when_busy: DialWhenBusy,
-    /// Whether somebody wants to know what changes on endpoints.
-    pub(crate) selects: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,19 +101,19 @@ pub(crate) struct HostState {
     counters: Counters,
     /// How long leases lasted lately.
     hold: Ewma,
-    phase: Phase,
-    addresses: Addresses,
+    dials: Slab<Dial>,
+    waiters: Waiters,
     conns: Slab<Conn>,
     endpoints: Slab<Endpoint>,
-    limits: HostLimits,
-    /// Connections that drain or close.
-    leaving: usize,
     /// The earliest time an ejected endpoint may come back by itself.
     readmit_at: Option<Instant>,
     /// The earliest time a doubt may end.
     trust_again_at: Option<Instant>,
-    dials: Slab<Dial>,
-    waiters: Waiters,
+    /// Connections that drain or close.
+    leaving: usize,
+    phase: Phase,
+    addresses: Addresses,
+    limits: HostLimits,
     dial_serials: u64,
     /// What one dial is expected to bring, in leases.
     expected: usize,

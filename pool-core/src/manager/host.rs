@@ -99,9 +99,24 @@ type Chores<C> = SmallVec<[Chore<C>; 2]>;
 
 /// What a step leaves to do after unlocking.
 struct Left<C: Send + Sync + 'static> {
-    chores: Option<Chores<C>>,
+    chores: Chores<C>,
     /// Whether there is one more idle connection for the limit over all hosts.
     parked: bool,
+}
+
+impl<C: Send + Sync + 'static> Default for Left<C> {
+    fn default() -> Self {
+        Self {
+            chores: Chores::new(),
+            parked: false,
+        }
+    }
+}
+
+impl<C: Send + Sync + 'static> Left<C> {
+    fn is_empty(&self) -> bool {
+        self.chores.is_empty() && !self.parked
+    }
 }
 
 impl<C: Send + Sync + 'static> Host<C> {
@@ -139,8 +154,9 @@ impl<C: Send + Sync + 'static> Host<C> {
 
     /// One step: `f` under the lock, then what it asks for, unlocked.
     pub(crate) fn step<R>(host: &Arc<Self>, f: impl FnOnce(&mut Core<C>) -> R) -> R {
-        let (result, left) = host.locked(f);
-        if let Some(left) = left {
+        let mut left = Left::default();
+        let result = host.locked(f, &mut left);
+        if !left.is_empty() {
             Self::finish(host, left);
         }
         result
@@ -157,26 +173,23 @@ impl<C: Send + Sync + 'static> Host<C> {
 
     /// The first part of a step: `f` under the lock. Most steps leave nothing to do.
     #[inline]
-    fn locked<R>(&self, f: impl FnOnce(&mut Core<C>) -> R) -> (R, Option<Left<C>>) {
+    fn locked<R>(&self, f: impl FnOnce(&mut Core<C>) -> R, left: &mut Left<C>) -> R {
         let mut core = self.lock();
         let since = core.samples_hold().then(now);
         let result = f(&mut core);
-        let chores = core.settle(&self.key);
-        let parked = core.count_idle(&self.shared.budget);
+        core.settle(&self.key, &mut left.chores);
+        left.parked = core.count_idle(&self.shared.budget);
         if let Some(since) = since {
             let held = now().saturating_duration_since(since);
             self.shared.lock_holds.record(held);
         }
-        let busy = chores.is_some() || parked;
-        (result, busy.then_some(Left { chores, parked }))
+        result
     }
 
     /// The second part of a step.
     #[cold]
     fn finish(host: &Arc<Self>, left: Left<C>) {
-        if let Some(chores) = left.chores {
-            Self::run(host, chores, None);
-        }
+        Self::run(host, left.chores, None);
         if left.parked {
             Self::shed_idle(host);
         }
@@ -186,15 +199,16 @@ impl<C: Send + Sync + 'static> Host<C> {
     /// host that parked one too many pays for it.
     fn shed_idle(host: &Arc<Self>) {
         while host.shared.budget.has_too_many_idle() {
-            let (shed, chores) = {
+            let mut chores = Chores::new();
+            let shed = {
                 let mut core = host.lock();
                 let core = &mut *core;
                 let shed = core.state.shed_idle(now(), &mut core.actions);
-                let chores = core.settle(&host.key);
+                core.settle(&host.key, &mut chores);
                 core.count_idle(&host.shared.budget);
-                (shed, chores)
+                shed
             };
-            Self::run(host, chores.unwrap_or_default(), None);
+            Self::run(host, chores, None);
             if !shed {
                 return;
             }
@@ -270,23 +284,24 @@ impl<C: Send + Sync + 'static> Host<C> {
     #[inline]
     pub(crate) fn release(entry: Arc<Entry<C>>, lease: Leased, how: Returned, at: Instant) {
         let host = &entry.host;
-        let ((), left) = host.locked(|core| {
+        let mut left = Left::default();
+        let end = |core: &mut Core<C>| {
             // Read under the lock: a host that starves enrols, then looks here under this lock too. Whichever of the two
             // comes second sees the other.
             let starving = host.shared.budget.is_starved(host);
             core.state
-                .release(lease, how, at, starving, &mut core.actions)
-        });
-        match left {
-            None => Self::withdraw_if_served(host),
-            Some(left) => {
-                let host = host.clone();
-                // If the connection closes, its permit is free before the host asks for the next dial's.
-                drop(entry);
-                Self::finish(&host, left);
-                Self::withdraw_if_served(&host);
-            }
+                .release(lease, how, at, starving, &mut core.actions);
+        };
+        host.locked(end, &mut left);
+        if left.is_empty() {
+            Self::withdraw_if_served(host);
+            return;
         }
+        let host = host.clone();
+        // If the connection closes, its permit is free before the host asks for the next dial's.
+        drop(entry);
+        Self::finish(&host, left);
+        Self::withdraw_if_served(&host);
     }
 
     /// Leaves the budget's ring if no dial waits for permits any more: others need not give up anything for it.
@@ -307,7 +322,8 @@ impl<C: Send + Sync + 'static> Host<C> {
         conn: ConnRef,
         reason: CloseReason,
     ) -> Option<CloseReason> {
-        let (entry, reason, chores) = {
+        let mut chores = Chores::new();
+        let (entry, reason) = {
             let mut core = host.lock();
             let core = &mut *core;
             let entry = core.take_entry(conn);
@@ -315,13 +331,13 @@ impl<C: Send + Sync + 'static> Host<C> {
             if let Some(entry) = &entry {
                 entry.status.close();
             }
-            let chores = core.settle(&host.key);
+            core.settle(&host.key, &mut chores);
             core.count_idle(&host.shared.budget);
-            (entry, reason, chores)
+            (entry, reason)
         };
         // Before the chores: its permit may be what the next dial asks for.
         drop(entry);
-        Self::run(host, chores.unwrap_or_default(), None);
+        Self::run(host, chores, None);
         reason
     }
 
@@ -335,19 +351,20 @@ impl<C: Send + Sync + 'static> Host<C> {
 
     /// The budget's permits for one dial. `Ok(more)`: used, and whether another is wanted; `Err`: not needed.
     pub(crate) fn accept(host: &Arc<Self>, permits: Permits<C>) -> Result<bool, Permits<C>> {
-        let (used, more, chores) = {
+        let mut chores = Chores::new();
+        let (used, more) = {
             let mut core = host.lock();
             let core = &mut *core;
             let used = core.state.granted(now(), &mut core.actions);
-            let chores = core.settle(&host.key);
-            (used, core.state.asked() > 0, chores)
+            core.settle(&host.key, &mut chores);
+            (used, core.state.asked() > 0)
         };
         let (permits, unused) = if used {
             (Some(permits), None)
         } else {
             (None, Some(permits))
         };
-        Self::run(host, chores.unwrap_or_default(), permits);
+        Self::run(host, chores, permits);
         unused.map_or(Ok(more), Err)
     }
 
@@ -497,7 +514,7 @@ impl<C: Send + Sync + 'static> Core<C> {
 
     /// Publishes what has changed, and turns actions into outcomes and chores.
     #[inline]
-    fn settle(&mut self, key: &Key) -> Option<Chores<C>> {
+    fn settle(&mut self, key: &Key, chores: &mut Chores<C>) {
         let entries = &self.entries;
         self.state.publish(|slot, conn| {
             if let Some(Some(entry)) = entries.get(slot) {
@@ -507,22 +524,23 @@ impl<C: Send + Sync + 'static> Core<C> {
         if self.state.limits().selects {
             self.publish_endpoints();
         }
-        (!self.actions.is_empty()).then(|| self.carry_out(key))
+        if !self.actions.is_empty() {
+            self.carry_out(key, chores);
+        }
     }
 
     #[cold]
-    fn carry_out(&mut self, key: &Key) -> Chores<C> {
-        let mut chores = Chores::new();
+    fn carry_out(&mut self, key: &Key, chores: &mut Chores<C>) {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
                 Action::Grant(waiter, claim) => {
                     let outcome = Ok(self.granted(claim));
-                    self.tell(waiter, outcome, &mut chores);
+                    self.tell(waiter, outcome, chores);
                 }
                 Action::Fail(waiter, refusal) => {
                     let outcome = Err(self.refuse(refusal, key));
-                    self.tell(waiter, outcome, &mut chores);
+                    self.tell(waiter, outcome, chores);
                 }
                 Action::Reserve => chores.push(Chore::Reserve),
                 Action::Resolve => chores.push(Chore::Resolve),
@@ -537,7 +555,6 @@ impl<C: Send + Sync + 'static> Core<C> {
         }
         // Its room is used again.
         self.actions = actions;
-        chores
     }
 
     fn publish_endpoints(&mut self) {

@@ -3,7 +3,7 @@
 //! It is generic over what it holds and needs no network. A [`ConnectionManager`] maps each [`Key`] to a host; a host
 //! is one short mutex around a pure state that owns the host's idle connections, permits, waiters and dials together.
 //! What a step asks for (wake, dial, close) is done after the lock is released. Locks are never nested: a shard's, a
-//! host's and the budget's are each taken alone.
+//! host's, the budget's and a mailbox's are each taken alone.
 
 mod acquire;
 mod budget;

@@ -412,22 +412,22 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a release looks for the starving before it has the lock",
         file: "pool-core/src/manager/host.rs",
-        old: "        let ((), left) = host.locked(|core| {
+        old: "        let end = |core: &mut Core<C>| {
             // Read under the lock: a host that starves enrols, then looks here under this lock too. Whichever of the two
             // comes second sees the other.
             let starving = host.shared.budget.is_starved(host);
 ",
         new: "        let starving = host.shared.budget.is_starved(host);
-        let ((), left) = host.locked(|core| {
+        let end = |core: &mut Core<C>| {
 ",
         noticed_by: &["loom_a_connection_parked_beside_a_host_that_begins_to_starve_is_given_up"],
     },
     Mutant {
         name: "a connection that closes keeps its permit while its host asks for one",
         file: "pool-core/src/manager/host.rs",
-        old: "                drop(entry);
-                Self::finish(&host, left);",
-        new: "                Self::finish(&host, left);",
+        old: "        drop(entry);
+        Self::finish(&host, left);",
+        new: "        Self::finish(&host, left);",
         noticed_by: &["a_replacement_uses_the_permit_of_what_it_replaces"],
     },
     Mutant {

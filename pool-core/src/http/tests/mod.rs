@@ -22,6 +22,7 @@ mod inline {
     mod h1_faults;
 }
 
+mod differential;
 mod h2;
 mod h2_faults;
 mod ping;

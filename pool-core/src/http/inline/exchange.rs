@@ -189,8 +189,10 @@ impl Awaited<'_> {
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failed>> {
+        // Dropped after the lock: the last waker of a task may drop the task.
+        let _known;
         let mut state = self.shared.lock();
-        let _known = state.remember(cx.waker());
+        _known = state.remember(cx.waker());
         let Some(wire) = &mut state.wire else {
             return Poll::Ready(Err(Failed::Connection(None)));
         };
@@ -327,8 +329,10 @@ impl Receiving {
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, Cut>> {
+        // As above.
+        let _known;
         let mut state = self.claim.shared.lock();
-        let _known = state.remember(cx.waker());
+        _known = state.remember(cx.waker());
         let Some(wire) = &mut state.wire else {
             return Poll::Ready(Err(Cut::Connection(None)));
         };

@@ -29,6 +29,9 @@ use crate::manager::CloseReason;
 /// The first read of a response; as much as hyper begins with.
 const FIRST_READ: usize = 8 * 1024;
 
+/// Room that is worth a read.
+const LEAST_READ: usize = 1024;
+
 /// Reads grow up to this while a body fills them.
 const LARGEST_READ: usize = 64 * 1024;
 
@@ -95,7 +98,9 @@ struct Wire {
 impl Wire {
     /// Reads more. Zero: the peer sends no more.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.read.reserve(self.next_read);
+        if self.read.capacity() - self.read.len() < LEAST_READ {
+            self.read.reserve(self.next_read);
+        }
         let room = self.read.capacity() - self.read.len();
         let read = std::pin::pin!(self.io.read_buf(&mut self.read));
         let n = ready!(read.poll(cx))?;
@@ -119,6 +124,15 @@ impl Wire {
             // An answer that nobody asked for.
             Poll::Ready(Ok(())) => Some(CloseReason::Error),
             Poll::Ready(Err(error)) => Some(why(&error)),
+        }
+    }
+
+    /// Why a connection ends after the last response that the peer wants to send.
+    fn at_its_end(&self) -> CloseReason {
+        if self.read.is_empty() {
+            CloseReason::PeerClosed
+        } else {
+            CloseReason::Error
         }
     }
 
@@ -184,52 +198,33 @@ impl Shared {
         open
     }
 
-    /// The exchange has ended and left the connection in order, if `keeps_alive`. Returns why it cannot be used again, if it
-    /// cannot.
+    /// The exchange has ended, and left the connection in order if `keeps_alive`. Returns why it cannot be used again, if
+    /// it cannot.
     fn check_in(&self, keeps_alive: bool) -> Option<CloseReason> {
-        let wish = self.control.wish().reason();
         let (bad, known) = {
             let mut state = self.lock();
             state.exchanging = false;
-            let known = state.exchanger.take();
             let bad = if keeps_alive {
                 state.look()
             } else {
-                let rest = state
-                    .wire
-                    .as_ref()
-                    .is_some_and(|wire| !wire.read.is_empty());
-                let reason = if rest {
-                    CloseReason::Error
-                } else {
-                    CloseReason::PeerClosed
-                };
-                state.wire.take().map(|wire| (reason, wire))
+                state.wire.take().map(|wire| (wire.at_its_end(), wire))
             };
             if let Some(wire) = &mut state.wire {
                 wire.rest();
             }
-            let gone = bad.is_none() && state.wire.is_none();
-            (
-                bad.map(|(reason, wire)| (reason, Some(wire)))
-                    .or(gone.then_some((CloseReason::Error, None))),
-                known,
-            )
+            (bad, state.exchanger.take())
         };
         drop(known);
-        match bad {
-            Some((reason, wire)) => {
-                drop(wire);
-                Some(self.over(reason))
-            }
-            None => {
-                if wish.is_some() {
-                    // The driver was told while the exchange went on, and has its goodbye to say.
-                    self.control.wake();
-                }
-                wish
-            }
+        if let Some((reason, wire)) = bad {
+            drop(wire);
+            return Some(self.over(reason));
         }
+        // Looked at only now: who wishes something later wakes a driver that finds the connection idle.
+        let reason = self.control.ended().or(self.control.wish().reason());
+        if reason.is_some() {
+            self.control.wake();
+        }
+        reason
     }
 
     /// Drops the socket, if it is still there, in the midst of an exchange.
@@ -254,8 +249,10 @@ impl Shared {
         cx: &mut Context<'_>,
         unsent: &mut BytesMut,
     ) -> Poll<Result<(), Option<io::Error>>> {
+        // Dropped after the lock: the last waker of a task may drop the task.
+        let _known;
         let mut state = self.lock();
-        let _known = state.remember(cx.waker());
+        _known = state.remember(cx.waker());
         let Some(wire) = &mut state.wire else {
             return Poll::Ready(Err(None));
         };
@@ -287,36 +284,30 @@ impl Machine {
         if let Wish::Abort(reason) = wish {
             return Poll::Ready(reason);
         }
-        // Cloned before the lock, and the last one dropped after: a waker is the executor's code.
+        // Declared before the lock, so that they are dropped after it: a waker and a socket are somebody else's code.
+        let (_known, bad);
         let waker = cx.waker().clone();
         let mut state = self.shared.lock();
-        let _known = state.watcher.replace(waker);
-        let bad = state.look();
-        let State {
-            wire, exchanging, ..
-        } = &mut *state;
-        let reason = match (bad, wire) {
-            (Some((reason, _wire)), _) => reason,
-            (None, None) => self
-                .shared
-                .control
-                .ended()
-                .unwrap_or(CloseReason::PeerClosed),
-            (None, Some(wire)) => match wish {
-                Wish::Close(reason) if !*exchanging => {
-                    let goodbye = self
-                        .goodbye
-                        .get_or_insert_with(|| Box::pin(tokio::time::sleep(GOODBYE)));
-                    let told = Pin::new(&mut wire.io).poll_shutdown(cx);
-                    if told.is_pending() {
-                        ready!(goodbye.as_mut().poll(cx));
-                    }
-                    reason
-                }
-                _ => return Poll::Pending,
-            },
+        _known = state.watcher.replace(waker);
+        bad = state.look();
+        if let Some((reason, _)) = &bad {
+            return Poll::Ready(*reason);
+        }
+        let idle = !state.exchanging;
+        let Some(wire) = &mut state.wire else {
+            let ended = self.shared.control.ended();
+            return Poll::Ready(ended.unwrap_or(CloseReason::PeerClosed));
         };
-        Poll::Ready(reason)
+        match wish {
+            Wish::Close(reason) if idle => {
+                if Pin::new(&mut wire.io).poll_shutdown(cx).is_pending() {
+                    let goodbye = || Box::pin(tokio::time::sleep(GOODBYE));
+                    ready!(self.goodbye.get_or_insert_with(goodbye).as_mut().poll(cx));
+                }
+                Poll::Ready(reason)
+            }
+            _ => Poll::Pending,
+        }
     }
 
     /// Drops the socket, and lets whoever waits on it know.

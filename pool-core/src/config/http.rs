@@ -5,6 +5,23 @@ use std::time::Duration;
 #[cfg(feature = "serde")]
 use super::duration;
 
+/// Who speaks HTTP/1.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
+#[non_exhaustive]
+pub enum Http1Engine {
+    /// The hyper library, which drives each connection in a task of its own. Written `"hyper"`.
+    #[default]
+    Hyper,
+    /// This crate: whoever waits for a response reads it from the socket. Stricter than hyper, and new. Written
+    /// `"inline"`.
+    Inline,
+}
+
 /// HTTP/1.1 connections.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
@@ -13,6 +30,8 @@ use super::duration;
     serde(default, deny_unknown_fields)
 )]
 pub struct Http1 {
+    /// Who speaks it. A change holds for connections opened from then on.
+    pub engine: Http1Engine,
     /// Bytes buffered while reading, which bounds the head of a response. At least 8192, the least that hyper takes.
     ///
     /// Defaults to 64 KiB, like [`Http2::header_list`].
@@ -24,6 +43,7 @@ pub struct Http1 {
 impl Default for Http1 {
     fn default() -> Self {
         Self {
+            engine: Http1Engine::default(),
             buffer: 64 * 1024,
             headers: 100,
         }

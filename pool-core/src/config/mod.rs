@@ -59,7 +59,7 @@ mod layering_tests;
 
 pub use dial::{Dial, Retry};
 pub use duration::{DurationError, format_duration, parse_duration};
-pub use http::{Http1, Http2};
+pub use http::{Http1, Http1Engine, Http2};
 pub use limits::Limits;
 pub use nearest::nearest;
 pub use policy::PolicyConfig;

@@ -137,7 +137,11 @@ impl Timeouts {
 
 impl Http1 {
     fn check(&self, found: &mut Found) {
-        let Self { buffer, headers } = *self;
+        let Self {
+            engine: _,
+            buffer,
+            headers,
+        } = *self;
         found.at_least("http1.buffer", buffer, 8192);
         found.at_least("http1.headers", headers, 1);
     }

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::deadline::{Deadline, now};
-use super::{h1, h2};
+use super::{h1, h2, inline};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::info::ConnInfo;
 
@@ -32,6 +32,7 @@ pub struct PoolBody {
 pub(super) enum Source {
     Ended,
     H1(Box<h1::Receiving>),
+    Inline(Box<inline::Receiving>),
     H2(Box<h2::Receiving>),
 }
 
@@ -88,6 +89,7 @@ impl http_body::Body for PoolBody {
         let polled = match &mut this.source {
             Source::Ended => return Poll::Ready(None),
             Source::H1(receiving) => receiving.poll_frame(cx),
+            Source::Inline(receiving) => receiving.poll_frame(cx),
             Source::H2(receiving) => receiving.poll_frame(cx),
         };
         match polled {
@@ -115,6 +117,7 @@ impl http_body::Body for PoolBody {
         match &self.source {
             Source::Ended => true,
             Source::H1(receiving) => receiving.is_ended(),
+            Source::Inline(receiving) => receiving.is_ended(),
             Source::H2(receiving) => receiving.is_ended(),
         }
     }
@@ -123,6 +126,7 @@ impl http_body::Body for PoolBody {
         match &self.source {
             Source::Ended => SizeHint::with_exact(0),
             Source::H1(receiving) => receiving.size_hint(),
+            Source::Inline(receiving) => receiving.size_hint(),
             Source::H2(receiving) => receiving.size_hint(),
         }
     }

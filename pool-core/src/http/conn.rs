@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 
 use super::control::{Control, Wish};
 use super::metered::{Meter, Metered};
-use super::{h1, h2};
+use super::{h1, h2, inline};
+use crate::config::Http1Engine;
 use crate::error::{Error, ErrorKind};
 use crate::info::{ConnFacts, Protocol};
 use crate::manager::CloseReason;
@@ -39,6 +40,8 @@ pub(crate) struct HttpSettings {
     pub(crate) ping_interval: Option<Duration>,
     /// How long the peer may take to answer a PING.
     pub(crate) ping_timeout: Duration,
+    /// Who speaks HTTP/1.1.
+    pub(crate) http1_engine: Http1Engine,
     /// HTTP/1.1: bytes buffered while reading, which bounds the head of a response.
     pub(crate) http1_buffer: usize,
     /// HTTP/1.1: fields in the head of a response.
@@ -60,6 +63,7 @@ impl Default for HttpSettings {
         Self {
             ping_interval: Some(Duration::from_secs(20)),
             ping_timeout: Duration::from_secs(10),
+            http1_engine: Http1Engine::default(),
             http1_buffer: 64 * 1024,
             http1_headers: 100,
             max_frame: 16 * 1024,
@@ -84,6 +88,7 @@ pub(crate) struct HttpConn {
 /// The side of a connection that exchanges use.
 pub(super) enum Kind {
     H1(Arc<h1::Shared>),
+    Inline(Arc<inline::Shared>),
     H2(Arc<h2::Shared>),
 }
 
@@ -106,6 +111,10 @@ impl HttpConn {
         let (io, meter) = Metered::new(io);
         let control = Arc::<Control>::default();
         let (kind, machine) = match protocol {
+            Protocol::Http1 if settings.http1_engine == Http1Engine::Inline => {
+                let (shared, machine) = inline::handshake(io, settings, &control, &meter, runtime);
+                (Kind::Inline(shared), Machine::Inline(machine))
+            }
             Protocol::Http1 => {
                 let (shared, machine) = h1::handshake(io, settings, &control, &meter, runtime)
                     .await
@@ -140,7 +149,7 @@ impl HttpConn {
     /// The HTTP version it speaks.
     pub(crate) fn protocol(&self) -> Protocol {
         match self.kind {
-            Kind::H1(_) => Protocol::Http1,
+            Kind::H1(_) | Kind::Inline(_) => Protocol::Http1,
             Kind::H2(_) => Protocol::Http2,
         }
     }
@@ -152,6 +161,7 @@ impl HttpConn {
         }
         match &self.kind {
             Kind::H1(shared) => shared.is_open(),
+            Kind::Inline(shared) => shared.is_open(),
             Kind::H2(shared) => shared.is_open(),
         }
     }
@@ -171,6 +181,8 @@ impl HttpConn {
         self.control.close(reason);
         match &self.kind {
             Kind::H1(shared) => shared.close(),
+            // Its driver has been told.
+            Kind::Inline(_) => {}
             Kind::H2(shared) => shared.close(),
         }
     }
@@ -191,7 +203,7 @@ impl HttpConn {
     ///
     /// Dropping the future only stops listening.
     pub(crate) async fn ping(&self) -> Result<Duration, Error> {
-        if let Kind::H1(_) = self.kind {
+        if self.protocol() == Protocol::Http1 {
             return Err(Error::new(ErrorKind::Request).with_detail("HTTP/1.1 has no PING"));
         }
         let answer = self.control.ask_for_ping();
@@ -242,7 +254,7 @@ impl Driver {
     /// Nothing is lost when it is dropped; the driver can still be run.
     pub(crate) async fn greet(&mut self) -> Result<usize, Error> {
         match &mut self.machine {
-            Machine::H1(_) => Ok(1),
+            Machine::H1(_) | Machine::Inline(_) => Ok(1),
             Machine::H2(machine) => {
                 let told = poll_fn(|cx| machine.poll_greeting(cx)).await;
                 told.map_err(|error| Error::new(ErrorKind::Protocol).with_source(error))
@@ -282,6 +294,7 @@ impl Running {
         let reason = self.control.end(reason);
         match machine {
             Machine::H1(machine) => machine.end(),
+            Machine::Inline(machine) => machine.end(),
             Machine::H2(machine) => drop(machine),
         }
         self.events.closed(reason);
@@ -296,6 +309,7 @@ impl Future for Running {
         let reason = match &mut this.machine {
             None => return Poll::Ready(()),
             Some(Machine::H1(machine)) => ready!(machine.poll(cx)),
+            Some(Machine::Inline(machine)) => ready!(machine.poll(cx)),
             Some(Machine::H2(machine)) => ready!(machine.poll(cx, &*this.events)),
         };
         this.end(reason);
@@ -322,6 +336,7 @@ impl fmt::Debug for Running {
 
 enum Machine {
     H1(Box<h1::Machine>),
+    Inline(inline::Machine),
     H2(Box<h2::Machine>),
 }
 

@@ -127,17 +127,24 @@ fn strip_connection_fields(headers: &mut HeaderMap) {
 
 /// The authority without user info, and without the port that the scheme means anyway.
 fn host_value(scheme: Option<&Scheme>, authority: &Authority) -> Result<HeaderValue, Error> {
+    let host = authority.host();
+    let value = match port_on_the_wire(scheme, authority) {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")),
+        None => HeaderValue::from_str(host),
+    };
+    value.map_err(|error| cannot_send("the host").with_source(error))
+}
+
+/// The port, unless the scheme means it anyway.
+pub(super) fn port_on_the_wire(scheme: Option<&Scheme>, authority: &Authority) -> Option<u16> {
     let default_port = match scheme {
         Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
         Some(scheme) if *scheme == Scheme::HTTP => Some(80),
         _ => None,
     };
-    let host = authority.host();
-    let value = match authority.port_u16() {
-        Some(port) if Some(port) != default_port => HeaderValue::try_from(format!("{host}:{port}")),
-        _ => HeaderValue::from_str(host),
-    };
-    value.map_err(|error| cannot_send("the host").with_source(error))
+    authority
+        .port_u16()
+        .filter(|&port| Some(port) != default_port)
 }
 
 fn path_and_query(uri: &Uri) -> PathAndQuery {
@@ -147,7 +154,7 @@ fn path_and_query(uri: &Uri) -> PathAndQuery {
     }
 }
 
-fn cannot_send(detail: &'static str) -> Error {
+pub(super) fn cannot_send(detail: &'static str) -> Error {
     Error::new(ErrorKind::Request).with_detail(detail)
 }
 

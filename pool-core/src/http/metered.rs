@@ -22,9 +22,14 @@ impl Meter {
         self.read.load(Ordering::Relaxed)
     }
 
+    /// Bytes written: until it moves, the peer cannot have been told anything.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
     /// Bytes read and written.
     pub(super) fn total(&self) -> u64 {
-        self.read() + self.written.load(Ordering::Relaxed)
+        self.read() + self.written()
     }
 }
 

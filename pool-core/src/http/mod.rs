@@ -11,6 +11,7 @@ mod deadline;
 mod h1;
 mod h2;
 mod head;
+mod inline;
 mod metered;
 mod ping;
 mod request_body;
@@ -65,6 +66,10 @@ pub(crate) async fn exchange(
             conn::Kind::H1(shared) => {
                 let shared = shared.clone();
                 h1::exchange(shared, lease, request, timeouts, info).await
+            }
+            conn::Kind::Inline(shared) => {
+                let shared = shared.clone();
+                inline::exchange(shared, lease, request, timeouts, info).await
             }
             conn::Kind::H2(shared) => {
                 let shared = shared.clone();

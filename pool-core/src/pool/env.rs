@@ -132,6 +132,7 @@ impl Env {
         HttpSettings {
             ping_interval: finite(http2.ping_interval),
             ping_timeout: http2.ping_timeout,
+            http1_engine: http1.engine,
             http1_buffer: http1.buffer,
             http1_headers: http1.headers,
             max_frame: http2.frame,

@@ -32,6 +32,8 @@ pub(crate) enum Manner {
     Half,
     /// Answers with so many more fields in the head, of 200 bytes each.
     Fields(usize),
+    /// Says the length of the body twice.
+    SaysLengthTwice,
 }
 
 /// The addresses, by their manner; unknown ones answer. It is looked up anew for each request.
@@ -143,6 +145,7 @@ impl State {
             Manner::HangsUp => return false,
             Manner::Mute => return true,
             Manner::Half => length *= 2,
+            Manner::SaysLengthTwice => fields += &format!("content-length: {length}\r\n"),
             Manner::Fields(count) => {
                 for i in 0..count {
                     fields += &format!("x-{i}: {}\r\n", "v".repeat(200));

@@ -14,7 +14,7 @@ async fn the_lease_returns_when_the_body_has_been_read_and_not_before() {
         .read(OK.as_bytes())
         .wait(Duration::from_secs(1))
         .build();
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     for _ in 0..2 {
         let response = rig.send(get()).await.unwrap();
         assert_eq!(
@@ -31,9 +31,13 @@ async fn the_lease_returns_when_the_body_has_been_read_and_not_before() {
 #[tokio::test(start_paused = true)]
 async fn the_lease_returns_only_after_the_upload_too() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     let (feed, body) = fed();
     feed.send(piece("abc")).unwrap();
+    let mut request = post(body);
+    request
+        .headers_mut()
+        .insert("trailer", "x-sum".parse().unwrap());
     let serve = async {
         read_until(&mut peer, "abc\r\n").await;
         peer.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n")
@@ -41,22 +45,25 @@ async fn the_lease_returns_only_after_the_upload_too() {
             .unwrap();
         peer
     };
-    let (response, mut peer) = tokio::join!(rig.send(post(body)), serve);
+    let (response, mut peer) = tokio::join!(rig.send(request), serve);
     let mut body = response.unwrap().into_body();
     body.frame().await.unwrap().unwrap();
     feed.send(Frame::trailers(trailers("x-sum", "1"))).unwrap();
     drop(feed);
-    read_until(&mut peer, "0\r\n\r\n").await;
-    assert!(rig.is_quiet().await);
-    peer.write_all(b"0\r\n\r\n").await.unwrap();
-    assert!(body.frame().await.is_none());
+    let serve = async {
+        read_until(&mut peer, "x-sum: 1\r\n\r\n").await;
+        assert!(rig.is_quiet().await);
+        peer.write_all(b"0\r\n\r\n").await.unwrap();
+    };
+    let (end, ()) = tokio::join!(body.frame(), serve);
+    assert!(end.is_none());
     assert_eq!(rig.next().await, Event::Returned(None));
 }
 
 #[tokio::test(start_paused = true)]
 async fn trailers_go_both_ways() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let rig = Rig::h1(io).await;
+    let rig = Rig::h1(ENGINE, io).await;
     let (feed, body) = fed();
     feed.send(piece("abc")).unwrap();
     feed.send(Frame::trailers(trailers("x-sum", "1"))).unwrap();
@@ -91,7 +98,7 @@ async fn a_response_without_a_body_returns_the_lease_at_once() {
     ];
     for (request, answer) in cases {
         let (io, mut peer) = tokio::io::duplex(1024);
-        let mut rig = Rig::h1(io).await;
+        let mut rig = Rig::h1(ENGINE, io).await;
         peer.write_all(b"").await.unwrap();
         let serve = async {
             read_until(&mut peer, "\r\n\r\n").await;
@@ -108,7 +115,7 @@ async fn a_response_without_a_body_returns_the_lease_at_once() {
 #[tokio::test(start_paused = true)]
 async fn informational_heads_are_skipped() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let rig = Rig::h1(io).await;
+    let rig = Rig::h1(ENGINE, io).await;
     let serve = async {
         read_until(&mut peer, "\r\n\r\n").await;
         peer.write_all(b"HTTP/1.1 103 Early Hints\r\n\r\n")
@@ -123,7 +130,7 @@ async fn informational_heads_are_skipped() {
 #[tokio::test(start_paused = true)]
 async fn a_body_dropped_early_closes_the_connection() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     let serve = async {
         read_until(&mut peer, "\r\n\r\n").await;
         peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhal")
@@ -141,7 +148,7 @@ async fn a_body_dropped_early_closes_the_connection() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_has_arrived_may_be_dropped_unread() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     let serve = async {
         read_until(&mut peer, "\r\n\r\n").await;
         peer.write_all(OK.as_bytes()).await.unwrap();
@@ -163,7 +170,7 @@ async fn a_body_that_has_arrived_may_be_dropped_unread() {
 #[tokio::test(start_paused = true)]
 async fn a_body_may_be_dropped_on_a_plain_thread() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     let serve = async {
         read_until(&mut peer, "\r\n\r\n").await;
         peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhal")
@@ -182,7 +189,7 @@ async fn a_body_may_be_dropped_on_a_plain_thread() {
 #[tokio::test(start_paused = true)]
 async fn closing_waits_for_the_exchange_in_flight() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     let serve = async {
         read_until(&mut peer, "\r\n\r\n").await;
         peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nh")
@@ -205,7 +212,7 @@ async fn an_idle_connection_closes_when_its_last_holder_goes() {
     let (io, mut peer) = tokio::io::duplex(1024);
     let Rig {
         conn, mut events, ..
-    } = Rig::h1(io).await;
+    } = Rig::h1(ENGINE, io).await;
     drop(conn);
     let event = events.recv().await.unwrap();
     assert_eq!(event, Event::Closed(CloseReason::Removed));
@@ -215,7 +222,7 @@ async fn an_idle_connection_closes_when_its_last_holder_goes() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_answers_and_does_not_read_on_loses_the_connection() {
     let (io, mut peer) = tokio::io::duplex(256);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     let serve = async {
         read_until(&mut peer, "\r\n\r\n").await;
         peer.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig")
@@ -232,7 +239,7 @@ async fn a_peer_that_answers_and_does_not_read_on_loses_the_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_returning_lease_is_forgotten() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     let server = tokio::spawn(async move {
         for _ in 0..2000 {
             read_until(&mut peer, "\r\n\r\n").await;

@@ -15,7 +15,7 @@ async fn meet(
     Option<DuplexStream>,
 ) {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let rig = Rig::h1(io).await;
+    let rig = Rig::h1(ENGINE, io).await;
     let serve = async {
         read_until(&mut peer, until).await;
         peer.write_all(answer.as_bytes()).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_streamed_request_does_not_come_back_once_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_request_for_a_closed_connection_comes_back_whole() {
     let (io, peer) = tokio::io::duplex(1024);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     drop(peer);
     assert_eq!(rig.next().await, Event::Closed(CloseReason::PeerClosed));
     let (feed, body) = fed();
@@ -85,7 +85,7 @@ async fn a_failing_request_body_is_the_callers_fault() {
     let body = FailsAfter(stream);
     let (_rig, response, _) = {
         let (io, peer) = tokio::io::duplex(1024);
-        let rig = Rig::h1(io).await;
+        let rig = Rig::h1(ENGINE, io).await;
         let response = rig.send(post(Body::wrap(body))).await;
         (rig, response, peer)
     };
@@ -137,7 +137,7 @@ async fn bytes_after_the_response_close_the_connection() {
 #[tokio::test(start_paused = true)]
 async fn an_unsolicited_response_closes_an_idle_connection() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     peer.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
     assert_eq!(rig.next().await, Event::Closed(CloseReason::Error));
     assert!(!rig.conn.is_open());
@@ -184,7 +184,7 @@ async fn an_early_response_is_delivered_and_the_connection_closed() {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_request_closes_the_connection() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     {
         let mut sending = std::pin::pin!(rig.send(get()));
         tokio::select! {
@@ -201,7 +201,7 @@ async fn a_cancelled_request_closes_the_connection() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_runs_into_the_response_head_timeout() {
     let (io, _peer) = tokio::io::duplex(1024);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     let timeouts = ExchangeTimeouts {
         response_head: Some(Duration::from_secs(5)),
         body_idle: None,
@@ -218,7 +218,7 @@ async fn a_silent_peer_runs_into_the_response_head_timeout() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_caller_does_not_use_up_the_peers_time() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let rig = Rig::h1(io).await;
+    let rig = Rig::h1(ENGINE, io).await;
     let timeouts = ExchangeTimeouts {
         response_head: Some(Duration::from_secs(5)),
         body_idle: None,
@@ -240,7 +240,7 @@ async fn a_slow_caller_does_not_use_up_the_peers_time() {
 #[tokio::test(start_paused = true)]
 async fn a_stalled_body_runs_into_the_body_idle_timeout() {
     let (io, mut peer) = tokio::io::duplex(1024);
-    let mut rig = Rig::h1(io).await;
+    let mut rig = Rig::h1(ENGINE, io).await;
     let timeouts = ExchangeTimeouts {
         response_head: None,
         body_idle: Some(Duration::from_secs(5)),
@@ -274,7 +274,7 @@ fn a_runtime_that_goes_says_so_once() {
         .build()
         .unwrap();
     let (io, peer) = tokio::io::duplex(1024);
-    let mut rig = runtime.block_on(Rig::h1(io));
+    let mut rig = runtime.block_on(Rig::h1(ENGINE, io));
     drop(runtime);
     let gone = CloseReason::RuntimeGone;
     assert_eq!(rig.events.try_recv().unwrap(), Event::Closed(gone));

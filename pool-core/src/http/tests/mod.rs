@@ -1,7 +1,28 @@
 //! Exchanges against scripted peers over in-memory pipes. Time is paused: a wait that nobody ends costs nothing.
 
-mod h1;
-mod h1_faults;
+/// HTTP/1.1 as hyper speaks it.
+#[path = "."]
+mod hyper {
+    use super::*;
+
+    const ENGINE: Http1Engine = Http1Engine::Hyper;
+
+    mod h1;
+    mod h1_faults;
+}
+
+/// The same as this crate speaks it.
+#[path = "."]
+mod inline {
+    use super::*;
+
+    const ENGINE: Http1Engine = Http1Engine::Inline;
+
+    mod h1;
+    mod h1_faults;
+}
+
+mod differential;
 mod h2;
 mod h2_faults;
 mod ping;
@@ -18,6 +39,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::config::Http1Engine;
 use crate::info::{ConnFacts, ConnId, Protocol};
 use crate::key::{Key, Scheme};
 use crate::manager::{CloseReason, ConnectionManager, Entry, NewConn};
@@ -82,8 +104,12 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    pub(super) async fn h1(io: impl pool_tls::Io + 'static) -> Self {
-        Self::start(io, Protocol::Http1, &HttpSettings::default()).await
+    pub(super) async fn h1(engine: Http1Engine, io: impl pool_tls::Io + 'static) -> Self {
+        let settings = HttpSettings {
+            http1_engine: engine,
+            ..HttpSettings::default()
+        };
+        Self::start(io, Protocol::Http1, &settings).await
     }
 
     pub(super) async fn h2(io: impl pool_tls::Io + 'static, settings: &HttpSettings) -> Self {

@@ -119,7 +119,7 @@ async fn a_ping_without_an_answer_is_an_error() {
 #[tokio::test(start_paused = true)]
 async fn http1_has_no_ping() {
     let (io, _peer) = tokio::io::duplex(64);
-    let rig = Rig::h1(io).await;
+    let rig = Rig::h1(Http1Engine::default(), io).await;
     let kind = rig.conn.ping().await.unwrap_err().kind();
     assert_eq!(kind, ErrorKind::Request);
 }

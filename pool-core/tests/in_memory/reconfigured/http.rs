@@ -3,12 +3,29 @@
 use crate::network::Manner;
 
 mod http1 {
-    use pool_core::config::Http1;
+    use pool_core::config::{Http1, Http1Engine};
 
     use super::super::*;
     use super::Manner;
 
-    one_case_each!(Http1 { buffer, headers });
+    one_case_each!(Http1 {
+        engine,
+        buffer,
+        headers
+    });
+
+    /// The engines differ in what they put up with.
+    async fn engine() {
+        let (network, pool) = pool_with(1, |config| config.http1.engine = Http1Engine::Inline);
+        network.set(addrs(1)[0], Manner::SaysLengthTwice);
+        assert!(get(&pool).await.is_err());
+        change(&pool, |config| config.http1.engine = Http1Engine::Hyper);
+        assert!(get(&pool).await.is_ok());
+        // The connection that is open keeps what it was opened with.
+        change(&pool, |config| config.http1.engine = Http1Engine::Inline);
+        assert!(get(&pool).await.is_ok());
+        assert_eq!(network.connects().len(), 2);
+    }
 
     /// A response head with so many fields is read or not, on a connection that was opened after the change.
     async fn reads(pool: &Pool, network: &Network, fields: usize) -> bool {

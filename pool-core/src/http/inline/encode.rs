@@ -1,0 +1,277 @@
+//! The head of a request, as it goes out.
+
+use bytes::{BufMut, BytesMut};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{Method, Uri};
+use http_body::Body as _;
+
+use crate::error::Error;
+use crate::http::head::{cannot_send, port_on_the_wire};
+use crate::http::request_body::Body;
+
+/// How the body of a request is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// There is none.
+    Nothing,
+    /// So many bytes.
+    Length(u64),
+    Chunked,
+}
+
+/// Writes the head: the caller's fields as they are and in their order, after a `host` if the caller gave none, and then what
+/// delimits the body if the caller did not say.
+///
+/// # Errors
+///
+/// What the caller asks for cannot be put in a head that every reader understands in one way. Nothing has been written.
+pub(super) fn head(parts: &Parts, body: &Body, out: &mut BytesMut) -> Result<Sending, Error> {
+    let sending = sending(parts, body)?;
+    let has_host = parts.headers.contains_key(HOST);
+    let authority = parts.uri.authority();
+    if !has_host && authority.is_none() {
+        return Err(cannot_send("the URI has no host"));
+    }
+    out.put_slice(parts.method.as_str().as_bytes());
+    out.put_u8(b' ');
+    target(&parts.uri, out);
+    out.put_slice(b" HTTP/1.1\r\n");
+    if let Some(authority) = authority.filter(|_| !has_host) {
+        out.put_slice(b"host: ");
+        out.put_slice(authority.host().as_bytes());
+        if let Some(port) = port_on_the_wire(parts.uri.scheme(), authority) {
+            out.put_u8(b':');
+            decimal(out, port.into());
+        }
+        out.put_slice(b"\r\n");
+    }
+    fields(&parts.headers, out);
+    match sending {
+        Sending::Nothing if !expects_a_body(&parts.method) => {}
+        _ if parts.headers.contains_key(CONTENT_LENGTH) => {}
+        Sending::Nothing => out.put_slice(b"content-length: 0\r\n"),
+        Sending::Length(length) => {
+            out.put_slice(b"content-length: ");
+            decimal(out, length);
+            out.put_slice(b"\r\n");
+        }
+        Sending::Chunked if parts.headers.contains_key(TRANSFER_ENCODING) => {}
+        Sending::Chunked => out.put_slice(b"transfer-encoding: chunked\r\n"),
+    }
+    out.put_slice(b"\r\n");
+    Ok(sending)
+}
+
+/// Fields, one to a line.
+pub(super) fn fields(map: &HeaderMap, out: &mut BytesMut) {
+    for (name, value) in map {
+        field(name, value.as_bytes(), out);
+    }
+}
+
+fn field(name: &HeaderName, value: &[u8], out: &mut BytesMut) {
+    out.put_slice(name.as_str().as_bytes());
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
+/// The line before a chunk.
+pub(super) fn chunk_line(size: usize, out: &mut BytesMut) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = (usize::BITS - size.leading_zeros()).div_ceil(4).max(1);
+    for at in (0..digits).rev() {
+        out.put_u8(DIGITS[size >> (4 * at) & 15]);
+    }
+    out.put_slice(b"\r\n");
+}
+
+fn decimal(out: &mut BytesMut, number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut left = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    out.put_slice(&digits[at..]);
+}
+
+fn target(uri: &Uri, out: &mut BytesMut) {
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    // An empty path is `/` on the wire (RFC 9112 section 3.2.1).
+    if path.is_empty() || path.starts_with('?') {
+        out.put_u8(b'/');
+    }
+    out.put_slice(path.as_bytes());
+}
+
+/// A peer may wait for a body with these methods, and is told that there is none.
+fn expects_a_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+}
+
+fn sending(parts: &Parts, body: &Body) -> Result<Sending, Error> {
+    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
+    let (declared, twice) = (lengths.next(), lengths.next().is_some());
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    let (coding, coded_twice) = (codings.next(), codings.next().is_some());
+    if twice || declared.is_some() && coding.is_some() {
+        return Err(cannot_send("the length of the body is said twice"));
+    }
+    if let Some(coding) = coding {
+        if coded_twice || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err(cannot_send("a transfer-encoding other than chunked"));
+        }
+        return Ok(Sending::Chunked);
+    }
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
+    Ok(match body.size_hint().exact().or(declared) {
+        _ if body.is_end_stream() => Sending::Nothing,
+        Some(0) => Sending::Nothing,
+        Some(length) => Sending::Length(length),
+        None => Sending::Chunked,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn written(request: Request<Body>) -> Result<(String, Sending), ErrorKind> {
+        let (parts, body) = request.into_parts();
+        let mut out = BytesMut::new();
+        match head(&parts, &body, &mut out) {
+            Ok(sending) => Ok((String::from_utf8(out.to_vec()).unwrap(), sending)),
+            Err(error) => {
+                assert!(out.is_empty(), "nothing of a head that cannot be sent");
+                Err(error.kind())
+            }
+        }
+    }
+
+    fn stream() -> Body {
+        struct Endless;
+        impl http_body::Body for Endless {
+            type Data = bytes::Bytes;
+            type Error = std::convert::Infallible;
+            fn poll_frame(
+                self: std::pin::Pin<&mut Self>,
+                _: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>>
+            {
+                std::task::Poll::Pending
+            }
+        }
+        Body::wrap(Endless)
+    }
+
+    #[test]
+    fn a_head_has_a_host_first_and_the_callers_fields_as_they_are() {
+        let request = Request::get("https://u:p@a.test:443?q=1")
+            .header("X-B", "2")
+            .header("x-a", "1")
+            .header("x-b", "3");
+        let text = "GET /?q=1 HTTP/1.1\r\nhost: a.test\r\nx-b: 2\r\nx-b: 3\r\nx-a: 1\r\n\r\n";
+        let sent = written(request.body(Body::empty()).unwrap());
+        assert_eq!(sent, Ok((text.into(), Sending::Nothing)));
+
+        let own = Request::get("http://a.test:8080/x").header("host", "b.test");
+        let text = "GET /x HTTP/1.1\r\nhost: b.test\r\n\r\n";
+        assert_eq!(written(own.body(Body::empty()).unwrap()).unwrap().0, text);
+        let port = Request::get("http://[::1]:8080")
+            .body(Body::empty())
+            .unwrap();
+        let text = "GET / HTTP/1.1\r\nhost: [::1]:8080\r\n\r\n";
+        assert_eq!(written(port).unwrap().0, text);
+        let nowhere = Request::get("/x").body(Body::empty()).unwrap();
+        assert_eq!(written(nowhere), Err(ErrorKind::Request));
+    }
+
+    #[test]
+    fn a_body_is_announced_once() {
+        let post = |name: &str, value: &str| Request::post("https://a.test/").header(name, value);
+        let plain = || post("x", "y");
+        let cases = [
+            (
+                plain().body(Body::empty()),
+                "content-length: 0\r\n",
+                Sending::Nothing,
+            ),
+            (
+                plain().body("hello".into()),
+                "content-length: 5\r\n",
+                Sending::Length(5),
+            ),
+            (
+                plain().body(stream()),
+                "transfer-encoding: chunked\r\n",
+                Sending::Chunked,
+            ),
+            (
+                post("content-length", "5").body("hello".into()),
+                "content-length: 5\r\n",
+                Sending::Length(5),
+            ),
+            (
+                post("content-length", "7").body(stream()),
+                "content-length: 7\r\n",
+                Sending::Length(7),
+            ),
+            (
+                post("transfer-encoding", "chunked").body("hello".into()),
+                "transfer-encoding: chunked\r\n",
+                Sending::Chunked,
+            ),
+        ];
+        for (request, field, sending) in cases {
+            let (text, how) = written(request.unwrap()).unwrap();
+            assert_eq!(how, sending);
+            assert_eq!(text.matches(field).count(), 1, "{text}");
+            let said = text.matches("content-length").count() + text.matches("encoding").count();
+            assert_eq!(said, 1, "{text}");
+        }
+        let get = Request::get("https://a.test/").body(Body::empty()).unwrap();
+        assert!(!written(get).unwrap().0.contains("content-length"));
+    }
+
+    #[test]
+    fn a_body_that_would_be_announced_twice_is_refused() {
+        for fields in [
+            &[("content-length", "5"), ("transfer-encoding", "chunked")][..],
+            &[("content-length", "5"), ("content-length", "5")],
+            &[("transfer-encoding", "gzip, chunked")],
+            &[
+                ("transfer-encoding", "chunked"),
+                ("transfer-encoding", "chunked"),
+            ],
+        ] {
+            let mut request = Request::post("https://a.test/");
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(Body::from("hello")).unwrap();
+            assert_eq!(written(request), Err(ErrorKind::Request), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_numbers_are() {
+        for number in [0, 9, 10, 255, 256, 65_535, u64::MAX] {
+            let mut out = BytesMut::new();
+            decimal(&mut out, number);
+            assert_eq!(out, number.to_string());
+            out.clear();
+            chunk_line(number as usize, &mut out);
+            assert_eq!(out, format!("{number:x}\r\n"));
+        }
+    }
+}

@@ -139,7 +139,7 @@ fn size(line: &[u8]) -> Result<u64, Malformed> {
         return Err(Malformed("the extension of a chunk"));
     }
     let digits = std::str::from_utf8(&line[..digits]).unwrap_or_default();
-    u64::from_str_radix(digits, 16).map_err(|_| Malformed("the size of a chunk"))
+    u64::from_str_radix(digits, 16).map_err(|_wrong| Malformed("the size of a chunk"))
 }
 
 #[cfg(test)]

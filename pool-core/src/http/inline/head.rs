@@ -79,7 +79,7 @@ fn parse_into<'a>(
     let mut response = Response::new(());
     let code = parsed.code.unwrap_or_default();
     *response.status_mut() =
-        StatusCode::from_u16(code).map_err(|_| Malformed("the status code"))?;
+        StatusCode::from_u16(code).map_err(|_wrong| Malformed("the status code"))?;
     *response.version_mut() = match parsed.version {
         Some(0) => Version::HTTP_10,
         _ => Version::HTTP_11,
@@ -103,13 +103,13 @@ pub(super) fn parse_trailers(block: &Bytes, fields: usize) -> Result<HeaderMap, 
 }
 
 fn append(map: &mut HeaderMap, block: &Bytes, fields: &[Header<'_>]) -> Result<(), Malformed> {
-    let too_many = |_| Malformed("more fields than a map holds");
+    let too_many = |_full| Malformed("more fields than a map holds");
     map.try_reserve(fields.len()).map_err(too_many)?;
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes());
-        let name = name.map_err(|_| Malformed("the name of a field"))?;
+        let name = name.map_err(|_wrong| Malformed("the name of a field"))?;
         let value = HeaderValue::from_maybe_shared(block.slice_ref(field.value));
-        let value = value.map_err(|_| Malformed("the value of a field"))?;
+        let value = value.map_err(|_wrong| Malformed("the value of a field"))?;
         map.try_append(name, value).map_err(too_many)?;
     }
     Ok(())

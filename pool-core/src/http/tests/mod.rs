@@ -12,6 +12,7 @@ mod hyper {
 }
 
 /// The same as this crate speaks it.
+#[expect(clippy::duplicate_mod, reason = "one set of peers, two engines")]
 #[path = "."]
 mod inline {
     use super::*;

@@ -95,13 +95,14 @@ impl Default for RetryLimits {
 /// `attempt` counts tries on the wire and includes the failed one: 1 after the first. `fresh_connection` says that the
 /// failed try was the first use of a connection that had only just opened: one that has waited in the pool, warmed or
 /// used, is not fresh, since its peer may have given it up meanwhile; nor is one to an address that has others beside it
-/// in rotation, which may do better. `body_replayable` does not matter where
-/// nothing was sent: then the body comes back untouched.
+/// in rotation, which may do better. `resent` says that it was sent once more already although the peer may have processed
+/// it. `body_replayable` does not matter where nothing was sent: then the body comes back untouched.
 pub(crate) fn retry_verdict(
     evidence: &Evidence,
     method: &Method,
     body_replayable: bool,
     attempt: u32,
+    resent: bool,
     fresh_connection: bool,
     limits: &RetryLimits,
 ) -> RetryVerdict {
@@ -139,7 +140,7 @@ pub(crate) fn retry_verdict(
                 && method.is_idempotent()
                 && body_replayable
                 && attempts_left
-                && attempt == 1
+                && !resent
                 && !fresh_connection =>
         {
             RetryVerdict::Retry {

@@ -36,6 +36,7 @@ pub(super) async fn send(
         key,
         options,
         earlier: Earlier::NONE,
+        resent: false,
     };
     loop {
         let acquired = tries.acquire().await?;
@@ -76,6 +77,8 @@ struct Tries<'a> {
     key: Key,
     options: RequestOptions,
     earlier: Earlier,
+    /// Whether it was sent once more although the peer may have processed it.
+    resent: bool,
 }
 
 /// A failed try, with what the retry rules go by.
@@ -120,7 +123,7 @@ impl Tries<'_> {
     }
 
     /// The request to send again and after which delay, or the error to give up with.
-    fn again(&self, failed: Box<FailedTry>) -> Result<(Request<Body>, Duration), Error> {
+    fn again(&mut self, failed: Box<FailedTry>) -> Result<(Request<Body>, Duration), Error> {
         let FailedTry {
             error:
                 ExchangeError {
@@ -148,6 +151,7 @@ impl Tries<'_> {
             &method,
             request.is_some(),
             self.earlier.attempts,
+            self.resent,
             fresh,
             &limits,
         );
@@ -161,6 +165,7 @@ impl Tries<'_> {
                     kind: error.kind(),
                     attempts: self.earlier.attempts,
                 });
+                self.resent |= evidence == Evidence::SentNoReply;
                 Ok((request, delay))
             }
             (RetryVerdict::MaybeProcessed, _) => Err(maybe_processed(error)),
@@ -287,6 +292,7 @@ impl PooledLease {
                 &method,
                 false,
                 1,
+                false,
                 false,
                 &RetryLimits::ONCE,
             ) {

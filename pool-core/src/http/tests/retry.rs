@@ -31,21 +31,25 @@ fn is_retry(verdict: RetryVerdict) -> bool {
 }
 
 /// Calls `check` with every combination and its verdict under the default limits.
-fn every_case(mut check: impl FnMut(Evidence, &Method, bool, bool, u32, bool, RetryVerdict)) {
+fn every_case(mut check: impl FnMut(Evidence, &Method, bool, bool, u32, bool, bool, RetryVerdict)) {
     let limits = RetryLimits::default();
     for evidence in EVIDENCE {
         for (method, idempotent) in &METHODS {
             for replayable in [false, true] {
                 for attempt in 1..=10 {
-                    for fresh in [false, true] {
-                        let verdict =
-                            retry_verdict(&evidence, method, replayable, attempt, fresh, &limits);
+                    for (resent, fresh) in
+                        [(false, false), (false, true), (true, false), (true, true)]
+                    {
+                        let verdict = retry_verdict(
+                            &evidence, method, replayable, attempt, resent, fresh, &limits,
+                        );
                         check(
                             evidence,
                             method,
                             *idempotent,
                             replayable,
                             attempt,
+                            resent,
                             fresh,
                             verdict,
                         );
@@ -60,7 +64,7 @@ fn every_case(mut check: impl FnMut(Evidence, &Method, bool, bool, u32, bool, Re
 fn every_combination_has_the_verdict_of_the_table() {
     let mut cases = 0;
     every_case(
-        |evidence, method, idempotent, replayable, attempt, fresh, verdict| {
+        |evidence, method, idempotent, replayable, attempt, resent, fresh, verdict| {
             cases += 1;
             let (retry, otherwise) = match evidence {
                 Evidence::NotSent => (attempt < 9 && !fresh, RetryVerdict::Fail),
@@ -73,25 +77,25 @@ fn every_combination_has_the_verdict_of_the_table() {
                     (attempt < 3 && replayable && !fresh, RetryVerdict::Fail)
                 }
                 Evidence::SentNoReply => (
-                    attempt == 1 && idempotent && replayable && !fresh,
+                    attempt < 3 && !resent && idempotent && replayable && !fresh,
                     RetryVerdict::MaybeProcessed,
                 ),
                 Evidence::ReplyStarted => (false, RetryVerdict::MaybeProcessed),
                 Evidence::Deadline | Evidence::RequestFailed => (false, RetryVerdict::Fail),
             };
-            let case = format!("{evidence:?} {method} {replayable} {attempt} {fresh}");
+            let case = format!("{evidence:?} {method} {replayable} {attempt} {resent} {fresh}");
             assert_eq!(is_retry(verdict), retry, "{case}");
             if !retry {
                 assert_eq!(verdict, otherwise, "{case}");
             }
         },
     );
-    assert_eq!(cases, 8 * 8 * 2 * 10 * 2);
+    assert_eq!(cases, 8 * 8 * 2 * 10 * 2 * 2);
 }
 
 #[test]
 fn what_may_have_been_processed_is_never_sent_twice_unless_idempotent() {
-    every_case(|evidence, _, idempotent, _, _, _, verdict| {
+    every_case(|evidence, _, idempotent, _, _, _, _, verdict| {
         let unknown = matches!(evidence, Evidence::SentNoReply | Evidence::ReplyStarted);
         if unknown && !idempotent {
             assert_eq!(verdict, RetryVerdict::MaybeProcessed);
@@ -101,7 +105,7 @@ fn what_may_have_been_processed_is_never_sent_twice_unless_idempotent() {
 
 #[test]
 fn no_request_that_a_peer_has_looked_at_is_tried_more_than_three_times() {
-    every_case(|evidence, _, _, _, attempt, fresh, verdict| {
+    every_case(|evidence, _, _, _, attempt, _, fresh, verdict| {
         let most = if evidence.costs_the_peer() || fresh {
             3
         } else {
@@ -113,7 +117,7 @@ fn no_request_that_a_peer_has_looked_at_is_tried_more_than_three_times() {
 
 #[test]
 fn a_stream_that_was_sent_is_never_replayed() {
-    every_case(|evidence, _, _, replayable, _, _, verdict| {
+    every_case(|evidence, _, _, replayable, _, _, _, verdict| {
         if evidence != Evidence::NotSent && !replayable {
             assert!(!is_retry(verdict));
         }
@@ -123,24 +127,35 @@ fn a_stream_that_was_sent_is_never_replayed() {
 #[test]
 fn an_idempotent_request_on_a_reused_connection_gets_exactly_one_more_try() {
     let limits = RetryLimits::default();
-    let verdict = |attempt| {
+    let verdict = |attempt, resent| {
         retry_verdict(
             &Evidence::SentNoReply,
             &Method::GET,
             true,
             attempt,
+            resent,
             false,
             &limits,
         )
     };
-    assert!(is_retry(verdict(1)));
-    assert_eq!(verdict(2), RetryVerdict::MaybeProcessed);
+    assert!(is_retry(verdict(1, false)));
+    // The first try may have met a connection that was closed, and have sent nothing.
+    assert!(is_retry(verdict(2, false)));
+    assert_eq!(verdict(2, true), RetryVerdict::MaybeProcessed);
 
     let never = RetryLimits {
         resend_idempotent: false,
         ..limits
     };
-    let verdict = retry_verdict(&Evidence::SentNoReply, &Method::GET, true, 1, false, &never);
+    let verdict = retry_verdict(
+        &Evidence::SentNoReply,
+        &Method::GET,
+        true,
+        1,
+        false,
+        false,
+        &never,
+    );
     assert_eq!(verdict, RetryVerdict::MaybeProcessed);
 }
 
@@ -159,6 +174,7 @@ fn the_delay_grows_with_every_refusal_up_to_its_bound() {
             &Method::POST,
             true,
             attempt,
+            false,
             false,
             &limits,
         )

@@ -70,12 +70,11 @@ impl Chunks {
                     if buffer.is_empty() {
                         return Ok(None);
                     }
-                    let here = usize::try_from(*left).map_or(buffer.len(), |n| n.min(buffer.len()));
-                    *left -= here as u64;
+                    let data = take(left, buffer);
                     if *left == 0 {
                         self.state = State::AfterData;
                     }
-                    return Ok(Some(Piece::Data(buffer.split_to(here).freeze())));
+                    return Ok(Some(Piece::Data(data)));
                 }
                 State::AfterData => {
                     if buffer.len() < 2 {
@@ -106,6 +105,13 @@ impl Chunks {
             }
         }
     }
+}
+
+/// As many of the bytes that are left as the buffer has.
+pub(super) fn take(left: &mut u64, buffer: &mut BytesMut) -> Bytes {
+    let here = usize::try_from(*left).map_or(buffer.len(), |n| n.min(buffer.len()));
+    *left -= here as u64;
+    buffer.split_to(here).freeze()
 }
 
 const LONG: Malformed = Malformed("a chunk is longer than it says");
@@ -205,6 +211,7 @@ mod tests {
             "1\r\na\n0\r\n\r\n",
             "1\r\nab\r\n0\r\n\r\n",
             "1\r\na0\r\n\r\n",
+            "1\r\naxx0\r\n\r\n",
             "1 x\r\na\r\n0\r\n\r\n",
             "1;\0\r\na\r\n0\r\n\r\n",
             "1;a\rb\r\na\r\n0\r\n\r\n",

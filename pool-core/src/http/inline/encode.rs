@@ -133,7 +133,6 @@ fn sending(parts: &Parts, body: &Body) -> Result<Sending, Error> {
     let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
     Ok(match body.size_hint().exact().or(declared) {
         _ if body.is_end_stream() => Sending::Nothing,
-        Some(0) => Sending::Nothing,
         Some(length) => Sending::Length(length),
         None => Sending::Chunked,
     })
@@ -220,6 +219,11 @@ mod tests {
                 post("content-length", "5").body("hello".into()),
                 "content-length: 5\r\n",
                 Sending::Length(5),
+            ),
+            (
+                post("content-length", "0").body(stream()),
+                "content-length: 0\r\n",
+                Sending::Length(0),
             ),
             (
                 post("content-length", "7").body(stream()),

@@ -9,7 +9,7 @@ use http::header::{CONNECTION, EXPECT};
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
-use super::chunked::{Chunks, Piece};
+use super::chunked::{self, Chunks, Piece};
 use super::framing::{self, Framing, Message};
 use super::head::{self, HeadEnd, Malformed};
 use super::upload::{Stopped, Upload};
@@ -24,8 +24,8 @@ use crate::http::{ExchangeError, ExchangeTimeouts};
 use crate::info::ConnInfo;
 use crate::manager::{CloseReason, Lease};
 
-/// Heads before the final one that a peer may send (RFC 9110 section 15.2 sets no limit; curl and Node have none either, and
-/// a peer that sends them without end keeps a request for ever).
+/// Heads before the final one that a peer may send. RFC 9110 section 15.2 sets no limit, and a peer that sends them without
+/// end would keep a request for ever.
 const MOST_INFORMATIONAL: usize = 100;
 
 /// Sends one request and waits for the head of its response.
@@ -231,23 +231,22 @@ fn receive(
     let runtime = claim.shared.runtime.clone();
     let (mut parts, ()) = head.into_parts();
     let rest = match message.framing {
-        Framing::None => None,
-        Framing::Length(left) => Some(Rest::Length(left)),
-        Framing::Chunked => Some(Rest::Chunked(Chunks::new(claim.shared.fields))),
-        Framing::UntilClose => Some(Rest::UntilClose),
+        Framing::None => Rest::Length(0),
+        Framing::Length(left) => Rest::Length(left),
+        Framing::Chunked => Rest::Chunked(Chunks::new(claim.shared.fields)),
+        Framing::UntilClose => Rest::UntilClose,
     };
     let mut receiving = Receiving {
         claim,
         upload,
         keeps_alive: message.keeps_alive,
-        rest: rest.unwrap_or(Rest::Length(0)),
+        rest,
     };
-    let source = match message.framing {
-        Framing::None => {
-            receiving.finish();
-            Source::Ended
-        }
-        _ => Source::Inline(Box::new(receiving)),
+    let source = if receiving.rest.has_ended() {
+        receiving.finish();
+        Source::Ended
+    } else {
+        Source::Inline(Box::new(receiving))
     };
     parts.extensions.insert(info.clone());
     let body = PoolBody::new(source, info, timeouts.body_idle, runtime);
@@ -275,11 +274,7 @@ impl Rest {
             Self::Length(0) => Ok(Some(Piece::End)),
             Self::Chunked(chunks) => chunks.next(buffer),
             Self::Length(_) | Self::UntilClose if buffer.is_empty() => Ok(None),
-            Self::Length(left) => {
-                let here = usize::try_from(*left).map_or(buffer.len(), |n| n.min(buffer.len()));
-                *left -= here as u64;
-                Ok(Some(Piece::Data(buffer.split_to(here).freeze())))
-            }
+            Self::Length(left) => Ok(Some(Piece::Data(chunked::take(left, buffer)))),
             Self::UntilClose => Ok(Some(Piece::Data(buffer.split().freeze()))),
         }
     }
@@ -397,6 +392,10 @@ impl Receiving {
 
 impl Drop for Receiving {
     fn drop(&mut self) {
+        if !self.upload.has_ended() {
+            // Moving it would call the caller's code from a drop, and the connection is lost anyway.
+            return;
+        }
         // What has arrived already may be all there is: then the connection is clean.
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..8 {

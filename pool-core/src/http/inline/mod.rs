@@ -12,7 +12,7 @@ mod upload;
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, BytesMut};
@@ -173,29 +173,30 @@ impl State {
 impl Shared {
     /// Takes an idle connection for an exchange. `false`: it is gone.
     fn begin(&self) -> bool {
-        if !self.is_open() {
-            return false;
-        }
-        let mut state = self.lock();
-        let idle = state.wire.is_some() && !state.exchanging;
-        state.exchanging |= idle;
-        idle
+        self.if_open(|state| !std::mem::replace(&mut state.exchanging, true))
     }
 
     /// Whether an exchange may begin, or is under way.
     pub(super) fn is_open(&self) -> bool {
+        self.if_open(|_| true)
+    }
+
+    /// Asks `then`, under the lock, if the connection is not to end and has been looked at.
+    fn if_open(&self, then: impl FnOnce(&mut State) -> bool) -> bool {
         if self.control.wish() != Wish::Stay {
             return false;
         }
-        let (bad, open) = {
+        let (bad, answer) = {
             let mut state = self.lock();
-            (state.look(), state.wire.is_some())
+            let bad = state.look();
+            let answer = state.wire.is_some() && then(&mut state);
+            (bad, answer)
         };
         if let Some((reason, wire)) = bad {
             drop(wire);
             self.over(reason);
         }
-        open
+        answer
     }
 
     /// The exchange has ended, and left the connection in order if `keeps_alive`. Returns why it cannot be used again, if
@@ -266,8 +267,9 @@ impl Shared {
         Pin::new(&mut wire.io).poll_flush(cx).map_err(Some)
     }
 
+    /// The stream under this lock may be a plugin's. If it panics, whoever unwinds still has to take it out.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics under this lock")
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -295,8 +297,11 @@ impl Machine {
         }
         let idle = !state.exchanging;
         let Some(wire) = &mut state.wire else {
-            let ended = self.shared.control.ended();
-            return Poll::Ready(ended.unwrap_or(CloseReason::PeerClosed));
+            // Whoever took it out says why in a moment, and wakes this task then.
+            return match self.shared.control.ended() {
+                Some(reason) => Poll::Ready(reason),
+                None => Poll::Pending,
+            };
         };
         match wish {
             Wish::Close(reason) if idle => {

@@ -143,17 +143,15 @@ fn answers() -> impl Strategy<Value = Answer> {
     })
 }
 
-/// The ordinary debug run is there to be quick.
-fn cases() -> u32 {
-    if cfg!(debug_assertions) {
-        1_000
-    } else {
-        20_000
-    }
-}
+/// The ordinary run is there to be quick.
+const CASES: u32 = if option_env!("XTASK_FULL").is_some() {
+    20_000
+} else {
+    1_000
+};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases()))]
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
     fn the_inline_engine_reads_what_hyper_reads_or_refuses_it(

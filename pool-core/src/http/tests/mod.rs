@@ -26,6 +26,7 @@ mod inline {
 mod differential;
 mod h2;
 mod h2_faults;
+mod inline_only;
 mod ping;
 mod retry;
 

@@ -262,6 +262,11 @@ impl Driver {
         }
     }
 
+    /// Whether exchanges depend on the driver. If not it only watches, for all that matters one of many in a task.
+    pub(crate) fn needs_a_task(&self) -> bool {
+        !matches!(self.machine, Machine::Inline(_))
+    }
+
     /// The future to spawn, once the connection is registered where `events` will look for it.
     pub(crate) fn run(self, events: Arc<dyn ConnEvents>) -> Running {
         Running {

@@ -27,7 +27,7 @@ use std::time::Duration;
 use ::http::{Request, Response};
 
 pub use self::body::PoolBody;
-pub(crate) use self::conn::{ConnEvents, Driver, HttpConn, HttpSettings};
+pub(crate) use self::conn::{ConnEvents, Driver, HttpConn, HttpSettings, Running};
 pub use self::request_body::Body;
 pub(crate) use self::retry::{Evidence, RetryBudget, RetryLimits, RetryVerdict, retry_verdict};
 use crate::error::Error;

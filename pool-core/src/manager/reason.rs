@@ -8,6 +8,8 @@ pub enum CloseReason {
     PeerClosed,
     /// The peer sent GOAWAY.
     GoAway,
+    /// An HTTP/1.1 peer sent bytes that belong to no response: its answers can no longer be told apart.
+    Unsolicited,
     /// An I/O or protocol error.
     Error,
     /// The peer did not answer a PING in time.
@@ -48,6 +50,7 @@ impl CloseReason {
         match self {
             Self::PeerClosed => "peer_closed",
             Self::GoAway => "goaway",
+            Self::Unsolicited => "unsolicited",
             Self::Error => "error",
             Self::PingTimeout => "ping_timeout",
             Self::Unfinished => "unfinished",

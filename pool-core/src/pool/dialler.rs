@@ -231,8 +231,14 @@ fn drive(
         env: env.clone(),
         registered,
     };
-    // Without a runtime the driver is dropped here, closes the socket and says so.
-    env.spawn(driver.run(Arc::new(events)));
+    let needs_a_task = driver.needs_a_task();
+    let running = driver.run(Arc::new(events));
+    // Without a runtime it is dropped here, closes the socket and says so.
+    if needs_a_task {
+        env.spawn(running);
+    } else {
+        env.watch(running);
+    }
 }
 
 /// Opens a connection that nobody waits for, up to the peer's word on how many exchanges it takes.

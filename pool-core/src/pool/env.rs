@@ -11,8 +11,9 @@ use tokio::sync::{Notify, watch};
 use super::live::{Live, Sources};
 use super::plugins::Plugins;
 use super::suspend::SuspendWatch;
+use super::sweeper::Inbox;
 use crate::clock;
-use crate::http::{HttpSettings, RetryBudget};
+use crate::http::{HttpSettings, RetryBudget, Running};
 use crate::observe::Histogram;
 
 #[derive(Debug)]
@@ -81,6 +82,7 @@ impl Env {
         }
         home.runtime = on();
         home.moves += 1;
+        home.inbox = None;
         home.runtime.is_some()
     }
 
@@ -116,6 +118,26 @@ impl Env {
             // Whichever comes first: nobody waits for a dial, a timer or a check of a closed pool.
             let _first = select(closed, pin!(task)).await;
         });
+    }
+
+    /// Has a connection watched by the one task for all that need none of their own.
+    pub(crate) fn watch(self: &Arc<Self>, mut conn: Running) {
+        let sweeper = loop {
+            let known = self.home().inbox.clone();
+            if let Some(inbox) = &known {
+                match inbox.put(conn) {
+                    Ok(()) => return,
+                    Err(back) => conn = back,
+                }
+            }
+            let mut home = self.home();
+            if home.inbox.as_ref().map(Arc::as_ptr) == known.as_ref().map(Arc::as_ptr) {
+                let (inbox, sweeper) = Inbox::open(conn);
+                home.inbox = Some(inbox);
+                break sweeper;
+            }
+        };
+        self.spawn(sweeper);
     }
 
     /// The runtime turned out to be gone: the next acquire from a live one settles there.
@@ -154,6 +176,8 @@ struct Home {
     runtime: Option<Handle>,
     /// Tells a task of an earlier runtime that the pool has moved on.
     moves: u64,
+    /// Of the task that watches connections, as long as it lives.
+    inbox: Option<Arc<Inbox>>,
 }
 
 /// Notices a task that is dropped before its end: nobody cancels the pool's tasks, so its runtime is gone.

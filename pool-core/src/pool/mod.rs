@@ -15,6 +15,7 @@ mod request;
 mod service;
 mod snapshot;
 mod suspend;
+mod sweeper;
 
 use std::fmt;
 use std::sync::Arc;

@@ -13,7 +13,8 @@ use super::chunked::{self, Chunks, Piece};
 use super::framing::{self, Framing, Message};
 use super::head::{self, HeadEnd, Malformed};
 use super::upload::{Stopped, Upload};
-use super::{Shared, encode, why};
+use super::wire::{Wire, why};
+use super::{Shared, buffers, encode};
 use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::http::body::{PoolBody, Source};
 use crate::http::conn::HttpConn;
@@ -37,7 +38,7 @@ pub(in crate::http) async fn exchange(
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
     let (parts, body) = request.into_parts();
-    let mut unsent = BytesMut::new();
+    let mut unsent = buffers::take();
     let sending = match encode::head(&parts, &body, &mut unsent) {
         Ok(sending) => sending,
         Err(error) => {
@@ -45,13 +46,12 @@ pub(in crate::http) async fn exchange(
             return Err(failed(Evidence::RequestFailed, request, error));
         }
     };
+    let mut claim = Claim::new(shared.clone(), lease);
     if !shared.begin() {
-        let mut claim = Claim::new(shared.clone(), lease);
         claim.broken(CloseReason::PeerClosed);
         let request = Some(Request::from_parts(parts, body));
         return Err(failed(Evidence::NotSent, request, shared.control.error()));
     }
-    let mut claim = Claim::new(shared.clone(), lease);
     let spare = body.try_clone();
     let mut upload = Upload::new(unsent, body, sending);
     if framing::has_token(&parts.headers, &EXPECT, "100-continue") {
@@ -105,10 +105,10 @@ pub(in crate::http) async fn exchange(
         }
         Failed::Connection(error) => {
             claim.broken(error.as_ref().map_or(CloseReason::PeerClosed, why));
-            let evidence = if heard {
-                Evidence::ReplyStarted
-            } else if shared.meter.written() == before.1 {
+            let evidence = if shared.meter.written() == before.1 {
                 Evidence::NotSent
+            } else if heard {
+                Evidence::ReplyStarted
             } else {
                 Evidence::SentNoReply
             };
@@ -153,8 +153,12 @@ type Answer = Result<(Response<()>, Message), Failed>;
 
 impl Awaited<'_> {
     fn poll(&mut self, cx: &mut Context<'_>, upload: &mut Upload) -> Poll<Answer> {
+        let Some(mut loan) = ready!(self.shared.lend(cx.waker())) else {
+            return Poll::Ready(Err(Failed::Connection(None)));
+        };
+        let wire = loan.wire();
         loop {
-            let unsent = match upload.poll(cx, self.shared) {
+            let unsent = match upload.poll(cx, wire) {
                 Poll::Ready(Err(Stopped::Caller(error))) => {
                     return Poll::Ready(Err(Failed::Caller(error)));
                 }
@@ -162,10 +166,10 @@ impl Awaited<'_> {
                 Poll::Ready(Err(Stopped::Connection(error))) => Some(error),
                 Poll::Ready(Ok(())) | Poll::Pending => None,
             };
-            let head = match self.poll_head(cx) {
+            let head = match self.poll_head(cx, wire) {
                 Poll::Ready(Ok(head)) => head,
                 Poll::Ready(Err(Failed::Connection(None))) => {
-                    return Poll::Ready(Err(Failed::Connection(unsent.flatten())));
+                    return Poll::Ready(Err(Failed::Connection(unsent)));
                 }
                 Poll::Ready(Err(failed)) => return Poll::Ready(Err(failed)),
                 Poll::Pending => return Poll::Pending,
@@ -188,14 +192,11 @@ impl Awaited<'_> {
         }
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Failed>> {
-        // Dropped after the lock: the last waker of a task may drop the task.
-        let _known;
-        let mut state = self.shared.lock();
-        _known = state.remember(cx.waker());
-        let Some(wire) = &mut state.wire else {
-            return Poll::Ready(Err(Failed::Connection(None)));
-        };
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        wire: &mut Wire,
+    ) -> Poll<Result<Response<()>, Failed>> {
         let head = loop {
             if let Some(end) = self.end.find(&wire.read).map_err(Failed::Malformed)? {
                 if end > self.shared.head {
@@ -290,6 +291,7 @@ impl Rest {
 
 /// Why a body is cut short.
 enum Cut {
+    Caller(BoxError),
     Malformed(Malformed),
     Connection(Option<std::io::Error>),
 }
@@ -301,12 +303,6 @@ impl Receiving {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if self.is_ended() {
             return Poll::Ready(None);
-        }
-        let shared = self.claim.shared.clone();
-        if let Poll::Ready(Err(Stopped::Caller(error))) = self.upload.poll(cx, &shared) {
-            self.claim.give_up(CloseReason::Unfinished);
-            let error = Error::new(ErrorKind::Body).with_source(error);
-            return Poll::Ready(Some(Err(error)));
         }
         let frame = match ready!(self.poll_piece(cx)) {
             Ok(Piece::Data(data)) => Frame::data(data),
@@ -324,13 +320,13 @@ impl Receiving {
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, Cut>> {
-        // As above.
-        let _known;
-        let mut state = self.claim.shared.lock();
-        _known = state.remember(cx.waker());
-        let Some(wire) = &mut state.wire else {
+        let Some(mut loan) = ready!(self.claim.shared.lend(cx.waker())) else {
             return Poll::Ready(Err(Cut::Connection(None)));
         };
+        let wire = loan.wire();
+        if let Poll::Ready(Err(Stopped::Caller(error))) = self.upload.poll(cx, wire) {
+            return Poll::Ready(Err(Cut::Caller(error)));
+        }
         loop {
             if let Some(piece) = self.rest.next(&mut wire.read).map_err(Cut::Malformed)? {
                 return Poll::Ready(Ok(piece));
@@ -353,6 +349,10 @@ impl Receiving {
         };
         let error = Error::new(kind);
         match cut {
+            Cut::Caller(source) => {
+                self.claim.give_up(CloseReason::Unfinished);
+                Error::new(ErrorKind::Body).with_source(source)
+            }
             Cut::Malformed(Malformed(detail)) => {
                 self.claim.broken(CloseReason::Error);
                 error.with_detail(detail)
@@ -434,7 +434,7 @@ impl Claim {
     /// The exchange stops half-way by a decision of this side.
     fn give_up(&mut self, reason: CloseReason) {
         if let Some(mut lease) = self.lease.take() {
-            self.shared.cut();
+            drop(self.shared.cut());
             self.shared.control.abort(reason);
             lease.discard(self.shared.control.ended().unwrap_or(reason));
         }
@@ -443,7 +443,7 @@ impl Claim {
     /// The connection failed under the exchange.
     fn broken(&mut self, reason: CloseReason) {
         if let Some(mut lease) = self.lease.take() {
-            self.shared.cut();
+            drop(self.shared.cut());
             lease.discard(self.shared.over(reason));
         }
     }

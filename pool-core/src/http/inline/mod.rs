@@ -1,39 +1,32 @@
 //! HTTP/1.1 in the caller's task: whoever waits for a response reads it from the socket.
 //!
-//! There is no dispatcher and no channel. The driver of a connection sleeps; it wakes when the connection is idle and the
-//! peer closes or speaks out of turn, or when the connection is to end.
+//! There is no dispatcher and no channel. Nobody drives an idle connection: it is looked at when the peer closes or speaks
+//! out of turn, and when it is to end.
+//!
+//! The socket has one owner at a time, who uses it outside the lock: it may be somebody else's code.
 
+mod buffers;
 mod chunked;
 mod encode;
 mod exchange;
 mod framing;
 mod head;
 mod upload;
+mod watch;
+mod wire;
 
-use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Poll, Waker};
 
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
-use tokio::time::Sleep;
 
 pub(super) use self::exchange::{Receiving, exchange};
-use super::conn::{GOODBYE, HttpSettings, is_peer_gone};
+pub(super) use self::watch::Machine;
+use self::wire::Wire;
+use super::conn::HttpSettings;
 use super::control::{Control, Wish};
 use super::metered::{Meter, Metered};
 use crate::manager::CloseReason;
-
-/// The first read of a response; as much as hyper begins with.
-const FIRST_READ: usize = 8 * 1024;
-
-/// Room that is worth a read.
-const LEAST_READ: usize = 1024;
-
-/// Reads grow up to this while a body fills them.
-const LARGEST_READ: usize = 64 * 1024;
 
 pub(super) fn handshake(
     io: Metered,
@@ -44,12 +37,7 @@ pub(super) fn handshake(
 ) -> (Arc<Shared>, Machine) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
-            wire: Some(Wire {
-                io,
-                read: BytesMut::new(),
-                next_read: FIRST_READ,
-            }),
-            exchanging: false,
+            place: Place::Idle(Wire::new(io)),
             watcher: None,
             exchanger: None,
         }),
@@ -59,14 +47,11 @@ pub(super) fn handshake(
         head: settings.http1_buffer,
         fields: settings.http1_headers,
     });
-    let machine = Machine {
-        shared: shared.clone(),
-        goodbye: None,
-    };
+    let machine = Machine::new(shared.clone());
     (shared, machine)
 }
 
-/// What exchanges and the driver of one connection share.
+/// What exchanges and whoever watches one connection share.
 pub(super) struct Shared {
     state: Mutex<State>,
     control: Arc<Control>,
@@ -79,87 +64,191 @@ pub(super) struct Shared {
 }
 
 struct State {
-    /// `None` once the socket is gone.
-    wire: Option<Wire>,
-    exchanging: bool,
-    /// The driver: to be woken by what happens on an idle connection.
+    place: Place,
+    /// To be woken by what happens on an idle connection.
     watcher: Option<Waker>,
-    /// Whoever waits for the exchange, to be woken if the driver ends the connection under it.
+    /// Whoever waits for the exchange, to be woken if the connection ends under it.
     exchanger: Option<Waker>,
 }
 
-/// The socket, and what has been read from it ahead of whoever wants it.
-struct Wire {
-    io: Metered,
-    read: BytesMut,
-    next_read: usize,
+/// Where the socket is.
+enum Place {
+    /// Nobody uses it.
+    Idle(Wire),
+    /// Nobody uses it, and somebody looks at it.
+    LookedAt,
+    /// An exchange began while somebody looked at it, and gets it from there.
+    Promised,
+    /// An exchange has it, but does not run.
+    Paused(Wire),
+    /// An exchange has it, and runs.
+    Lent,
+    /// It is closed, or will be by whoever has it.
+    Gone,
 }
 
-impl Wire {
-    /// Reads more. Zero: the peer sends no more.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.read.capacity() - self.read.len() < LEAST_READ {
-            self.read.reserve(self.next_read);
-        }
-        let room = self.read.capacity() - self.read.len();
-        let read = std::pin::pin!(self.io.read_buf(&mut self.read));
-        let n = ready!(read.poll(cx))?;
-        if n == room {
-            self.next_read = (2 * self.next_read).min(LARGEST_READ);
-        }
-        Poll::Ready(Ok(n))
-    }
-
-    /// What is wrong with an idle connection, if anything is: there is nothing to read. Looks through TLS, where bytes may
-    /// lie that the socket has no more. Whatever comes later wakes `waker`.
-    fn look(&mut self, waker: &Waker) -> Option<CloseReason> {
-        if !self.read.is_empty() {
-            return Some(CloseReason::Error);
-        }
-        let mut byte = [0];
-        let mut read = ReadBuf::new(&mut byte);
-        match Pin::new(&mut self.io).poll_read(&mut Context::from_waker(waker), &mut read) {
-            Poll::Pending => None,
-            Poll::Ready(Ok(())) if read.filled().is_empty() => Some(CloseReason::PeerClosed),
-            // An answer that nobody asked for.
-            Poll::Ready(Ok(())) => Some(CloseReason::Error),
-            Poll::Ready(Err(error)) => Some(why(&error)),
-        }
-    }
-
-    /// Why a connection ends after the last response that the peer wants to send.
-    fn at_its_end(&self) -> CloseReason {
-        if self.read.is_empty() {
-            CloseReason::PeerClosed
-        } else {
-            CloseReason::Error
-        }
-    }
-
-    /// An idle connection keeps no buffer.
-    fn rest(&mut self) {
-        self.read = BytesMut::new();
-        self.next_read = FIRST_READ;
+impl Place {
+    fn leave(&mut self) -> Self {
+        std::mem::replace(self, Self::Gone)
     }
 }
 
-fn why(error: &io::Error) -> CloseReason {
-    if is_peer_gone(error) {
-        CloseReason::PeerClosed
-    } else {
-        CloseReason::Error
+impl Shared {
+    /// Takes an idle connection for an exchange. `false`: it is gone.
+    fn begin(&self) -> bool {
+        if self.control.wish() != Wish::Stay {
+            return false;
+        }
+        let (mut loan, watcher) = {
+            let mut state = self.lock();
+            match state.place.leave() {
+                Place::Idle(wire) => {
+                    state.place = Place::Lent;
+                    (Loan::new(self, wire), state.watcher.clone())
+                }
+                Place::LookedAt => {
+                    state.place = Place::Promised;
+                    return true;
+                }
+                other => {
+                    state.place = other;
+                    return false;
+                }
+            }
+        };
+        let wrong = loan.look(watcher);
+        if let Some(reason) = wrong {
+            loan.spoil();
+            self.over(reason);
+        }
+        wrong.is_none()
+    }
+
+    /// Whether an exchange may begin, or is under way.
+    pub(super) fn is_open(&self) -> bool {
+        if self.control.wish() != Wish::Stay {
+            return false;
+        }
+        if let Some(reason) = self.look() {
+            self.over(reason);
+            return false;
+        }
+        if self.control.wish() != Wish::Stay {
+            // Whoever was to close it found it in use.
+            self.control.wake();
+            return false;
+        }
+        !matches!(self.lock().place, Place::Gone)
+    }
+
+    /// Looks at an idle connection, and closes a bad one. Returns what was wrong.
+    fn look(&self) -> Option<CloseReason> {
+        let (mut loan, watcher) = {
+            let mut state = self.lock();
+            match state.place.leave() {
+                Place::Idle(wire) => {
+                    state.place = Place::LookedAt;
+                    (Loan::new(self, wire), state.watcher.clone())
+                }
+                other => {
+                    state.place = other;
+                    return None;
+                }
+            }
+        };
+        let wrong = loan.look(watcher);
+        if wrong.is_some() {
+            loan.spoil();
+        }
+        wrong
+    }
+
+    /// The socket, for an exchange that runs; pending until whoever looks at it is done. `None`: it is gone.
+    fn lend(&self, waker: &Waker) -> Poll<Option<Loan<'_>>> {
+        // Dropped after the lock: the last waker of a task may drop the task.
+        let _known;
+        let mut state = self.lock();
+        _known = state.remember(waker);
+        match state.place.leave() {
+            Place::Paused(wire) => {
+                state.place = Place::Lent;
+                Poll::Ready(Some(Loan::new(self, wire)))
+            }
+            Place::Promised => {
+                state.place = Place::Promised;
+                Poll::Pending
+            }
+            other => {
+                debug_assert!(matches!(other, Place::Gone), "one exchange at a time");
+                state.place = other;
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// The exchange has ended, and left the connection in order if `keeps_alive`. Returns why it cannot be used again, if
+    /// it cannot.
+    fn check_in(&self, keeps_alive: bool) -> Option<CloseReason> {
+        let (loan, watcher, known) = {
+            let mut state = self.lock();
+            let loan = match state.place.leave() {
+                Place::Paused(wire) if keeps_alive => {
+                    state.place = Place::LookedAt;
+                    Ok(Loan::new(self, wire))
+                }
+                Place::Paused(wire) => Err(Some(wire)),
+                _ => Err(None),
+            };
+            (loan, state.watcher.clone(), state.exchanger.take())
+        };
+        drop(known);
+        let wrong = match loan {
+            Ok(mut loan) => {
+                let wrong = loan.look(watcher);
+                match wrong {
+                    Some(_) => loan.spoil(),
+                    None => loan.rest(),
+                }
+                wrong
+            }
+            Err(Some(wire)) => Some(wire.at_its_end()),
+            // Taken away: there was a wish, or the runtime is gone.
+            Err(None) => None,
+        };
+        if let Some(reason) = wrong {
+            return Some(self.over(reason));
+        }
+        // Looked at only now: who wishes something later wakes a watcher that finds the connection idle.
+        let reason = self.control.ended().or(self.control.wish().reason());
+        if reason.is_some() {
+            self.control.wake();
+        }
+        reason
+    }
+
+    /// Closes the socket, or has whoever uses it close it. Returns whom to tell.
+    fn cut(&self) -> Option<Waker> {
+        let (place, exchanger) = {
+            let mut state = self.lock();
+            (state.place.leave(), state.exchanger.take())
+        };
+        drop(place);
+        exchanger
+    }
+
+    /// The socket is gone for this reason, unless there was one before: whoever watches has to know.
+    fn over(&self, reason: CloseReason) -> CloseReason {
+        let reason = self.control.end(reason);
+        self.control.wake();
+        reason
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics under this lock")
     }
 }
 
 impl State {
-    /// Looks at an idle connection; a bad one is taken out, to be dropped outside the lock.
-    fn look(&mut self) -> Option<(CloseReason, Wire)> {
-        let wire = self.wire.as_mut().filter(|_| !self.exchanging)?;
-        let waker = self.watcher.as_ref().unwrap_or(Waker::noop());
-        let reason = wire.look(waker)?;
-        Some((reason, self.wire.take()?))
-    }
-
     /// Remembers whom to wake if the connection ends under the exchange.
     fn remember(&mut self, waker: &Waker) -> Option<Waker> {
         let known = self.exchanger.as_ref();
@@ -170,159 +259,66 @@ impl State {
     }
 }
 
-impl Shared {
-    /// Takes an idle connection for an exchange. `false`: it is gone.
-    fn begin(&self) -> bool {
-        self.if_open(|state| !std::mem::replace(&mut state.exchanging, true))
+/// The socket, in use outside the lock. Dropped, it goes where it belongs by then.
+struct Loan<'a> {
+    shared: &'a Shared,
+    /// Taken only to end the loan.
+    wire: Option<Wire>,
+}
+
+impl<'a> Loan<'a> {
+    fn new(shared: &'a Shared, wire: Wire) -> Self {
+        let wire = Some(wire);
+        Self { shared, wire }
     }
 
-    /// Whether an exchange may begin, or is under way.
-    pub(super) fn is_open(&self) -> bool {
-        self.if_open(|_| true)
+    fn wire(&mut self) -> &mut Wire {
+        self.wire.as_mut().expect("taken only to end the loan")
     }
 
-    /// Asks `then`, under the lock, if the connection is not to end and has been looked at.
-    fn if_open(&self, then: impl FnOnce(&mut State) -> bool) -> bool {
-        if self.control.wish() != Wish::Stay {
-            return false;
+    fn look(&mut self, watcher: Option<Waker>) -> Option<CloseReason> {
+        let waker = watcher.as_ref().unwrap_or(Waker::noop());
+        self.wire().look(waker)
+    }
+
+    fn rest(mut self) {
+        self.wire().rest();
+    }
+
+    /// Closes the socket.
+    fn spoil(mut self) {
+        drop(self.wire.take());
+        if let Some(exchanger) = self.shared.cut() {
+            exchanger.wake();
         }
-        let (bad, answer) = {
-            let mut state = self.lock();
-            let bad = state.look();
-            let answer = state.wire.is_some() && then(&mut state);
-            (bad, answer)
-        };
-        if let Some((reason, wire)) = bad {
-            drop(wire);
-            self.over(reason);
-        }
-        answer
-    }
-
-    /// The exchange has ended, and left the connection in order if `keeps_alive`. Returns why it cannot be used again, if
-    /// it cannot.
-    fn check_in(&self, keeps_alive: bool) -> Option<CloseReason> {
-        let (bad, known) = {
-            let mut state = self.lock();
-            state.exchanging = false;
-            let bad = if keeps_alive {
-                state.look()
-            } else {
-                state.wire.take().map(|wire| (wire.at_its_end(), wire))
-            };
-            if let Some(wire) = &mut state.wire {
-                wire.rest();
-            }
-            (bad, state.exchanger.take())
-        };
-        drop(known);
-        if let Some((reason, wire)) = bad {
-            drop(wire);
-            return Some(self.over(reason));
-        }
-        // Looked at only now: who wishes something later wakes a driver that finds the connection idle.
-        let reason = self.control.ended().or(self.control.wish().reason());
-        if reason.is_some() {
-            self.control.wake();
-        }
-        reason
-    }
-
-    /// Drops the socket, if it is still there, in the midst of an exchange.
-    fn cut(&self) {
-        let (wire, known) = {
-            let mut state = self.lock();
-            (state.wire.take(), state.exchanger.take())
-        };
-        drop((wire, known));
-    }
-
-    /// The socket is gone for this reason, unless there was one before: the driver has to know.
-    fn over(&self, reason: CloseReason) -> CloseReason {
-        let reason = self.control.end(reason);
-        self.control.wake();
-        reason
-    }
-
-    /// Writes all of `unsent` and flushes it. The error is `None` if the connection is gone.
-    fn poll_write(
-        &self,
-        cx: &mut Context<'_>,
-        unsent: &mut BytesMut,
-    ) -> Poll<Result<(), Option<io::Error>>> {
-        // Dropped after the lock: the last waker of a task may drop the task.
-        let _known;
-        let mut state = self.lock();
-        _known = state.remember(cx.waker());
-        let Some(wire) = &mut state.wire else {
-            return Poll::Ready(Err(None));
-        };
-        while !unsent.is_empty() {
-            let n = ready!(Pin::new(&mut wire.io).poll_write(cx, unsent)).map_err(Some)?;
-            if n == 0 {
-                return Poll::Ready(Err(Some(io::ErrorKind::WriteZero.into())));
-            }
-            unsent.advance(n);
-        }
-        Pin::new(&mut wire.io).poll_flush(cx).map_err(Some)
-    }
-
-    /// The stream under this lock may be a plugin's. If it panics, whoever unwinds still has to take it out.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Drives one connection: sleeps, while nothing is wrong.
-pub(super) struct Machine {
-    shared: Arc<Shared>,
-    goodbye: Option<Pin<Box<Sleep>>>,
-}
-
-impl Machine {
-    /// Ready, once, when the socket should be dropped.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let wish = self.shared.control.listen(cx);
-        if let Wish::Abort(reason) = wish {
-            return Poll::Ready(reason);
-        }
-        // Declared before the lock, so that they are dropped after it: a waker and a socket are somebody else's code.
-        let (_known, bad);
-        let waker = cx.waker().clone();
-        let mut state = self.shared.lock();
-        _known = state.watcher.replace(waker);
-        bad = state.look();
-        if let Some((reason, _)) = &bad {
-            return Poll::Ready(*reason);
-        }
-        let idle = !state.exchanging;
-        let Some(wire) = &mut state.wire else {
-            // Whoever took it out says why in a moment, and wakes this task then.
-            return match self.shared.control.ended() {
-                Some(reason) => Poll::Ready(reason),
-                None => Poll::Pending,
-            };
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        let Some(wire) = self.wire.take() else {
+            return;
         };
-        match wish {
-            Wish::Close(reason) if idle => {
-                if Pin::new(&mut wire.io).poll_shutdown(cx).is_pending() {
-                    let goodbye = || Box::pin(tokio::time::sleep(GOODBYE));
-                    ready!(self.goodbye.get_or_insert_with(goodbye).as_mut().poll(cx));
-                }
-                Poll::Ready(reason)
-            }
-            _ => Poll::Pending,
-        }
-    }
-
-    /// Drops the socket, and lets whoever waits on it know.
-    pub(super) fn end(self) {
-        let (wire, exchanger) = {
+        let (unwanted, promised) = {
             let mut state = self.shared.lock();
-            (state.wire.take(), state.exchanger.take())
+            match state.place.leave() {
+                Place::LookedAt => {
+                    state.place = Place::Idle(wire);
+                    (None, None)
+                }
+                Place::Lent => {
+                    state.place = Place::Paused(wire);
+                    (None, None)
+                }
+                Place::Promised => {
+                    state.place = Place::Paused(wire);
+                    (None, state.exchanger.take())
+                }
+                _ => (Some(wire), None),
+            }
         };
-        drop(wire);
-        if let Some(exchanger) = exchanger {
+        drop(unwanted);
+        if let Some(exchanger) = promised {
             exchanger.wake();
         }
     }

@@ -10,8 +10,9 @@ use http_body::Body as _;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::Shared;
+use super::buffers;
 use super::encode::{self, Sending};
+use super::wire::Wire;
 use crate::error::BoxError;
 use crate::http::deadline::{Deadline, now};
 use crate::http::request_body::Body;
@@ -50,8 +51,8 @@ enum Stage {
 /// Why a request stops half-way.
 #[derive(Debug)]
 pub(super) enum Stopped {
-    /// The connection takes no more, or is gone.
-    Connection(Option<io::Error>),
+    /// The connection takes no more.
+    Connection(io::Error),
     /// The caller's body failed, or is not as long as was said.
     Caller(BoxError),
 }
@@ -105,7 +106,7 @@ impl Upload {
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        shared: &Shared,
+        wire: &mut Wire,
     ) -> Poll<Result<(), Stopped>> {
         if self.has_ended() {
             return Poll::Ready(Ok(()));
@@ -113,13 +114,14 @@ impl Upload {
         loop {
             let filled = self.fill(cx)?;
             let before = self.unsent.len();
-            let written = shared.poll_write(cx, &mut self.unsent);
+            let written = wire.poll_send(cx, &mut self.unsent);
             if self.unsent.len() < before {
                 self.moved_at = now();
             }
             ready!(written).map_err(Stopped::Connection)?;
             if matches!(self.stage, Stage::Flushing) {
                 self.stage = Stage::Ended;
+                buffers::put(std::mem::take(&mut self.unsent));
                 return Poll::Ready(Ok(()));
             }
             if filled.is_pending() {

@@ -6,6 +6,8 @@ mod hyper {
     use super::*;
 
     const ENGINE: Http1Engine = Http1Engine::Hyper;
+    /// Why a connection ends whose peer says more than it was asked; hyper does not tell it from other errors.
+    const UNSOLICITED: CloseReason = CloseReason::Error;
 
     mod h1;
     mod h1_faults;
@@ -18,6 +20,7 @@ mod inline {
     use super::*;
 
     const ENGINE: Http1Engine = Http1Engine::Inline;
+    const UNSOLICITED: CloseReason = CloseReason::Unsolicited;
 
     mod h1;
     mod h1_faults;
@@ -345,6 +348,6 @@ fn what_the_pool_moves_between_threads_can_be_moved() {
 
     sends(|lease, info| exchange(lease, get(), WITHOUT_END, info));
     is_send::<Response<PoolBody>>();
-    is_send::<conn::Running>();
+    is_send::<Running>();
     is_shared::<HttpConn>();
 }

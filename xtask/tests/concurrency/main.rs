@@ -5,11 +5,13 @@
 mod books;
 mod crowd;
 mod dice;
+mod files;
 mod load;
 mod rig;
 mod witness;
 
 mod a_body_may_be_dropped_on_any_thread;
+mod a_close_of_idle_connections_is_noticed;
 mod a_cold_burst_makes_one_h2_dial;
 mod a_killed_origin_costs_no_get;
 mod a_mock_server_counts_each_request_once;

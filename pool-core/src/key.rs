@@ -16,7 +16,7 @@ pub struct Key(Arc<Parts>);
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Parts {
     scheme: Scheme,
-    host: Arc<str>,
+    host: Box<str>,
     port: u16,
     profile: ProfileId,
     tls: TlsConfigId,
@@ -32,10 +32,11 @@ impl Key {
     /// Everything else starts at its plainest: native TLS, any protocol, any source, no partition. `host` is
     /// compared without regard to ASCII case and a trailing dot.
     pub fn new(scheme: Scheme, host: &str, port: u16) -> Self {
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let mut host: Box<str> = host.strip_suffix('.').unwrap_or(host).into();
+        host.make_ascii_lowercase();
         Self(Arc::new(Parts {
             scheme,
-            host: host.into(),
+            host,
             port,
             profile: ProfileId::native(),
             tls: TlsConfigId::default(),

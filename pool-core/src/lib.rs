@@ -5,6 +5,7 @@
 )]
 #![forbid(unsafe_code)]
 
+mod authority;
 pub mod capacity;
 mod clock;
 pub mod config;
@@ -30,7 +31,7 @@ pub use dial::{
     ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
 };
 pub use error::{BoxError, Error, ErrorKind, Phase};
-pub use http::{Body, PoolBody};
+pub use http::{Body, PoolBody, Upgraded};
 pub use info::{ConnFacts, ConnId, ConnInfo, Protocol};
 pub use key::{Key, Partition, Protocols, Scheme, SourceClass};
 pub use observe::{Distribution, Event, Histogram, NoObserver, Observer};

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::deadline::{Deadline, now};
+use super::upgraded::Upgraded;
 use super::{h1, h2, inline};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::info::ConnInfo;
@@ -33,6 +34,7 @@ pub(super) enum Source {
     Ended,
     H1(Box<h1::Receiving>),
     Inline(Box<inline::Receiving>),
+    Upgraded(Box<inline::Tunnel>),
     H2(Box<h2::Receiving>),
 }
 
@@ -54,6 +56,17 @@ impl PoolBody {
     /// The connection that carries this response.
     pub fn conn_info(&self) -> &ConnInfo {
         &self.info
+    }
+
+    /// The connection itself, if the response is the `101 Switching Protocols` that the request asked for; `None` for every
+    /// other response.
+    ///
+    /// A request asks with the fields `connection: upgrade` and `upgrade`, on a connection of the inline HTTP/1.1 engine.
+    pub fn into_upgraded(self) -> Option<Upgraded> {
+        match self.source {
+            Source::Upgraded(tunnel) => Some(Upgraded::new(*tunnel, self.info)),
+            _ => None,
+        }
     }
 
     /// Reads the whole body into memory; trailers are dropped. There is no limit but the caller's.
@@ -87,7 +100,7 @@ impl http_body::Body for PoolBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
         let polled = match &mut this.source {
-            Source::Ended => return Poll::Ready(None),
+            Source::Ended | Source::Upgraded(_) => return Poll::Ready(None),
             Source::H1(receiving) => receiving.poll_frame(cx),
             Source::Inline(receiving) => receiving.poll_frame(cx),
             Source::H2(receiving) => receiving.poll_frame(cx),
@@ -115,7 +128,7 @@ impl http_body::Body for PoolBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Ended => true,
+            Source::Ended | Source::Upgraded(_) => true,
             Source::H1(receiving) => receiving.is_ended(),
             Source::Inline(receiving) => receiving.is_ended(),
             Source::H2(receiving) => receiving.is_ended(),
@@ -124,7 +137,7 @@ impl http_body::Body for PoolBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Ended => SizeHint::with_exact(0),
+            Source::Ended | Source::Upgraded(_) => SizeHint::with_exact(0),
             Source::H1(receiving) => receiving.size_hint(),
             Source::Inline(receiving) => receiving.size_hint(),
             Source::H2(receiving) => receiving.size_hint(),

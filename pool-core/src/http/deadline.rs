@@ -11,10 +11,36 @@ use tokio::time::{Instant, Sleep, sleep_until};
 ///
 /// The timer is created at the first poll, so an exchange that never waits has none, and it is moved only when it
 /// fires too early, so progress costs nothing.
-pub(super) struct Deadline {
+pub(super) struct Deadline<P = Boxed> {
     limit: Option<Duration>,
     runtime: Handle,
-    sleep: Option<Pin<Box<Sleep>>>,
+    place: P,
+}
+
+/// Where a deadline keeps its timer, which must not move once it runs.
+pub(super) trait Place {
+    fn timer(&mut self, new: impl FnOnce() -> Sleep) -> Pin<&mut Sleep>;
+}
+
+/// For a deadline that moves.
+#[derive(Default)]
+pub(super) struct Boxed(Option<Pin<Box<Sleep>>>);
+
+impl Place for Boxed {
+    fn timer(&mut self, new: impl FnOnce() -> Sleep) -> Pin<&mut Sleep> {
+        self.0.get_or_insert_with(|| Box::pin(new())).as_mut()
+    }
+}
+
+/// For a deadline in a future that has a place for it.
+impl Place for Pin<&mut Option<Sleep>> {
+    fn timer(&mut self, new: impl FnOnce() -> Sleep) -> Pin<&mut Sleep> {
+        if self.is_none() {
+            self.set(Some(new()));
+        }
+        let timer = self.as_mut().as_pin_mut();
+        timer.expect("it has just been made")
+    }
 }
 
 impl Deadline {
@@ -22,10 +48,17 @@ impl Deadline {
     ///
     /// `runtime` is where the timer lives if the poller is in no runtime of its own.
     pub(super) fn new(limit: Option<Duration>, runtime: Handle) -> Self {
+        Self::at(Boxed::default(), limit, runtime)
+    }
+}
+
+impl<P: Place> Deadline<P> {
+    /// As [`new`](Deadline::new), with the timer in this place.
+    pub(super) fn at(place: P, limit: Option<Duration>, runtime: Handle) -> Self {
         Self {
             limit,
             runtime,
-            sleep: None,
+            place,
         }
     }
 
@@ -34,9 +67,7 @@ impl Deadline {
         let Some(end) = self.limit.and_then(|limit| quiet_since.checked_add(limit)) else {
             return Poll::Pending;
         };
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(sleep_in(&self.runtime, end)));
+        let mut sleep = self.place.timer(|| sleep_in(&self.runtime, end));
         loop {
             ready!(sleep.as_mut().poll(cx));
             if sleep.deadline() >= end {

@@ -8,6 +8,7 @@ use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Version};
 use http_body::Body;
 
+use crate::authority::{self, host_and_port};
 use crate::error::{Error, ErrorKind};
 
 /// Refuses what no pooled connection can carry: tunnels and protocol upgrades take the connection over, and a
@@ -21,12 +22,20 @@ pub(super) fn check<B: Body>(request: &Request<B>) -> Result<(), Error> {
     }
     let length = request.body().size_hint().exact();
     for declared in request.headers().get_all(CONTENT_LENGTH) {
-        let declared = declared.to_str().ok().and_then(|text| text.parse().ok());
-        if declared.is_none() || (length.is_some() && declared != length) {
-            return Err(cannot_send("content-length is not the length of the body"));
-        }
+        declared_length(declared, length)?;
     }
     Ok(())
+}
+
+/// The length of a body as the caller declares it, which must be the length it has, where that is known.
+pub(super) fn declared_length(value: &HeaderValue, exact: Option<u64>) -> Result<u64, Error> {
+    // `parse` would take a sign.
+    let digits = value.to_str().ok();
+    let digits = digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits
+        .and_then(|text| text.parse().ok())
+        .filter(|declared| exact.is_none_or(|exact| exact == *declared))
+        .ok_or_else(|| cannot_send("content-length is not the length of the body"))
 }
 
 /// Makes a head HTTP/1.1: target in origin form, and a `host` header.
@@ -127,24 +136,27 @@ fn strip_connection_fields(headers: &mut HeaderMap) {
 
 /// The authority without user info, and without the port that the scheme means anyway.
 fn host_value(scheme: Option<&Scheme>, authority: &Authority) -> Result<HeaderValue, Error> {
-    let host = authority.host();
-    let value = match port_on_the_wire(scheme, authority) {
+    let (host, port) = on_the_wire(scheme, authority);
+    let value = match port {
         Some(port) => HeaderValue::try_from(format!("{host}:{port}")),
         None => HeaderValue::from_str(host),
     };
     value.map_err(|error| cannot_send("the host").with_source(error))
 }
 
-/// The port, unless the scheme means it anyway.
-pub(super) fn port_on_the_wire(scheme: Option<&Scheme>, authority: &Authority) -> Option<u16> {
+/// The host, and the port unless the scheme means it anyway.
+pub(super) fn on_the_wire<'a>(
+    scheme: Option<&Scheme>,
+    authority: &'a Authority,
+) -> (&'a str, Option<u16>) {
     let default_port = match scheme {
         Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
         Some(scheme) if *scheme == Scheme::HTTP => Some(80),
         _ => None,
     };
-    authority
-        .port_u16()
-        .filter(|&port| Some(port) != default_port)
+    let (host, port) = host_and_port(authority);
+    let port = port.and_then(authority::port);
+    (host, port.filter(|&port| Some(port) != default_port))
 }
 
 fn path_and_query(uri: &Uri) -> PathAndQuery {
@@ -226,7 +238,7 @@ mod tests {
             check(&request.body("hello".to_owned()).unwrap()).map_err(|error| error.kind())
         };
         assert_eq!(says("5"), Ok(()));
-        for wrong in ["4", "6", "-5", "five", ""] {
+        for wrong in ["4", "6", "-5", "+5", "five", ""] {
             assert_eq!(says(wrong), Err(ErrorKind::Request), "{wrong}");
         }
     }

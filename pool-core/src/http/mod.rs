@@ -16,6 +16,7 @@ mod metered;
 mod ping;
 mod request_body;
 mod retry;
+mod upgraded;
 mod upload;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use self::body::PoolBody;
 pub(crate) use self::conn::{ConnEvents, Driver, HttpConn, HttpSettings, Running};
 pub use self::request_body::Body;
 pub(crate) use self::retry::{Evidence, RetryBudget, RetryLimits, RetryVerdict, retry_verdict};
+pub use self::upgraded::Upgraded;
 use crate::error::Error;
 use crate::info::ConnInfo;
 use crate::manager::Lease;
@@ -56,26 +58,32 @@ pub(crate) async fn exchange(
     let target = info.facts.target;
     let source = info.facts.leased;
     let on_error = info.clone();
-    let result = match head::check(&request) {
-        Err(error) => Err(ExchangeError {
+    let refuse = |request, error| {
+        Err(ExchangeError {
             evidence: Evidence::RequestFailed,
             request: Some(request),
             error,
-        }),
-        Ok(()) => match lease.conn().kind() {
-            conn::Kind::H1(shared) => {
-                let shared = shared.clone();
-                h1::exchange(shared, lease, request, timeouts, info).await
+        })
+    };
+    let result = match lease.conn().kind() {
+        conn::Kind::Inline(shared) => {
+            let shared = shared.clone();
+            inline::exchange(shared, lease, request, timeouts, info).await
+        }
+        conn::Kind::H1(shared) => {
+            let shared = shared.clone();
+            match head::check(&request) {
+                Ok(()) => h1::exchange(shared, lease, request, timeouts, info).await,
+                Err(error) => refuse(request, error),
             }
-            conn::Kind::Inline(shared) => {
-                let shared = shared.clone();
-                inline::exchange(shared, lease, request, timeouts, info).await
+        }
+        conn::Kind::H2(shared) => {
+            let shared = shared.clone();
+            match head::check(&request) {
+                Ok(()) => h2::exchange(shared, lease, request, timeouts, info).await,
+                Err(error) => refuse(request, error),
             }
-            conn::Kind::H2(shared) => {
-                let shared = shared.clone();
-                h2::exchange(shared, lease, request, timeouts, info).await
-            }
-        },
+        }
     };
     result.map_err(|mut failed| {
         let error = failed.error.with_target(target).with_conn(on_error);
@@ -94,6 +102,8 @@ pub(crate) struct ExchangeTimeouts {
     pub(crate) response_head: Option<Duration>,
     /// Between two pieces of the response's body, while the caller wants one.
     pub(crate) body_idle: Option<Duration>,
+    /// Whether an HTTP/1.1 connection was found idle and open a moment ago, with nobody else's turn in between.
+    pub(crate) looked_at: bool,
 }
 
 /// A try that brought no response.

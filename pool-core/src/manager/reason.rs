@@ -16,6 +16,8 @@ pub enum CloseReason {
     PingTimeout,
     /// The exchange was not finished cleanly: a body dropped half-way, bytes left over, a request cancelled.
     Unfinished,
+    /// The peer switched to another protocol on it, and that has ended.
+    Upgraded,
     /// A health check failed.
     Unhealthy,
     /// Idle for too long.
@@ -54,6 +56,7 @@ impl CloseReason {
             Self::Error => "error",
             Self::PingTimeout => "ping_timeout",
             Self::Unfinished => "unfinished",
+            Self::Upgraded => "upgraded",
             Self::Unhealthy => "unhealthy",
             Self::Idle => "idle",
             Self::Lifetime => "lifetime",

@@ -24,6 +24,8 @@ pub(crate) struct Acquired {
     pub(crate) info: ConnInfo,
     /// The connection was opened while this request waited, and this is its first use.
     pub(crate) fresh: bool,
+    /// Whether it has been looked at, and nobody has waited for anything since.
+    pub(crate) looked_at: bool,
 }
 
 /// What a try needs to know of the earlier ones.
@@ -112,7 +114,12 @@ pub(super) async fn acquire(
             wait: earlier.waited.saturating_add(wait),
             attempts: earlier.attempts + 1,
         };
-        return Ok(Acquired { lease, info, fresh });
+        return Ok(Acquired {
+            lease,
+            info,
+            fresh,
+            looked_at: !fresh,
+        });
     }
 }
 

@@ -10,7 +10,6 @@ mod live;
 mod options;
 mod origin;
 mod plugins;
-mod port;
 mod request;
 mod service;
 mod snapshot;

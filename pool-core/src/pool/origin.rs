@@ -3,8 +3,8 @@
 use http::Uri;
 use pool_tls::{FingerprintContext, TlsConfigId};
 
-use super::port::port_of;
 use super::{Inner, RequestOptions};
+use crate::authority::{self, host_and_port};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::key::{Key, Scheme, SourceClass};
 
@@ -40,12 +40,18 @@ pub(super) fn origin_of(uri: &Uri) -> Result<(Scheme, &str, u16), Error> {
             ));
         }
     };
-    let host = uri
-        .host()
-        .filter(|host| !host.is_empty())
+    let (host, port) = uri
+        .authority()
+        .map(host_and_port)
+        .filter(|(host, _)| !host.is_empty())
         .ok_or_else(|| bad(uri, "the URL has no host"))?;
-    let port =
-        port_of(uri, scheme).ok_or_else(|| bad(uri, "the port is not one from 1 to 65535"))?;
+    // The http crate takes any digits for a port and then says that there is none, so that `:99999` would mean the
+    // scheme's port, and another server.
+    let port = match port {
+        None | Some("") => scheme.default_port(),
+        Some(digits) => authority::port(digits)
+            .ok_or_else(|| bad(uri, "the port is not one from 1 to 65535"))?,
+    };
     let host = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
@@ -73,13 +79,13 @@ pub(crate) fn key_of(inner: &Inner, uri: &Uri, options: &RequestOptions) -> Resu
             SourceClass::Named(name) => Some(&**name),
             SourceClass::Any | SourceClass::Exact(_) => exact.as_deref(),
         };
+        let tls: TlsConfigId = env.plugins.tls.config_id();
         // As the key has it: one host has one profile, however its name is written.
-        let name = key.clone();
-        let cx = FingerprintContext::new(name.host(), port)
+        let cx = FingerprintContext::new(key.host(), port)
             .with_partition(options.partition.name())
             .with_source_class(class);
-        let tls: TlsConfigId = env.plugins.tls.config_id();
-        key = key.profile(env.plugins.profile(&cx)).tls(tls);
+        let profile = env.plugins.profile(&cx);
+        key = key.profile(profile).tls(tls);
     }
     Ok(key)
 }
@@ -110,6 +116,7 @@ mod tests {
             ("https://a.test:99999/", None),
             ("https://a.test:8o/", None),
             ("https://u:1@[::1]:65536", None),
+            ("https://a.test:0/", None),
             ("https://u:1@a.test/", Some(443)),
             ("https://[::1]", Some(443)),
             ("https://a.test:/", Some(443)),

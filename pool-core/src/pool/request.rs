@@ -63,7 +63,9 @@ pub(super) async fn acquire(
         .parse()
         .map_err(|error: http::uri::InvalidUri| bad(url, error))?;
     let key = key_of(inner, &uri, options)?;
-    let acquired = acquire_conn(inner, &key, options, Earlier::NONE).await?;
+    let mut acquired = acquire_conn(inner, &key, options, Earlier::NONE).await?;
+    // There is no telling when it will be used.
+    acquired.looked_at = false;
     Ok(PooledLease {
         inner: inner.clone(),
         key,
@@ -190,7 +192,12 @@ async fn exchange_once(
     request: Request<Body>,
 ) -> Result<Response<PoolBody>, ExchangeError> {
     let env = &inner.env;
-    let Acquired { lease, info, .. } = acquired;
+    let Acquired {
+        lease,
+        info,
+        looked_at,
+        ..
+    } = acquired;
     let host = lease.host();
     let target = lease.target();
     let live = env.live();
@@ -202,6 +209,7 @@ async fn exchange_once(
                 .unwrap_or(configured.response_head),
         ),
         body_idle: finite(options.body_idle_timeout.unwrap_or(configured.body_idle)),
+        looked_at,
     };
     let gauge = inner.manager.selects().then(|| host.endpoints());
     let began = clock::now();

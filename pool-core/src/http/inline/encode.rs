@@ -1,13 +1,17 @@
 //! The head of a request, as it goes out.
 
 use bytes::{BufMut, BytesMut};
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING, UPGRADE,
+};
 use http::request::Parts;
 use http::{Method, Uri};
 use http_body::Body as _;
 
+use super::framing::is_listed;
 use crate::error::Error;
-use crate::http::head::{cannot_send, port_on_the_wire};
+use crate::http::head::{cannot_send, declared_length, on_the_wire};
 use crate::http::request_body::Body;
 
 /// How the body of a request is delimited.
@@ -20,27 +24,80 @@ pub(super) enum Sending {
     Chunked,
 }
 
+/// What a request's fields say about the exchange.
+#[derive(Default)]
+pub(super) struct Said<'a> {
+    has_host: bool,
+    length: Option<&'a HeaderValue>,
+    coding: Option<&'a HeaderValue>,
+    /// The length or the coding comes more than once.
+    twice: bool,
+    /// The peer is to say first that it wants the body.
+    pub(super) expects_continue: bool,
+    /// The connection is to end with this exchange.
+    pub(super) closes: bool,
+    names_upgrade: bool,
+    upgrade: Option<&'a HeaderValue>,
+}
+
+impl<'a> Said<'a> {
+    /// Reads the fields once.
+    pub(super) fn by(headers: &'a HeaderMap) -> Self {
+        let mut said = Self::default();
+        for (name, value) in headers {
+            if name == HOST {
+                said.has_host = true;
+            } else if name == CONTENT_LENGTH {
+                said.twice |= said.length.replace(value).is_some();
+            } else if name == TRANSFER_ENCODING {
+                said.twice |= said.coding.replace(value).is_some();
+            } else if name == CONNECTION {
+                said.closes |= is_listed(value, "close");
+                said.names_upgrade |= is_listed(value, "upgrade");
+            } else if name == EXPECT {
+                said.expects_continue |= is_listed(value, "100-continue");
+            } else if name == UPGRADE {
+                said.upgrade = Some(value);
+            }
+        }
+        said
+    }
+
+    /// The protocols that the caller would rather speak on this connection.
+    pub(super) fn upgrade(&self) -> Option<&'a HeaderValue> {
+        self.upgrade.filter(|_| self.names_upgrade)
+    }
+}
+
 /// Writes the head: the caller's fields as they are and in their order, after a `host` if the caller gave none, and then what
 /// delimits the body if the caller did not say.
 ///
 /// # Errors
 ///
 /// What the caller asks for cannot be put in a head that every reader understands in one way. Nothing has been written.
-pub(super) fn head(parts: &Parts, body: &Body, out: &mut BytesMut) -> Result<Sending, Error> {
-    let sending = sending(parts, body)?;
-    let has_host = parts.headers.contains_key(HOST);
+pub(super) fn head(
+    parts: &Parts,
+    said: &Said<'_>,
+    body: &Body,
+    out: &mut BytesMut,
+) -> Result<Sending, Error> {
+    if parts.method == Method::CONNECT {
+        return Err(cannot_send("CONNECT needs a connection of its own"));
+    }
+    let sending = sending(said, body)?;
     let authority = parts.uri.authority();
-    if !has_host && authority.is_none() {
+    if !said.has_host && authority.is_none() {
         return Err(cannot_send("the URI has no host"));
     }
     out.put_slice(parts.method.as_str().as_bytes());
     out.put_u8(b' ');
     target(&parts.uri, out);
     out.put_slice(b" HTTP/1.1\r\n");
-    if let Some(authority) = authority.filter(|_| !has_host) {
+    if let Some(authority) = authority.filter(|_| !said.has_host) {
         out.put_slice(b"host: ");
-        out.put_slice(authority.host().as_bytes());
-        if let Some(port) = port_on_the_wire(parts.uri.scheme(), authority) {
+        let (host, port) = on_the_wire(parts.uri.scheme(), authority);
+        out.put_slice(host.as_bytes());
+        if let Some(port) = port {
             out.put_u8(b':');
             decimal(out, port.into());
         }
@@ -49,14 +106,14 @@ pub(super) fn head(parts: &Parts, body: &Body, out: &mut BytesMut) -> Result<Sen
     fields(&parts.headers, out);
     match sending {
         Sending::Nothing if !expects_a_body(&parts.method) => {}
-        _ if parts.headers.contains_key(CONTENT_LENGTH) => {}
+        _ if said.length.is_some() => {}
         Sending::Nothing => out.put_slice(b"content-length: 0\r\n"),
         Sending::Length(length) => {
             out.put_slice(b"content-length: ");
             decimal(out, length);
             out.put_slice(b"\r\n");
         }
-        Sending::Chunked if parts.headers.contains_key(TRANSFER_ENCODING) => {}
+        Sending::Chunked if said.coding.is_some() => {}
         Sending::Chunked => out.put_slice(b"transfer-encoding: chunked\r\n"),
     }
     out.put_slice(b"\r\n");
@@ -116,22 +173,22 @@ fn expects_a_body(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
-fn sending(parts: &Parts, body: &Body) -> Result<Sending, Error> {
-    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
-    let (declared, twice) = (lengths.next(), lengths.next().is_some());
-    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
-    let (coding, coded_twice) = (codings.next(), codings.next().is_some());
-    if twice || declared.is_some() && coding.is_some() {
+fn sending(said: &Said<'_>, body: &Body) -> Result<Sending, Error> {
+    if said.twice || said.length.is_some() && said.coding.is_some() {
         return Err(cannot_send("the length of the body is said twice"));
     }
-    if let Some(coding) = coding {
-        if coded_twice || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+    if let Some(coding) = said.coding {
+        if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
             return Err(cannot_send("a transfer-encoding other than chunked"));
         }
         return Ok(Sending::Chunked);
     }
-    let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
-    Ok(match body.size_hint().exact().or(declared) {
+    let exact = body.size_hint().exact();
+    let declared = match said.length {
+        Some(value) => Some(declared_length(value, exact)?),
+        None => None,
+    };
+    Ok(match exact.or(declared) {
         _ if body.is_end_stream() => Sending::Nothing,
         Some(length) => Sending::Length(length),
         None => Sending::Chunked,
@@ -148,7 +205,7 @@ mod tests {
     fn written(request: Request<Body>) -> Result<(String, Sending), ErrorKind> {
         let (parts, body) = request.into_parts();
         let mut out = BytesMut::new();
-        match head(&parts, &body, &mut out) {
+        match head(&parts, &Said::by(&parts.headers), &body, &mut out) {
             Ok(sending) => Ok((String::from_utf8(out.to_vec()).unwrap(), sending)),
             Err(error) => {
                 assert!(out.is_empty(), "nothing of a head that cannot be sent");

@@ -1,20 +1,22 @@
 //! One exchange on a connection.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, EXPECT};
-use http::{Method, Request, Response, StatusCode};
-use http_body::{Frame, SizeHint};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
-use super::chunked::{self, Chunks, Piece};
+use super::chunked::Chunks;
+use super::claim::Claim;
+use super::encode::{self, Said};
 use super::framing::{self, Framing, Message};
 use super::head::{self, HeadEnd, Malformed};
+use super::receiving::{Receiving, Rest};
+use super::tunnel::Tunnel;
 use super::upload::{Stopped, Upload};
 use super::wire::{Wire, why};
-use super::{Shared, buffers, encode};
+use super::{Shared, Side, buffers};
 use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::http::body::{PoolBody, Source};
 use crate::http::conn::HttpConn;
@@ -37,34 +39,40 @@ pub(in crate::http) async fn exchange(
     timeouts: &ExchangeTimeouts,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let mut unsent = buffers::take();
-    let sending = match encode::head(&parts, &body, &mut unsent) {
+    let said = Said::by(&parts.headers);
+    let sending = match encode::head(&parts, &said, &body, &mut unsent) {
         Ok(sending) => sending,
         Err(error) => {
             let request = Some(Request::from_parts(parts, body));
             return Err(failed(Evidence::RequestFailed, request, error));
         }
     };
+    let (expects_continue, closes) = (said.expects_continue, said.closes);
+    let upgrade = said.upgrade().cloned();
     let mut claim = Claim::new(shared.clone(), lease);
-    if !shared.begin() {
+    if !shared.begin(timeouts.looked_at) {
         claim.broken(CloseReason::PeerClosed);
         let request = Some(Request::from_parts(parts, body));
         return Err(failed(Evidence::NotSent, request, shared.control.error()));
     }
-    let spare = body.try_clone();
+    let mut spare = body.try_clone();
     let mut upload = Upload::new(unsent, body, sending);
-    if framing::has_token(&parts.headers, &EXPECT, "100-continue") {
+    if expects_continue {
         upload.hold_back(&shared.runtime);
     }
     let before = (shared.meter.read(), shared.meter.written());
     let mut awaited = Awaited {
         shared: &shared,
         method: &parts.method,
+        upgrade: upgrade.as_ref(),
+        spare: &mut parts.headers,
         end: HeadEnd::default(),
         informational: 0,
     };
-    let mut deadline = Deadline::new(timeouts.response_head, shared.runtime.clone());
+    let timer = pin!(None);
+    let mut deadline = Deadline::at(timer, timeouts.response_head, shared.runtime.clone());
     let started = now();
     let answer = poll_fn(|cx| {
         if let Poll::Ready(answer) = awaited.poll(cx, &mut upload) {
@@ -77,7 +85,7 @@ pub(in crate::http) async fn exchange(
 
     let failure = match answer {
         Ok((head, mut message)) => {
-            if framing::has_token(&parts.headers, &CONNECTION, "close") {
+            if closes {
                 message.keeps_alive = false;
             }
             return Ok(receive(head, message, upload, claim, timeouts, info));
@@ -100,6 +108,8 @@ pub(in crate::http) async fn exchange(
         }
         Failed::Malformed(Malformed(detail)) => {
             claim.broken(CloseReason::Error);
+            // Its fields may have made room already.
+            spare = None;
             let error = Error::new(ErrorKind::Protocol).with_detail(detail);
             (Evidence::ReplyStarted, error)
         }
@@ -145,6 +155,10 @@ enum Failed {
 struct Awaited<'a> {
     shared: &'a Shared,
     method: &'a Method,
+    /// The protocols asked for.
+    upgrade: Option<&'a HeaderValue>,
+    /// What the request has no more use for once it has its answer.
+    spare: &'a mut HeaderMap,
     end: HeadEnd,
     informational: usize,
 }
@@ -153,7 +167,7 @@ type Answer = Result<(Response<()>, Message), Failed>;
 
 impl Awaited<'_> {
     fn poll(&mut self, cx: &mut Context<'_>, upload: &mut Upload) -> Poll<Answer> {
-        let Some(mut loan) = ready!(self.shared.lend(cx.waker())) else {
+        let Some(mut loan) = ready!(self.shared.lend(cx.waker(), Side::Reading)) else {
             return Poll::Ready(Err(Failed::Connection(None)));
         };
         let wire = loan.wire();
@@ -182,7 +196,12 @@ impl Awaited<'_> {
             let refuse = |what| Poll::Ready(Err(Failed::Malformed(Malformed(what))));
             self.informational += 1;
             match head.status() {
-                StatusCode::SWITCHING_PROTOCOLS => return refuse("101 was not asked for"),
+                StatusCode::SWITCHING_PROTOCOLS if upload.has_ended() => {
+                    let message = framing::switch(self.upgrade, &head);
+                    let message = message.map_err(Failed::Malformed)?;
+                    return Poll::Ready(Ok((head, message)));
+                }
+                StatusCode::SWITCHING_PROTOCOLS => return refuse("101 before the whole request"),
                 _ if self.informational > MOST_INFORMATIONAL => {
                     return refuse("too many informational responses");
                 }
@@ -214,7 +233,7 @@ impl Awaited<'_> {
             }
         };
         self.end = HeadEnd::default();
-        let head = head::parse(head, self.shared.fields);
+        let head = head::parse(head, self.shared.fields, self.spare);
         Poll::Ready(head.map_err(Failed::Malformed))
     }
 }
@@ -232,6 +251,12 @@ fn receive(
     let runtime = claim.shared.runtime.clone();
     let (mut parts, ()) = head.into_parts();
     let rest = match message.framing {
+        Framing::Switched => {
+            parts.extensions.insert(info.clone());
+            let source = Source::Upgraded(Box::new(Tunnel::new(claim)));
+            let body = PoolBody::new(source, info, None, runtime);
+            return Response::from_parts(parts, body);
+        }
         Framing::None => Rest::Length(0),
         Framing::Length(left) => Rest::Length(left),
         Framing::Chunked => Rest::Chunked(Chunks::new(claim.shared.fields)),
@@ -252,205 +277,4 @@ fn receive(
     parts.extensions.insert(info.clone());
     let body = PoolBody::new(source, info, timeouts.body_idle, runtime);
     Response::from_parts(parts, body)
-}
-
-/// A response body that is still on its way.
-pub(in crate::http) struct Receiving {
-    claim: Claim,
-    upload: Upload,
-    keeps_alive: bool,
-    rest: Rest,
-}
-
-/// What is still to come of a body.
-enum Rest {
-    Length(u64),
-    Chunked(Chunks),
-    UntilClose,
-}
-
-impl Rest {
-    fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Piece>, Malformed> {
-        match self {
-            Self::Length(0) => Ok(Some(Piece::End)),
-            Self::Chunked(chunks) => chunks.next(buffer),
-            Self::Length(_) | Self::UntilClose if buffer.is_empty() => Ok(None),
-            Self::Length(left) => Ok(Some(Piece::Data(chunked::take(left, buffer)))),
-            Self::UntilClose => Ok(Some(Piece::Data(buffer.split().freeze()))),
-        }
-    }
-
-    fn has_ended(&self) -> bool {
-        match self {
-            Self::Length(left) => *left == 0,
-            Self::Chunked(chunks) => chunks.has_ended(),
-            Self::UntilClose => false,
-        }
-    }
-}
-
-/// Why a body is cut short.
-enum Cut {
-    Caller(BoxError),
-    Malformed(Malformed),
-    Connection(Option<std::io::Error>),
-}
-
-impl Receiving {
-    pub(in crate::http) fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if self.is_ended() {
-            return Poll::Ready(None);
-        }
-        let frame = match ready!(self.poll_piece(cx)) {
-            Ok(Piece::Data(data)) => Frame::data(data),
-            Ok(Piece::Trailers(trailers)) => Frame::trailers(trailers),
-            Ok(Piece::End) => {
-                self.finish();
-                return Poll::Ready(None);
-            }
-            Err(cut) => return Poll::Ready(Some(Err(self.fail(cut)))),
-        };
-        if self.rest.has_ended() {
-            self.finish();
-        }
-        Poll::Ready(Some(Ok(frame)))
-    }
-
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, Cut>> {
-        let Some(mut loan) = ready!(self.claim.shared.lend(cx.waker())) else {
-            return Poll::Ready(Err(Cut::Connection(None)));
-        };
-        let wire = loan.wire();
-        if let Poll::Ready(Err(Stopped::Caller(error))) = self.upload.poll(cx, wire) {
-            return Poll::Ready(Err(Cut::Caller(error)));
-        }
-        loop {
-            if let Some(piece) = self.rest.next(&mut wire.read).map_err(Cut::Malformed)? {
-                return Poll::Ready(Ok(piece));
-            }
-            match ready!(wire.poll_fill(cx)) {
-                Ok(0) if matches!(self.rest, Rest::UntilClose) => {
-                    return Poll::Ready(Ok(Piece::End));
-                }
-                Ok(0) => return Poll::Ready(Err(Cut::Connection(None))),
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(Err(Cut::Connection(Some(error)))),
-            }
-        }
-    }
-
-    fn fail(&mut self, cut: Cut) -> Error {
-        let kind = match self.claim.shared.control.error_kind() {
-            ErrorKind::RuntimeGone => ErrorKind::RuntimeGone,
-            _ => ErrorKind::Body,
-        };
-        let error = Error::new(kind);
-        match cut {
-            Cut::Caller(source) => {
-                self.claim.give_up(CloseReason::Unfinished);
-                Error::new(ErrorKind::Body).with_source(source)
-            }
-            Cut::Malformed(Malformed(detail)) => {
-                self.claim.broken(CloseReason::Error);
-                error.with_detail(detail)
-            }
-            Cut::Connection(None) => {
-                self.claim.broken(CloseReason::PeerClosed);
-                error.with_detail("the response was cut short")
-            }
-            Cut::Connection(Some(source)) => {
-                self.claim.broken(why(&source));
-                error.with_source(source)
-            }
-        }
-    }
-
-    /// The response has been read to its end.
-    fn finish(&mut self) {
-        if !self.upload.has_ended() {
-            // What is left of the request is unwanted, and there is no way to say so but to close.
-            self.claim.give_up(CloseReason::Unfinished);
-            return;
-        }
-        self.claim.finish(self.keeps_alive);
-    }
-
-    pub(in crate::http) fn is_ended(&self) -> bool {
-        self.claim.lease.is_none()
-    }
-
-    pub(in crate::http) fn size_hint(&self) -> SizeHint {
-        match self.rest {
-            Rest::Length(left) => SizeHint::with_exact(left),
-            Rest::Chunked(_) | Rest::UntilClose => SizeHint::default(),
-        }
-    }
-}
-
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        if !self.upload.has_ended() {
-            // Moving it would call the caller's code from a drop, and the connection is lost anyway.
-            return;
-        }
-        // What has arrived already may be all there is: then the connection is clean.
-        let mut cx = Context::from_waker(Waker::noop());
-        for _ in 0..8 {
-            let more = matches!(self.poll_frame(&mut cx), Poll::Ready(Some(Ok(_))));
-            if !more {
-                break;
-            }
-        }
-    }
-}
-
-/// The right to the connection for one exchange. Dropped unfinished, it closes the connection.
-struct Claim {
-    shared: Arc<Shared>,
-    lease: Option<Lease<HttpConn>>,
-}
-
-impl Claim {
-    fn new(shared: Arc<Shared>, lease: Lease<HttpConn>) -> Self {
-        Self {
-            shared,
-            lease: Some(lease),
-        }
-    }
-
-    /// The exchange has ended in order.
-    fn finish(&mut self, keeps_alive: bool) {
-        if let Some(mut lease) = self.lease.take() {
-            if let Some(reason) = self.shared.check_in(keeps_alive) {
-                lease.discard(reason);
-            }
-            drop(lease);
-        }
-    }
-
-    /// The exchange stops half-way by a decision of this side.
-    fn give_up(&mut self, reason: CloseReason) {
-        if let Some(mut lease) = self.lease.take() {
-            drop(self.shared.cut());
-            self.shared.control.abort(reason);
-            lease.discard(self.shared.control.ended().unwrap_or(reason));
-        }
-    }
-
-    /// The connection failed under the exchange.
-    fn broken(&mut self, reason: CloseReason) {
-        if let Some(mut lease) = self.lease.take() {
-            drop(self.shared.cut());
-            lease.discard(self.shared.over(reason));
-        }
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.give_up(CloseReason::Unfinished);
-    }
 }

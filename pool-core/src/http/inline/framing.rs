@@ -1,6 +1,6 @@
 //! Where a response's body ends, and whether its connection may be used again.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::{Method, Response, StatusCode, Version};
 
 use super::head::Malformed;
@@ -15,6 +15,8 @@ pub(super) enum Framing {
     Chunked,
     /// It ends with the connection.
     UntilClose,
+    /// There is no HTTP any more.
+    Switched,
 }
 
 /// What a head says of the bytes after it.
@@ -31,9 +33,24 @@ pub(super) struct Message {
 ///
 /// Two framings, or one that is not as it must be written: readers could see the end in different places.
 pub(super) fn message(method: &Method, head: &Response<()>) -> Result<Message, Malformed> {
-    let headers = head.headers();
-    let length = content_length(headers)?;
-    let chunked = is_chunked(headers)?;
+    // One pass: a field of a standard name is told by its number.
+    let (mut length, mut chunked, mut closes) = (None, false, false);
+    for (name, value) in head.headers() {
+        if name == CONTENT_LENGTH {
+            if length.is_some() {
+                return Err(Malformed("content-length more than once"));
+            }
+            length = Some(number(value)?);
+        } else if name == TRANSFER_ENCODING {
+            // No other coding is asked for, so a peer that uses one is not understood.
+            if chunked || !value.as_bytes().eq_ignore_ascii_case(b"chunked") {
+                return Err(Malformed("a transfer-encoding other than chunked"));
+            }
+            chunked = true;
+        } else if name == CONNECTION {
+            closes |= is_listed(value, "close");
+        }
+    }
     if chunked && length.is_some() {
         return Err(Malformed("both content-length and transfer-encoding"));
     }
@@ -52,64 +69,66 @@ pub(super) fn message(method: &Method, head: &Response<()>) -> Result<Message, M
         Some(length) => Framing::Length(length),
         None => Framing::UntilClose,
     };
-    let keeps_alive = head.version() == Version::HTTP_11
-        && framing != Framing::UntilClose
-        && !has_token(headers, &CONNECTION, "close");
+    let keeps_alive =
+        head.version() == Version::HTTP_11 && framing != Framing::UntilClose && !closes;
     Ok(Message {
         framing,
         keeps_alive,
     })
 }
 
-fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
-    let mut values = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(Malformed("content-length more than once"));
+/// What follows a 101 to a request that asked for these protocols.
+///
+/// # Errors
+///
+/// The request asked for none, or not for the one that the peer names.
+pub(super) fn switch(
+    asked: Option<&HeaderValue>,
+    head: &Response<()>,
+) -> Result<Message, Malformed> {
+    let asked = asked.ok_or(Malformed("101 was not asked for"))?;
+    let mut named = head.headers().get_all(UPGRADE).iter();
+    let protocol = named.next().and_then(|name| name.to_str().ok());
+    match protocol {
+        Some(protocol) if named.next().is_none() && is_listed(asked, protocol.trim()) => {
+            Ok(Message {
+                framing: Framing::Switched,
+                keeps_alive: false,
+            })
+        }
+        _ => Err(Malformed("101 to a protocol that was not asked for")),
     }
+}
+
+fn number(value: &HeaderValue) -> Result<u64, Malformed> {
     // `parse` would take a sign.
     let digits = value.as_bytes();
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Malformed("content-length is not a number"));
     }
     let length = value.to_str().ok().and_then(|digits| digits.parse().ok());
-    match length {
-        Some(length) => Ok(Some(length)),
-        None => Err(Malformed("content-length is too large a number")),
-    }
+    length.ok_or(Malformed("content-length is too large a number"))
 }
 
-/// Whether the body is chunked and nothing else: no other coding is asked for, so a peer that uses one is not understood.
-fn is_chunked(headers: &HeaderMap) -> Result<bool, Malformed> {
-    let mut values = headers.get_all(TRANSFER_ENCODING).iter();
-    let Some(value) = values.next() else {
-        return Ok(false);
-    };
-    if values.next().is_some() || !value.as_bytes().eq_ignore_ascii_case(b"chunked") {
-        return Err(Malformed("a transfer-encoding other than chunked"));
-    }
-    Ok(true)
-}
-
-/// Whether a field that is a list of words has this one.
-pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).iter();
-    let words = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-    words
-        .map(<[u8]>::trim_ascii)
-        .any(|word| word.eq_ignore_ascii_case(token.as_bytes()))
+/// Whether a list of words has this one.
+pub(super) fn is_listed(list: &HeaderValue, token: &str) -> bool {
+    let mut words = list.as_bytes().split(|&byte| byte == b',');
+    words.any(|word| word.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
     use crate::http::inline::head;
 
     fn says(method: &Method, status: &str, fields: &str) -> Result<Message, Malformed> {
         let text = format!("{status}\r\n{fields}\r\n");
-        message(method, &head::parse(text.into(), 10)?)
+        message(
+            method,
+            &head::parse(text.into(), 10, &mut HeaderMap::new())?,
+        )
     }
 
     fn get(fields: &str) -> Result<(Framing, bool), Malformed> {

@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use httparse::{Error as Wrong, Header, ParserConfig, Status};
+use memchr::memchr;
 
 /// Why what the peer sent is not HTTP/1.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl HeadEnd {
 
     /// How long the head is, its empty line included; `None` if it has not all arrived.
     pub(super) fn find(&mut self, buffer: &[u8]) -> Result<Option<usize>, Malformed> {
-        while let Some(at) = buffer[self.seen..].iter().position(|&byte| byte == b'\n') {
+        while let Some(at) = memchr(b'\n', &buffer[self.seen..]) {
             let end = self.seen + at;
             // Some readers end a line here, others do not (RFC 9112 section 2.2).
             if end == self.line || buffer[end - 1] != b'\r' {
@@ -54,14 +55,19 @@ impl HeadEnd {
     }
 }
 
-/// Reads a whole head, as found by [`HeadEnd`].
-pub(super) fn parse(head: Bytes, fields: usize) -> Result<Response<()>, Malformed> {
+/// Reads a whole head, as found by [`HeadEnd`]. That of a final response takes the room of `spare` for its fields, and what
+/// is in there is gone then.
+pub(super) fn parse(
+    head: Bytes,
+    fields: usize,
+    spare: &mut HeaderMap,
+) -> Result<Response<()>, Malformed> {
     // The usual bound needs no allocation.
     if fields <= USUAL {
         let mut places = [const { MaybeUninit::uninit() }; USUAL];
-        return parse_into(&head, &mut places[..fields]);
+        return parse_into(&head, &mut places[..fields], spare);
     }
-    parse_into(&head, &mut vec![MaybeUninit::uninit(); fields])
+    parse_into(&head, &mut vec![MaybeUninit::uninit(); fields], spare)
 }
 
 const USUAL: usize = 100;
@@ -69,6 +75,7 @@ const USUAL: usize = 100;
 fn parse_into<'a>(
     head: &'a Bytes,
     places: &mut [MaybeUninit<Header<'a>>],
+    spare: &mut HeaderMap,
 ) -> Result<Response<()>, Malformed> {
     let mut parsed = httparse::Response::new(&mut []);
     match ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, head, places) {
@@ -84,8 +91,17 @@ fn parse_into<'a>(
         Some(0) => Version::HTTP_10,
         _ => Version::HTTP_11,
     };
+    if is_last(response.status()) {
+        spare.clear();
+        *response.headers_mut() = std::mem::take(spare);
+    }
     append(response.headers_mut(), head, parsed.headers)?;
     Ok(response)
+}
+
+/// Whether nothing will be asked again after a response of this status, nor will another follow.
+fn is_last(status: StatusCode) -> bool {
+    !status.is_informational() && status != StatusCode::MISDIRECTED_REQUEST
 }
 
 /// Reads trailers: lines up to and including the empty one.
@@ -148,7 +164,8 @@ mod tests {
 
     fn head(text: &'static str) -> Result<Response<()>, Malformed> {
         let end = end_of(text.as_bytes())?.expect("a whole head");
-        parse(Bytes::from_static(&text.as_bytes()[..end]), 4)
+        let head = Bytes::from_static(&text.as_bytes()[..end]);
+        parse(head, 4, &mut HeaderMap::new())
     }
 
     #[test]

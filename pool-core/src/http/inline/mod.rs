@@ -7,10 +7,13 @@
 
 mod buffers;
 mod chunked;
+mod claim;
 mod encode;
 mod exchange;
 mod framing;
 mod head;
+mod receiving;
+mod tunnel;
 mod upload;
 mod watch;
 mod wire;
@@ -20,7 +23,9 @@ use std::task::{Poll, Waker};
 
 use tokio::runtime::Handle;
 
-pub(super) use self::exchange::{Receiving, exchange};
+pub(super) use self::exchange::exchange;
+pub(super) use self::receiving::Receiving;
+pub(super) use self::tunnel::Tunnel;
 pub(super) use self::watch::Machine;
 use self::wire::Wire;
 use super::conn::HttpSettings;
@@ -37,9 +42,9 @@ pub(super) fn handshake(
 ) -> (Arc<Shared>, Machine) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
-            place: Place::Idle(Wire::new(io)),
+            place: Place::Idle(Box::new(Wire::new(io))),
             watcher: None,
-            exchanger: None,
+            exchanger: Exchanger::default(),
         }),
         control: control.clone(),
         meter: meter.clone(),
@@ -67,20 +72,45 @@ struct State {
     place: Place,
     /// To be woken by what happens on an idle connection.
     watcher: Option<Waker>,
-    /// Whoever waits for the exchange, to be woken if the connection ends under it.
-    exchanger: Option<Waker>,
+    /// To be woken if the connection ends under the exchange.
+    exchanger: Exchanger,
+}
+
+/// Whoever waits for an exchange. After a switch of protocols one may read while another writes.
+#[derive(Default)]
+struct Exchanger([Option<Waker>; 2]);
+
+#[derive(Clone, Copy)]
+enum Side {
+    Reading,
+    Writing,
+}
+
+impl Exchanger {
+    /// Remembers whom to wake. Returns who was there before, to be dropped outside the lock.
+    fn remember(&mut self, waker: &Waker, side: Side) -> Option<Waker> {
+        let place = &mut self.0[side as usize];
+        if place.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            return None;
+        }
+        place.replace(waker.clone())
+    }
+
+    fn wake(self) {
+        self.0.into_iter().flatten().for_each(Waker::wake);
+    }
 }
 
 /// Where the socket is.
 enum Place {
     /// Nobody uses it.
-    Idle(Wire),
+    Idle(Box<Wire>),
     /// Nobody uses it, and somebody looks at it.
     LookedAt,
     /// An exchange began while somebody looked at it, and gets it from there.
     Promised,
     /// An exchange has it, but does not run.
-    Paused(Wire),
+    Paused(Box<Wire>),
     /// An exchange has it, and runs.
     Lent,
     /// It is closed, or will be by whoever has it.
@@ -94,14 +124,18 @@ impl Place {
 }
 
 impl Shared {
-    /// Takes an idle connection for an exchange. `false`: it is gone.
-    fn begin(&self) -> bool {
+    /// Takes an idle connection for an exchange, and looks at it unless that has just been done. `false`: it is gone.
+    fn begin(&self, looked_at: bool) -> bool {
         if self.control.wish() != Wish::Stay {
             return false;
         }
         let (mut loan, watcher) = {
             let mut state = self.lock();
             match state.place.leave() {
+                Place::Idle(wire) if looked_at => {
+                    state.place = Place::Paused(wire);
+                    return true;
+                }
                 Place::Idle(wire) => {
                     state.place = Place::Lent;
                     (Loan::new(self, wire), state.watcher.clone())
@@ -164,11 +198,11 @@ impl Shared {
     }
 
     /// The socket, for an exchange that runs; pending until whoever looks at it is done. `None`: it is gone.
-    fn lend(&self, waker: &Waker) -> Poll<Option<Loan<'_>>> {
+    fn lend(&self, waker: &Waker, side: Side) -> Poll<Option<Loan<'_>>> {
         // Dropped after the lock: the last waker of a task may drop the task.
         let _known;
         let mut state = self.lock();
-        _known = state.remember(waker);
+        _known = state.exchanger.remember(waker, side);
         match state.place.leave() {
             Place::Paused(wire) => {
                 state.place = Place::Lent;
@@ -199,7 +233,11 @@ impl Shared {
                 Place::Paused(wire) => Err(Some(wire)),
                 _ => Err(None),
             };
-            (loan, state.watcher.clone(), state.exchanger.take())
+            (
+                loan,
+                state.watcher.clone(),
+                std::mem::take(&mut state.exchanger),
+            )
         };
         drop(known);
         let wrong = match loan {
@@ -227,10 +265,10 @@ impl Shared {
     }
 
     /// Closes the socket, or has whoever uses it close it. Returns whom to tell.
-    fn cut(&self) -> Option<Waker> {
+    fn cut(&self) -> Exchanger {
         let (place, exchanger) = {
             let mut state = self.lock();
-            (state.place.leave(), state.exchanger.take())
+            (state.place.leave(), std::mem::take(&mut state.exchanger))
         };
         drop(place);
         exchanger
@@ -248,26 +286,15 @@ impl Shared {
     }
 }
 
-impl State {
-    /// Remembers whom to wake if the connection ends under the exchange.
-    fn remember(&mut self, waker: &Waker) -> Option<Waker> {
-        let known = self.exchanger.as_ref();
-        if known.is_some_and(|known| known.will_wake(waker)) {
-            return None;
-        }
-        self.exchanger.replace(waker.clone())
-    }
-}
-
 /// The socket, in use outside the lock. Dropped, it goes where it belongs by then.
 struct Loan<'a> {
     shared: &'a Shared,
     /// Taken only to end the loan.
-    wire: Option<Wire>,
+    wire: Option<Box<Wire>>,
 }
 
 impl<'a> Loan<'a> {
-    fn new(shared: &'a Shared, wire: Wire) -> Self {
+    fn new(shared: &'a Shared, wire: Box<Wire>) -> Self {
         let wire = Some(wire);
         Self { shared, wire }
     }
@@ -288,9 +315,7 @@ impl<'a> Loan<'a> {
     /// Closes the socket.
     fn spoil(mut self) {
         drop(self.wire.take());
-        if let Some(exchanger) = self.shared.cut() {
-            exchanger.wake();
-        }
+        self.shared.cut().wake();
     }
 }
 
@@ -312,7 +337,7 @@ impl Drop for Loan<'_> {
                 }
                 Place::Promised => {
                     state.place = Place::Paused(wire);
-                    (None, state.exchanger.take())
+                    (None, Some(std::mem::take(&mut state.exchanger)))
                 }
                 _ => (Some(wire), None),
             }

@@ -21,7 +21,7 @@ pub(in crate::http) struct Machine {
 
 /// A connection that is being closed in order.
 struct Goodbye {
-    wire: Wire,
+    wire: Box<Wire>,
     patience: Pin<Box<Sleep>>,
 }
 
@@ -78,7 +78,7 @@ impl Machine {
         }
     }
 
-    fn take_idle(&self) -> Option<Wire> {
+    fn take_idle(&self) -> Option<Box<Wire>> {
         let mut state = self.shared.lock();
         match state.place.leave() {
             Place::Idle(wire) => Some(wire),
@@ -93,9 +93,7 @@ impl Machine {
     pub(in crate::http) fn end(self) {
         let Self { shared, goodbye } = self;
         drop(goodbye);
-        if let Some(exchanger) = shared.cut() {
-            exchanger.wake();
-        }
+        shared.cut().wake();
     }
 }
 

@@ -52,6 +52,21 @@ impl Wire {
         Poll::Ready(Ok(n))
     }
 
+    /// Reads what has been read ahead, then from the socket.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read.is_empty() {
+            self.read = BytesMut::new();
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let n = self.read.len().min(buf.remaining());
+        buf.put_slice(&self.read.split_to(n));
+        Poll::Ready(Ok(()))
+    }
+
     /// Writes all of `unsent` and flushes it.
     pub(super) fn poll_send(
         &mut self,

@@ -43,6 +43,7 @@ async fn seen(engine: Http1Engine, method: &Method, answer: &Answer) -> Seen {
     let timeouts = ExchangeTimeouts {
         response_head: Some(Duration::from_secs(1)),
         body_idle: Some(Duration::from_secs(1)),
+        ..ExchangeTimeouts::default()
     };
     let serve = async {
         read_until(&mut peer, "\r\n\r\n").await;

@@ -204,6 +204,7 @@ async fn a_silent_peer_runs_into_the_response_head_timeout() {
     let timeouts = ExchangeTimeouts {
         response_head: Some(Duration::from_secs(5)),
         body_idle: None,
+        ..ExchangeTimeouts::default()
     };
     let failed = rig.send_within(get(), &timeouts).await.unwrap_err();
     assert_eq!(failed.evidence, Evidence::Deadline);
@@ -221,6 +222,7 @@ async fn a_slow_caller_does_not_use_up_the_peers_time() {
     let timeouts = ExchangeTimeouts {
         response_head: Some(Duration::from_secs(5)),
         body_idle: None,
+        ..ExchangeTimeouts::default()
     };
     let (feed, body) = fed();
     let serve = async {
@@ -243,6 +245,7 @@ async fn a_stalled_body_runs_into_the_body_idle_timeout() {
     let timeouts = ExchangeTimeouts {
         response_head: None,
         body_idle: Some(Duration::from_secs(5)),
+        ..ExchangeTimeouts::default()
     };
     let serve = async {
         read_until(&mut peer, "\r\n\r\n").await;

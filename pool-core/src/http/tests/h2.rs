@@ -232,6 +232,7 @@ async fn an_upload_waits_for_the_peers_windows() {
     let timeouts = ExchangeTimeouts {
         response_head: Some(Duration::from_secs(5)),
         body_idle: None,
+        ..ExchangeTimeouts::default()
     };
     let serve = async {
         let mut received = 0;

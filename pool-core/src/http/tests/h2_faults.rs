@@ -166,6 +166,7 @@ async fn timeouts_name_their_phase_and_keep_the_connection() {
     let timeouts = ExchangeTimeouts {
         response_head: Some(Duration::from_secs(5)),
         body_idle: Some(Duration::from_secs(5)),
+        ..ExchangeTimeouts::default()
     };
     let (mut rig, mut peer) = pair().await;
     let failed = rig.send_within(get(), &timeouts).await.unwrap_err();
@@ -197,6 +198,7 @@ async fn a_slow_caller_does_not_use_up_the_peers_time() {
     let timeouts = ExchangeTimeouts {
         response_head: Some(Duration::from_secs(5)),
         body_idle: None,
+        ..ExchangeTimeouts::default()
     };
     let (rig, mut peer) = pair().await;
     let (feed, body) = fed();

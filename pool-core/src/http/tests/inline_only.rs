@@ -247,3 +247,126 @@ async fn an_exchange_sends_nothing_if_the_look_was_bad() {
     peer.read_to_end(&mut heard).await.unwrap();
     assert_eq!(heard, b"");
 }
+
+/// Asks a peer to speak `asked`, which answers `answer`.
+async fn switching(
+    asked: &'static str,
+    answer: &str,
+) -> (Rig, Result<Response<PoolBody>, ExchangeError>, DuplexStream) {
+    let (io, mut peer) = tokio::io::duplex(1024);
+    let rig = Rig::h1(Http1Engine::Inline, io).await;
+    let mut request = get();
+    let fields = request.headers_mut();
+    fields.insert("connection", "keep-alive, Upgrade".parse().unwrap());
+    fields.insert("upgrade", asked.parse().unwrap());
+    let serve = async {
+        read_until(&mut peer, "\r\n\r\n").await;
+        peer.write_all(answer.as_bytes()).await.unwrap();
+    };
+    let (response, ()) = tokio::join!(rig.send(request), serve);
+    (rig, response, peer)
+}
+
+const SWITCHED: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nhi";
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_handed_out_after_a_switch() {
+    let (mut rig, response, mut peer) = switching("chat, Echo", SWITCHED).await;
+    let response = response.unwrap();
+    assert_eq!(response.status(), 101);
+    let mut upgraded = response.into_body().into_upgraded().unwrap();
+    assert_eq!(upgraded.conn_info().id, ConnId(7));
+    let mut hi = [0; 2];
+    upgraded.read_exact(&mut hi).await.unwrap();
+    assert_eq!(&hi, b"hi", "what came with the head comes first");
+    upgraded.write_all(b"ping").await.unwrap();
+    assert_eq!(read_until(&mut peer, "ping").await, "ping");
+    // Half-closed: the peer sees the end, and still answers.
+    upgraded.shutdown().await.unwrap();
+    assert_eq!(peer.read(&mut [0; 1]).await.unwrap(), 0);
+    peer.write_all(b"late").await.unwrap();
+    let mut late = [0; 4];
+    upgraded.read_exact(&mut late).await.unwrap();
+    assert_eq!(&late, b"late");
+    assert!(rig.is_quiet().await, "leased until it is dropped");
+    drop(upgraded);
+    let over = CloseReason::Upgraded;
+    assert_eq!(rig.end().await, (over, Some(over)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_halves_of_a_switched_connection_learn_of_its_end() {
+    let (rig, response, _peer) = switching("echo", SWITCHED).await;
+    let upgraded = response.unwrap().into_body().into_upgraded().unwrap();
+    let (mut reader, mut writer) = tokio::io::split(upgraded);
+    let reading = tokio::spawn(async move {
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all).await.unwrap_err().kind()
+    });
+    let writing = tokio::spawn(async move {
+        // More than the pipe holds.
+        writer.write_all(&[0; 4096]).await.unwrap_err().kind()
+    });
+    pass(Duration::from_millis(1)).await;
+    rig.conn.abort(CloseReason::PoolClosed);
+    let aborted = io::ErrorKind::ConnectionAborted;
+    assert_eq!(
+        (reading.await.unwrap(), writing.await.unwrap()),
+        (aborted, aborted)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_nobody_takes_closes_the_connection() {
+    let (mut rig, response, _peer) = switching("echo", SWITCHED).await;
+    assert!(
+        response
+            .unwrap()
+            .into_body()
+            .bytes()
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let over = CloseReason::Upgraded;
+    assert_eq!(rig.end().await, (over, Some(over)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_may_decline_to_switch() {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno";
+    let (mut rig, response, _peer) = switching("echo", answer).await;
+    assert_eq!(text(response.unwrap()).await, "no");
+    assert_eq!(rig.next().await, Event::Returned(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_to_something_else_is_refused() {
+    let none = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n\r\n";
+    for (asked, answer) in [("chat", SWITCHED), ("ech", SWITCHED), ("echo", none)] {
+        let (mut rig, response, _peer) = switching(asked, answer).await;
+        let failed = response.unwrap_err();
+        assert_eq!(failed.error.kind(), ErrorKind::Protocol);
+        let error = CloseReason::Error;
+        assert_eq!(rig.end().await, (error, Some(error)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_comes_back_has_all_its_fields() {
+    let (io, mut peer) = tokio::io::duplex(1024);
+    let rig = Rig::h1(Http1Engine::Inline, io).await;
+    let mut request = get();
+    request.headers_mut().insert("x-a", "1".parse().unwrap());
+    let serve = async {
+        read_until(&mut peer, "\r\n\r\n").await;
+        let early = b"HTTP/1.1 103 Early Hints\r\nx-b: 2\r\n\r\n";
+        peer.write_all(early).await.unwrap();
+        drop(peer);
+    };
+    let (failed, ()) = tokio::join!(rig.send(request), serve);
+    let request = failed.unwrap_err().request.unwrap();
+    assert_eq!(request.headers().len(), 1);
+    assert_eq!(request.headers()["x-a"], "1");
+}

@@ -341,6 +341,7 @@ fn what_the_pool_moves_between_threads_can_be_moved() {
     const WITHOUT_END: &ExchangeTimeouts = &ExchangeTimeouts {
         response_head: None,
         body_idle: None,
+        looked_at: false,
     };
     fn sends<F: Send>(_: impl FnOnce(Lease<HttpConn>, ConnInfo) -> F) {}
     fn is_send<T: Send>() {}

@@ -57,14 +57,11 @@ impl HostState {
         Some(claim)
     }
 
-    /// Counts an outcome against the address, and returns what policies judge by.
-    pub(crate) fn observe(
-        &mut self,
-        addr: SocketAddr,
-        outcome: Outcome,
-        now: Instant,
-    ) -> Option<(EndpointStats, HostEndpoints)> {
-        let endpoint = self.endpoint_at(addr)?;
+    /// Counts an outcome against the address, if it is known.
+    pub(crate) fn observe(&mut self, addr: SocketAddr, outcome: Outcome, now: Instant) {
+        let Some(endpoint) = self.endpoint_at(addr) else {
+            return;
+        };
         match outcome {
             Outcome::Reset | Outcome::TimedOut => self.doubt(endpoint, now),
             // Dials have a back-off of their own.
@@ -73,8 +70,12 @@ impl HostState {
             _ => self.trust(endpoint),
         }
         self.endpoints[endpoint].stats.observe(outcome);
-        let stats = self.endpoints[endpoint].stats;
-        Some((stats, self.host_endpoints()))
+    }
+
+    /// What policies judge an address by. Looks at every address of the host.
+    pub(crate) fn record_of(&self, addr: SocketAddr) -> Option<(EndpointStats, HostEndpoints)> {
+        let endpoint = self.endpoint_at(addr)?;
+        Some((self.endpoints[endpoint].stats, self.host_endpoints()))
     }
 
     /// How many addresses there are, and how many are out of rotation.

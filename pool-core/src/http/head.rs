@@ -21,7 +21,10 @@ pub(super) fn check<B: Body>(request: &Request<B>) -> Result<(), Error> {
     }
     let length = request.body().size_hint().exact();
     for declared in request.headers().get_all(CONTENT_LENGTH) {
-        let declared = declared.to_str().ok().and_then(|text| text.parse().ok());
+        // `parse` would take a sign.
+        let digits = declared.to_str().ok();
+        let digits = digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let declared = digits.and_then(|text| text.parse().ok());
         if declared.is_none() || (length.is_some() && declared != length) {
             return Err(cannot_send("content-length is not the length of the body"));
         }
@@ -226,7 +229,7 @@ mod tests {
             check(&request.body("hello".to_owned()).unwrap()).map_err(|error| error.kind())
         };
         assert_eq!(says("5"), Ok(()));
-        for wrong in ["4", "6", "-5", "five", ""] {
+        for wrong in ["4", "6", "-5", "+5", "five", ""] {
             assert_eq!(says(wrong), Err(ErrorKind::Request), "{wrong}");
         }
     }

@@ -151,22 +151,15 @@ fn size(line: &[u8]) -> Result<u64, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::inline::splits::{self, End};
 
     /// The body and the trailers, read in pieces of at most `step` bytes; and what is left.
     fn read(text: &[u8], step: usize) -> Result<(Vec<u8>, HeaderMap, usize), Malformed> {
-        let (mut chunks, mut buffer) = (Chunks::new(4), BytesMut::new());
-        let (mut body, mut trailers) = (Vec::new(), HeaderMap::new());
-        let mut pieces = text.chunks(step);
-        loop {
-            match chunks.next(&mut buffer)? {
-                Some(Piece::Data(data)) => body.extend_from_slice(&data),
-                Some(Piece::Trailers(found)) => trailers = found,
-                Some(Piece::End) => {
-                    assert!(chunks.has_ended());
-                    return Ok((body, trailers, buffer.len() + pieces.flatten().count()));
-                }
-                None => buffer.extend_from_slice(pieces.next().ok_or(Malformed("cut short"))?),
-            }
+        let read = splits::read(text.chunks(step));
+        match read.end {
+            End::Whole(left) => Ok((read.body, read.trailers, left)),
+            End::CutShort => Err(Malformed("cut short")),
+            End::Malformed(detail) => Err(Malformed(detail)),
         }
     }
 

@@ -8,6 +8,8 @@ mod encode;
 mod exchange;
 mod framing;
 mod head;
+#[cfg(any(test, pool_fuzzing))]
+pub(super) mod splits;
 mod upload;
 
 use std::io;

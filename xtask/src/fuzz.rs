@@ -150,7 +150,8 @@ impl Folders {
 fn search(binary: &Path, target: Target, args: &Args, folders: &Folders) -> Result<(), Failure> {
     let mut command = Command::new(binary);
     command.args(flags(args, folders));
-    command.current_dir(root());
+    // What a panic says is enough; where it was is in the fuzzer.
+    command.current_dir(root()).env("RUST_BACKTRACE", "0");
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     println!(
         "== {} for {} s, seed {}",
@@ -211,8 +212,10 @@ fn flags(args: &Args, folders: &Folders) -> Vec<String> {
 }
 
 fn report_found(target: Target, path: &str) -> Failure {
+    let root = format!("{}/", root().display());
+    let path = path.strip_prefix(&root).unwrap_or(path);
     println!("fuzz {}: FOUND {path}", target.name());
-    if let Ok(input) = fs::read(path) {
+    if let Ok(input) = fs::read(crate::root().join(path)) {
         println!("as a seed: {}", seeds::escape(&input));
     }
     println!("again: cargo xtask fuzz {} --input {path}", target.name());

@@ -47,6 +47,11 @@ impl<'a> Line<'a> {
         }
         let beginnings = [
             "INFO:",
+            "WARNING:",
+            "NOTE:",
+            "SUMMARY:",
+            "MS:",
+            "Base64:",
             "Dictionary:",
             "stat::",
             "Done ",
@@ -54,6 +59,8 @@ impl<'a> Line<'a> {
             "\"",
             "0x",
             "\t",
+            "      ",
+            "note:",
         ];
         if line.is_empty() || beginnings.iter().any(|noise| line.starts_with(noise)) {
             return Self::Noise;

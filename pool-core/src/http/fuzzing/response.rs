@@ -1,9 +1,9 @@
 //! Both HTTP/1.1 engines on the same bytes: the inline one reads the message that hyper reads, or refuses it.
 
+use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version};
 use http_body::Body as _;
 
@@ -54,7 +54,7 @@ impl Asked {
 }
 
 /// What a caller sees of one exchange.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Seen {
     head: Option<Head>,
     data: Vec<u8>,
@@ -66,6 +66,22 @@ struct Seen {
     next: Option<(Outcome, Vec<u8>)>,
 }
 
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.outcome)?;
+        if let Some(Head {
+            status,
+            version,
+            fields,
+        }) = &self.head
+        {
+            write!(f, ", {version:?} {status} {fields:?}")?;
+        }
+        write!(f, ", \"{}\"", escaped(&self.data))?;
+        write!(f, ", trailers {:?}, then {:?}", self.trailers, self.next)
+    }
+}
+
 #[derive(Debug, PartialEq)]
 struct Head {
     status: u16,
@@ -73,7 +89,8 @@ struct Head {
     fields: Fields,
 }
 
-type Fields = Vec<(String, Vec<u8>)>;
+/// Names and values, the latter escaped.
+type Fields = Vec<(String, String)>;
 
 /// How an exchange ended for its caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,17 +225,17 @@ fn one(rig: &mut Rig, request: Request<Body>, seen: &mut Seen) {
 /// Fields in their order.
 fn fields(map: &HeaderMap) -> Fields {
     let field = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-        (name.as_str().to_owned(), value.as_bytes().to_vec())
+        (name.as_str().to_owned(), escaped(value.as_bytes()))
     };
     map.iter().map(field).collect()
 }
 
 fn written_out(answer: &Answer) -> String {
     let Answer { asked, script } = answer;
-    let pieces = script
-        .pieces
-        .iter()
-        .map(|piece: &Bytes| piece.escape_ascii().to_string());
-    let pieces: Vec<String> = pieces.collect();
+    let pieces: Vec<String> = script.pieces.iter().map(|piece| escaped(piece)).collect();
     format!("{asked:?}, \"{}\", {:?}", pieces.join("\" \""), script.end)
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
 }

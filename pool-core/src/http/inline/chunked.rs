@@ -88,10 +88,11 @@ impl Chunks {
                     self.state = State::Size;
                 }
                 State::Trailers(end) => {
-                    let Some(end) = end.find(buffer)? else {
-                        if buffer.len() > LONGEST_TRAILERS {
-                            return Err(Malformed("the trailers are too long"));
-                        }
+                    let found = end.find(buffer)?;
+                    if found.unwrap_or(buffer.len()) > LONGEST_TRAILERS {
+                        return Err(Malformed("the trailers are too long"));
+                    }
+                    let Some(end) = found else {
                         return Ok(None);
                     };
                     let block = buffer.split_to(end).freeze();
@@ -229,6 +230,21 @@ mod tests {
             read(&trailers, 999),
             Err(Malformed("the trailers are too long"))
         );
+    }
+
+    #[test]
+    fn long_trailers_are_refused_however_they_arrive() {
+        let value = "x".repeat(LONGEST_TRAILERS - "x: \r\n\r\n".len());
+        let longest = format!("0\r\nx: {value}\r\n\r\n");
+        let longer = format!("0\r\nx: {value}x\r\n\r\n");
+        for step in [1, 999, longer.len()] {
+            assert!(read(longest.as_bytes(), step).is_ok(), "{step}");
+            assert_eq!(
+                read(longer.as_bytes(), step),
+                Err(Malformed("the trailers are too long")),
+                "{step}"
+            );
+        }
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub mod testing;
 mod upkeep;
 mod wait;
 
+/// For the fuzzer of this repository, and not part of the interface.
+#[cfg(any(test, pool_fuzzing))]
+#[cfg(not(pool_loom))]
+#[doc(hidden)]
+pub use http::fuzzing;
+
 pub use config::Config;
 pub use dial::{
     Connect, ConnectContext, ConnectError, Connected, LiteralResolver, ParseResolveError,

@@ -6,6 +6,7 @@ mod bench;
 mod cargo;
 mod deny;
 mod features;
+mod fuzz;
 mod members;
 mod mutants;
 mod nginx;
@@ -26,6 +27,7 @@ Tasks:
   tidy      check the house rules that a program can check (`--long` lists long files)
   deny      check licences, banned crates and sources against deny.toml
   bench     measure the pool beside other pools (`cargo xtask bench --help`)
+  fuzz      look for bytes that the HTTP/1.1 engine should not accept (`cargo xtask fuzz --help`)
   mutants   apply one-line faults to the core and show that a test notices each (`cargo xtask mutants --help`)
   features  check each crate with each of its features alone
   nginx     run the command line against a real nginx with small limits and reloads
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "deny" => deny::run(rest),
         "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
         "mutants" => mutants::run(rest),
         "features" => features::run(rest),
         "nginx" => nginx::run(rest),

@@ -8,6 +8,9 @@ mod body;
 mod conn;
 mod control;
 mod deadline;
+#[cfg(any(test, pool_fuzzing))]
+#[cfg(not(pool_loom))]
+pub mod fuzzing;
 mod h1;
 mod h2;
 mod head;

@@ -88,10 +88,11 @@ impl Chunks {
                     self.state = State::Size;
                 }
                 State::Trailers(end) => {
-                    let Some(end) = end.find(buffer)? else {
-                        if buffer.len() > LONGEST_TRAILERS {
-                            return Err(Malformed("the trailers are too long"));
-                        }
+                    let found = end.find(buffer)?;
+                    if found.unwrap_or(buffer.len()) > LONGEST_TRAILERS {
+                        return Err(Malformed("the trailers are too long"));
+                    }
+                    let Some(end) = found else {
                         return Ok(None);
                     };
                     let block = buffer.split_to(end).freeze();
@@ -151,22 +152,15 @@ fn size(line: &[u8]) -> Result<u64, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::inline::splits::{self, End};
 
     /// The body and the trailers, read in pieces of at most `step` bytes; and what is left.
     fn read(text: &[u8], step: usize) -> Result<(Vec<u8>, HeaderMap, usize), Malformed> {
-        let (mut chunks, mut buffer) = (Chunks::new(4), BytesMut::new());
-        let (mut body, mut trailers) = (Vec::new(), HeaderMap::new());
-        let mut pieces = text.chunks(step);
-        loop {
-            match chunks.next(&mut buffer)? {
-                Some(Piece::Data(data)) => body.extend_from_slice(&data),
-                Some(Piece::Trailers(found)) => trailers = found,
-                Some(Piece::End) => {
-                    assert!(chunks.has_ended());
-                    return Ok((body, trailers, buffer.len() + pieces.flatten().count()));
-                }
-                None => buffer.extend_from_slice(pieces.next().ok_or(Malformed("cut short"))?),
-            }
+        let read = splits::read(text.chunks(step));
+        match read.end {
+            End::Whole(left) => Ok((read.body, read.trailers, left)),
+            End::CutShort => Err(Malformed("cut short")),
+            End::Malformed(detail) => Err(Malformed(detail)),
         }
     }
 
@@ -236,6 +230,21 @@ mod tests {
             read(&trailers, 999),
             Err(Malformed("the trailers are too long"))
         );
+    }
+
+    #[test]
+    fn long_trailers_are_refused_however_they_arrive() {
+        let value = "x".repeat(LONGEST_TRAILERS - "x: \r\n\r\n".len());
+        let longest = format!("0\r\nx: {value}\r\n\r\n");
+        let longer = format!("0\r\nx: {value}x\r\n\r\n");
+        for step in [1, 999, longer.len()] {
+            assert!(read(longest.as_bytes(), step).is_ok(), "{step}");
+            assert_eq!(
+                read(longer.as_bytes(), step),
+                Err(Malformed("the trailers are too long")),
+                "{step}"
+            );
+        }
     }
 
     #[test]

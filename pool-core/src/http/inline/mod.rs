@@ -13,6 +13,8 @@ mod exchange;
 mod framing;
 mod head;
 mod receiving;
+#[cfg(any(test, pool_fuzzing))]
+pub(super) mod splits;
 mod tunnel;
 mod upload;
 mod watch;

@@ -26,7 +26,6 @@ mod inline {
     mod h1_faults;
 }
 
-mod differential;
 mod h2;
 mod h2_faults;
 mod inline_only;

@@ -3,35 +3,38 @@
 //! The http crate has them too, and looks for each anew with several searches; they are wanted twice for every request.
 
 use http::uri::Authority;
+use memchr::{memchr, memrchr};
 
 /// The host, an IPv6 address in its brackets, and the port as it is written, without user info.
 pub(crate) fn host_and_port(authority: &Authority) -> (&str, Option<&str>) {
     let text = authority.as_str();
-    // The http crate lets in one colon outside brackets, the port's, after the last `@`.
-    let (mut start, mut colon, mut in_host) = (0, None, false);
-    for (at, byte) in text.bytes().enumerate().rev() {
-        match byte {
-            b':' if colon.is_none() && !in_host => colon = Some(at),
-            b']' => in_host = true,
-            b'@' => {
-                start = at + 1;
-                break;
-            }
-            _ => {}
-        }
-    }
-    match colon {
-        Some(colon) => (&text[start..colon], Some(&text[colon + 1..])),
-        None => (&text[start..], None),
+    let text = match memrchr(b'@', text.as_bytes()) {
+        Some(at) => &text[at + 1..],
+        None => text,
+    };
+    // The colons of an IPv6 address are in brackets.
+    let before = if text.starts_with('[') {
+        memchr(b']', text.as_bytes()).unwrap_or(0)
+    } else {
+        0
+    };
+    match memchr(b':', &text.as_bytes()[before..]) {
+        Some(at) => (&text[..before + at], Some(&text[before + at + 1..])),
+        None => (text, None),
     }
 }
 
 /// A port as it is written; `None` if it is not one from 1 to 65535.
 pub(crate) fn port(digits: &str) -> Option<u16> {
-    let is_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_digits
-        .then(|| digits.parse().ok())?
-        .filter(|&port| port > 0)
+    let mut port = 0_u16;
+    for byte in digits.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        port = port.checked_mul(10)?.checked_add(digit.into())?;
+    }
+    (port > 0).then_some(port)
 }
 
 #[cfg(test)]
@@ -59,7 +62,7 @@ mod tests {
     #[test]
     fn a_port_is_a_number_from_1_to_65535() {
         assert_eq!((port("1"), port("65535")), (Some(1), Some(65535)));
-        for wrong in ["", "0", "65536", "+1", "8o", "-1", " 1"] {
+        for wrong in ["", "0", "00", "65536", "655350", "+1", "8o", "-1", " 1"] {
             assert_eq!(port(wrong), None, "{wrong}");
         }
     }

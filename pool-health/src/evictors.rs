@@ -155,11 +155,16 @@ impl EvictionPolicy for Lifetime {
         if self.max == Duration::MAX {
             return Verdict::Keep;
         }
-        let cut = self.max.as_secs_f64() * self.jitter * cx.conn.fraction(Self::NAME);
+        let (age, max) = (cx.conn.age(cx.now), self.max.as_secs_f64());
+        // Asked at every claim: most connections are too young for any cut, give or take the rounding.
+        if age.as_secs_f64() + 0.001 < max * (1.0 - self.jitter) {
+            return Verdict::Keep;
+        }
+        let cut = max * self.jitter * cx.conn.fraction(Self::NAME);
         // Rounding may make the cut of a huge `max` unrepresentable or larger than `max` itself.
         let cut = Duration::try_from_secs_f64(cut).unwrap_or(self.max);
         let limit = self.max.saturating_sub(cut);
-        Verdict::evict_if(cx.conn.age(cx.now) >= limit, EvictReason::Lifetime)
+        Verdict::evict_if(age >= limit, EvictReason::Lifetime)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the holders of a connection want from the task that drives it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -13,6 +14,8 @@ use crate::manager::CloseReason;
 #[derive(Default)]
 pub(super) struct Control {
     inner: Mutex<Inner>,
+    /// Whether there is a wish to end: read at every request, without the lock.
+    is_to_end: AtomicBool,
     ended: OnceLock<CloseReason>,
 }
 
@@ -138,6 +141,9 @@ impl Control {
 
     /// What holders wish.
     pub(super) fn wish(&self) -> Wish {
+        if !self.is_to_end.load(Ordering::Acquire) {
+            return Wish::Stay;
+        }
         self.lock().wish
     }
 
@@ -162,6 +168,9 @@ impl Control {
     fn change(&self, change: impl FnOnce(&mut Inner)) {
         let mut inner = self.lock();
         change(&mut inner);
+        if inner.wish != Wish::Stay {
+            self.is_to_end.store(true, Ordering::Release);
+        }
         let waker = inner.waker.take();
         drop(inner);
         // Woken outside the lock: the waker may run the task inline.

@@ -331,6 +331,6 @@ impl http_body::Body for Stream {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }

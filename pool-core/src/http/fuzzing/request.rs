@@ -337,6 +337,6 @@ impl http_body::Body for Stream {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }

@@ -21,6 +21,12 @@ pub(crate) enum Evidence {
     SentNoReply,
     /// The peer answered, be it by half a head, by nonsense or by resetting the stream.
     ReplyStarted,
+    /// The peer answered 421: on this connection it does not answer for that authority, and it did nothing with the request.
+    /// RFC 9110 §15.5.20 lets a client try again over another connection, whatever the method.
+    Misdirected {
+        /// Whether an earlier try of the request was answered so.
+        again: bool,
+    },
     /// A deadline of this side passed.
     Deadline,
     /// The request itself is at fault: it cannot be sent, or its body failed.
@@ -47,7 +53,7 @@ pub(crate) enum RetryVerdict {
     },
     /// Give up: the request may have been processed, and only the caller knows whether a second time is safe.
     MaybeProcessed,
-    /// Give up with the error of the try.
+    /// Give up with the error of the try, or with its response if it had one.
     Fail,
 }
 
@@ -135,6 +141,12 @@ pub(crate) fn retry_verdict(
                 delay: backoff(attempt, limits),
             }
         }
+        // Once: whoever says so on two connections means the request.
+        Evidence::Misdirected { again: false } if body_replayable && attempts_left => {
+            RetryVerdict::Retry {
+                delay: Duration::ZERO,
+            }
+        }
         Evidence::SentNoReply
             if limits.resend_idempotent
                 && method.is_idempotent()
@@ -151,6 +163,7 @@ pub(crate) fn retry_verdict(
         Evidence::NotSent
         | Evidence::Refused
         | Evidence::GoAwayUnprocessed { .. }
+        | Evidence::Misdirected { .. }
         | Evidence::Deadline
         | Evidence::RequestFailed => RetryVerdict::Fail,
     }

@@ -8,6 +8,8 @@ pub enum CloseReason {
     PeerClosed,
     /// The peer sent GOAWAY.
     GoAway,
+    /// The peer said that it does not answer for this host there (421).
+    Misdirected,
     /// An I/O or protocol error.
     Error,
     /// The peer did not answer a PING in time.
@@ -48,6 +50,7 @@ impl CloseReason {
         match self {
             Self::PeerClosed => "peer_closed",
             Self::GoAway => "goaway",
+            Self::Misdirected => "misdirected",
             Self::Error => "error",
             Self::PingTimeout => "ping_timeout",
             Self::Unfinished => "unfinished",

@@ -166,6 +166,6 @@ async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Ou
     }
 }
 
-fn late(key: &Key) -> Error {
+pub(super) fn late(key: &Key) -> Error {
     Error::new(ErrorKind::Timeout(Phase::Acquire)).with_host(key.to_string())
 }

@@ -21,7 +21,7 @@ use crate::http::deadline::{Deadline, now};
 use crate::http::request_body::Body;
 use crate::http::retry::Evidence;
 use crate::http::upload::{Pump, Pumped};
-use crate::http::{ExchangeError, ExchangeTimeouts, copy_head, head};
+use crate::http::{ExchangeError, ExchangeTimeouts, answered, copy_head, head};
 use crate::info::ConnInfo;
 use crate::manager::{CloseReason, Lease};
 
@@ -85,7 +85,9 @@ pub(in crate::http) async fn exchange(
     .await;
 
     match answer {
-        Answer::Head(response) => Ok(receive(response, pump, claim, timeouts, info)),
+        Answer::Head(response) => {
+            answered(receive(response, pump, claim, timeouts, info), || spare)
+        }
         Answer::Broken(error) => {
             claim.broken(&error);
             let evidence = evidence_of(&error);
@@ -114,11 +116,7 @@ enum Answer {
 }
 
 fn failed(evidence: Evidence, request: Option<Request<Body>>, error: Error) -> ExchangeError {
-    ExchangeError {
-        evidence,
-        request,
-        error,
-    }
+    ExchangeError::new(evidence, request, error)
 }
 
 /// What an error that ended a stream before its response says about the peer's part.

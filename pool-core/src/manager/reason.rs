@@ -8,8 +8,12 @@ pub enum CloseReason {
     PeerClosed,
     /// The peer sent GOAWAY.
     GoAway,
+    /// The peer asked for calm (ENHANCE_YOUR_CALM) and closes.
+    CalmAsked,
     /// The peer said that it does not answer for this host there (421).
     Misdirected,
+    /// The peer wants HTTP/1.1 (HTTP_1_1_REQUIRED).
+    Http1Required,
     /// An I/O or protocol error.
     Error,
     /// The peer did not answer a PING in time.
@@ -50,7 +54,9 @@ impl CloseReason {
         match self {
             Self::PeerClosed => "peer_closed",
             Self::GoAway => "goaway",
+            Self::CalmAsked => "enhance_your_calm",
             Self::Misdirected => "misdirected",
+            Self::Http1Required => "http1_required",
             Self::Error => "error",
             Self::PingTimeout => "ping_timeout",
             Self::Unfinished => "unfinished",

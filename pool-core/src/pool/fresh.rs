@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use super::acquire::{Acquired, Earlier, late};
+use super::acquire::{Acquired, Earlier, host_of, late};
 use super::dialler::open_greeted;
 use super::env::Env;
 use super::{Inner, RequestOptions, finite};
@@ -38,7 +38,7 @@ pub(super) async fn acquire_fresh(
 ) -> Result<Acquired, Error> {
     inner.settle();
     let env = &inner.env;
-    let host = inner.manager.host(key);
+    let host = host_of(inner, key);
     let began = clock::now();
     let wait = options
         .acquire_timeout

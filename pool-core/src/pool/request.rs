@@ -18,7 +18,7 @@ use crate::http::{
 };
 use crate::http::{exchange, retry_verdict};
 use crate::info::ConnInfo;
-use crate::key::Key;
+use crate::key::{Key, Protocols};
 use crate::manager::{CloseReason, ConnRef, HostHandle};
 use crate::observe::Event;
 
@@ -186,6 +186,11 @@ impl Tries<'_> {
                 ..RetryLimits::default()
             }
         };
+        // Another try would be told the same.
+        let only_http2 = self.key.allowed_protocols() == Protocols::Http2;
+        if evidence == Evidence::Http1Required && only_http2 {
+            return Err(error.with_detail("the request allows HTTP/2 only"));
+        }
         let verdict = retry_verdict(
             &evidence,
             &method,
@@ -245,7 +250,7 @@ async fn exchange_once(
     let env = &inner.env;
     let Acquired { lease, info, .. } = acquired;
     let host = lease.host();
-    let target = lease.target();
+    let (target, conn) = (lease.target(), lease.conn_ref());
     let live = env.live();
     let configured = &live.config.timeouts;
     let timeouts = ExchangeTimeouts {
@@ -271,10 +276,17 @@ async fn exchange_once(
             }
             Evidence::Deadline => host.note(env, target, Outcome::TimedOut),
             Evidence::Misdirected { .. } => host.note(env, target, Outcome::Status(421)),
+            Evidence::CalmAsked { .. } => host.leave_alone(env, target),
+            // Where the key allows nothing else there is nothing to learn.
+            Evidence::Http1Required if host.key().allowed_protocols() == Protocols::Auto => {
+                host.require_http1();
+                host.drain(conn, CloseReason::Http1Required);
+            }
             // No word about the address: it closed an idle connection, or said which requests it left out.
             Evidence::NotSent
             | Evidence::Refused
             | Evidence::GoAwayUnprocessed { .. }
+            | Evidence::Http1Required
             | Evidence::RequestFailed => {}
         },
     }

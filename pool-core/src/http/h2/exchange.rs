@@ -12,7 +12,7 @@ use http::header::CONTENT_LENGTH;
 use http::{Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::{NotOpened, Shared};
+use super::{NotOpened, Shared, gone_away};
 use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::http::body::{PoolBody, Source};
 use crate::http::conn::{HttpConn, is_peer_gone};
@@ -124,24 +124,43 @@ fn failed(evidence: Evidence, request: Option<Request<Body>>, error: Error) -> E
 /// The h2 crate gives a stream the peer's GOAWAY as its error only if the stream's id is above the last id of that
 /// GOAWAY. A stream that the GOAWAY covers goes on, and ends with an I/O error if the connection closes under it.
 fn evidence_of(error: &h2::Error) -> Evidence {
+    let reason = error.reason().unwrap_or(Reason::NO_ERROR);
     if error.is_go_away() && error.is_remote() {
-        return Evidence::GoAwayUnprocessed {
-            error: error.reason() != Some(Reason::NO_ERROR),
+        return match reason {
+            Reason::HTTP_1_1_REQUIRED => Evidence::Http1Required,
+            Reason::ENHANCE_YOUR_CALM => Evidence::CalmAsked { unprocessed: true },
+            _ => Evidence::GoAwayUnprocessed {
+                error: reason != Reason::NO_ERROR,
+            },
+        };
+    }
+    if error.is_reset() && error.is_remote() {
+        return match reason {
+            Reason::REFUSED_STREAM => Evidence::Refused,
+            Reason::HTTP_1_1_REQUIRED => Evidence::Http1Required,
+            Reason::ENHANCE_YOUR_CALM => Evidence::CalmAsked { unprocessed: false },
+            // Any other reset is an answer, if an unkind one: the peer has looked at the request.
+            _ => Evidence::ReplyStarted,
         };
     }
     if error.is_reset() {
-        // Any other reset is an answer, if an unkind one: the peer has looked at the request.
-        return if error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) {
-            Evidence::Refused
-        } else {
-            Evidence::ReplyStarted
-        };
+        return Evidence::ReplyStarted;
     }
     Evidence::SentNoReply
 }
 
 fn error_of(shared: &Shared, error: h2::Error) -> Error {
-    shared.control.error().with_source(error)
+    let known = match error.reason() {
+        Some(Reason::HTTP_1_1_REQUIRED) if error.is_remote() => {
+            Error::new(ErrorKind::Http1Required)
+        }
+        Some(Reason::ENHANCE_YOUR_CALM) if error.is_remote() => {
+            let known = shared.control.error();
+            known.with_detail("the peer asks for fewer requests, ENHANCE_YOUR_CALM")
+        }
+        _ => shared.control.error(),
+    };
+    known.with_source(error)
 }
 
 fn why_not_opened(shared: &Shared, not_opened: NotOpened) -> (Evidence, Error) {
@@ -149,7 +168,9 @@ fn why_not_opened(shared: &Shared, not_opened: NotOpened) -> (Evidence, Error) {
         NotOpened::Closing => (Evidence::NotSent, shared.control.error()),
         NotOpened::Connection(error) => {
             let evidence = match evidence_of(&error) {
-                away @ Evidence::GoAwayUnprocessed { .. } => away,
+                away @ (Evidence::GoAwayUnprocessed { .. }
+                | Evidence::CalmAsked { .. }
+                | Evidence::Http1Required) => away,
                 _ => Evidence::NotSent,
             };
             (evidence, error_of(shared, error))
@@ -302,7 +323,7 @@ impl Claim {
     /// same dead connection, and a third.
     fn broken(&mut self, error: &h2::Error) {
         let reason = if error.is_go_away() && error.is_remote() {
-            CloseReason::GoAway
+            gone_away(error)
         } else if error.get_io().is_some_and(is_peer_gone) {
             CloseReason::PeerClosed
         } else if error.is_io() || error.is_go_away() {

@@ -53,7 +53,7 @@ pub(super) async fn handshake(
     let machine = Machine {
         conn,
         probe: Some(sender),
-        gone_away: false,
+        gone_away: None,
         pinger: Pinger::new(pings, settings.ping_interval, settings.ping_timeout),
         limit: UNTOLD,
         meter: meter.clone(),
@@ -122,7 +122,8 @@ pub(super) struct Machine {
     conn: Connection<Metered, Bytes>,
     /// Asked after each poll whether a stream could be opened: that is how a GOAWAY shows.
     probe: Option<SendRequest<Bytes>>,
-    gone_away: bool,
+    /// Why, once the peer has gone away.
+    gone_away: Option<CloseReason>,
     pinger: Pinger,
     limit: usize,
     meter: Arc<Meter>,
@@ -209,8 +210,9 @@ impl Machine {
             self.probe = None;
             self.shared.draining.store(true, Ordering::Release);
             if error.is_go_away() && error.is_remote() {
-                self.gone_away = true;
-                events.draining(CloseReason::GoAway);
+                let reason = gone_away(&error);
+                self.gone_away = Some(reason);
+                events.draining(reason);
             } else if !error.is_go_away() && !error.is_io() {
                 // The stream ids are used up; every other error is the end of the connection, which follows.
                 events.draining(CloseReason::Uses);
@@ -219,14 +221,23 @@ impl Machine {
     }
 
     fn why(&self, result: Result<(), H2Error>) -> CloseReason {
-        if self.gone_away {
-            return CloseReason::GoAway;
+        if let Some(reason) = self.gone_away {
+            return reason;
         }
         match result {
             Ok(()) => CloseReason::PeerClosed,
             Err(error) if error.get_io().is_some_and(is_peer_gone) => CloseReason::PeerClosed,
             Err(_) => CloseReason::Error,
         }
+    }
+}
+
+/// What the code of the peer's GOAWAY means for its connection.
+fn gone_away(error: &H2Error) -> CloseReason {
+    match error.reason() {
+        Some(Reason::ENHANCE_YOUR_CALM) => CloseReason::CalmAsked,
+        Some(Reason::HTTP_1_1_REQUIRED) => CloseReason::Http1Required,
+        _ => CloseReason::GoAway,
     }
 }
 

@@ -14,6 +14,12 @@ pub enum CloseReason {
     Misdirected,
     /// The peer wants HTTP/1.1 (HTTP_1_1_REQUIRED).
     Http1Required,
+    /// The peer sent more frames that carry nothing than its work explains.
+    Flood,
+    /// This side has reset so many streams on it that the peer could take it for an attack.
+    CancelBudget,
+    /// The peer takes no bytes.
+    WriteStalled,
     /// An I/O or protocol error.
     Error,
     /// The peer did not answer a PING in time.
@@ -57,6 +63,9 @@ impl CloseReason {
             Self::CalmAsked => "enhance_your_calm",
             Self::Misdirected => "misdirected",
             Self::Http1Required => "http1_required",
+            Self::Flood => "flood",
+            Self::CancelBudget => "cancel_budget",
+            Self::WriteStalled => "write_stalled",
             Self::Error => "error",
             Self::PingTimeout => "ping_timeout",
             Self::Unfinished => "unfinished",

@@ -3,6 +3,8 @@
 #![cfg(feature = "testing")]
 
 mod calm;
+mod cancels;
+mod floods;
 mod http1_required;
 mod misdirected;
 mod peers;

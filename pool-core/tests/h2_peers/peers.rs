@@ -226,6 +226,9 @@ pub(crate) async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
+/// Longer than any of a test's steps takes.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
 pub(crate) async fn everything_has_happened() {
     pass(Duration::from_millis(1)).await;
 }

@@ -1,6 +1,10 @@
 //! HTTP/2: many exchanges at a time on a connection that the h2 crate speaks.
 
+mod cancels;
 mod exchange;
+mod flood;
+mod frames;
+mod watch;
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,6 +21,8 @@ use ::h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use ::h2::{Error as H2Error, Reason, SendStream};
 
 pub(super) use self::exchange::{Receiving, exchange};
+pub(super) use self::flood::Flood;
+pub(super) use self::watch::Watch;
 use super::conn::{ConnEvents, GOODBYE, HttpSettings, is_peer_gone};
 use super::control::{Control, Wish};
 use super::metered::{Meter, Metered};
@@ -40,7 +46,7 @@ pub(super) async fn handshake(
         .initial_max_send_streams(UNTOLD)
         // Cancelled streams are remembered for a moment, so that what was on its way to them is no protocol error.
         .max_concurrent_reset_streams(1024)
-        .handshake(io)
+        .handshake(io.watched())
         .await?;
     let pings = conn.ping_pong().expect("the first to ask for it");
     let shared = Arc::new(Shared {
@@ -48,6 +54,7 @@ pub(super) async fn handshake(
         draining: AtomicBool::new(false),
         streams: AtomicUsize::new(0),
         control: control.clone(),
+        meter: meter.clone(),
         runtime: runtime.clone(),
     });
     let machine = Machine {
@@ -72,6 +79,7 @@ pub(super) struct Shared {
     draining: AtomicBool,
     streams: AtomicUsize,
     control: Arc<Control>,
+    meter: Arc<Meter>,
     runtime: Handle,
 }
 
@@ -100,6 +108,29 @@ impl Shared {
                 NotOpened::Request(error)
             }
         })
+    }
+
+    /// Why the connection ends with this error, which is its own and not a stream's.
+    fn why_broken(&self, error: &H2Error) -> CloseReason {
+        if error.is_go_away() && error.is_remote() {
+            gone_away(error)
+        } else if self.flood_in(error).is_some() {
+            CloseReason::Flood
+        } else if error.get_io().is_some_and(is_peer_gone) {
+            CloseReason::PeerClosed
+        } else {
+            CloseReason::Error
+        }
+    }
+
+    /// What the peer has sent too much of, if that is what ended the connection.
+    fn flood_in(&self, error: &H2Error) -> Option<&'static str> {
+        if let Some(flood) = self.meter.flood() {
+            return Some(flood.frames());
+        }
+        // The h2 crate has bounds of its own, for CONTINUATION, empty and tiny DATA frames; its error says which.
+        let calm = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+        (calm && error.is_go_away() && error.is_library()).then_some("CONTINUATION or DATA")
     }
 
     /// No further streams; the connection closes when the last one has ended.
@@ -206,6 +237,13 @@ impl Machine {
         let Some(probe) = &mut self.probe else {
             return;
         };
+        if self.meter.has_spent_cancels() {
+            // Those that are open may end, or be reset; another connection takes the next ones.
+            self.probe = None;
+            self.shared.draining.store(true, Ordering::Release);
+            events.draining(CloseReason::CancelBudget);
+            return;
+        }
         if let Poll::Ready(Err(error)) = probe.poll_ready(cx) {
             self.probe = None;
             self.shared.draining.store(true, Ordering::Release);
@@ -226,8 +264,7 @@ impl Machine {
         }
         match result {
             Ok(()) => CloseReason::PeerClosed,
-            Err(error) if error.get_io().is_some_and(is_peer_gone) => CloseReason::PeerClosed,
-            Err(_) => CloseReason::Error,
+            Err(error) => self.shared.why_broken(&error),
         }
     }
 }

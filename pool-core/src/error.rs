@@ -55,6 +55,11 @@ pub enum ErrorKind {
     MaybeProcessed,
     /// The peer broke the HTTP protocol, or ended a connection or stream.
     Protocol,
+    /// The peer sent so many frames that carry nothing that its connection was given up; the message names them.
+    Flooded,
+    /// The peer does not take this request over HTTP/2 (HTTP_1_1_REQUIRED), and it allows nothing else or was tried often
+    /// enough.
+    Http1Required,
     /// Reading or writing a body failed.
     Body,
     /// The one connection that was asked for is gone or on its way out.
@@ -103,6 +108,8 @@ impl ErrorKind {
             Self::Unavailable => "unavailable",
             Self::MaybeProcessed => "maybe_processed",
             Self::Protocol => "protocol",
+            Self::Flooded => "flooded",
+            Self::Http1Required => "http1_required",
             Self::Body => "body",
             Self::ConnGone => "conn_gone",
             Self::Closed => "closed",
@@ -128,6 +135,8 @@ impl ErrorKind {
             Self::Unavailable => "every address of the host is out of rotation",
             Self::MaybeProcessed => "the connection broke; the request may have been processed",
             Self::Protocol => "the HTTP exchange failed",
+            Self::Flooded => "the peer flooded the connection",
+            Self::Http1Required => "the origin requires HTTP/1.1",
             Self::Body => "the body failed",
             Self::ConnGone => "the connection is gone",
             Self::Closed => "the pool is closed",

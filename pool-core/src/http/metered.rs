@@ -1,19 +1,24 @@
-//! Counts the bytes of a connection, above TLS.
+//! Counts the bytes of a connection, above TLS, and has HTTP/2's frames watched as they go by.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use pool_tls::BoxedIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::h2::{Flood, Watch};
 
 /// How many bytes were read and written.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     read: AtomicU64,
     written: AtomicU64,
+    /// The number of a flood; 0 for none.
+    flood: AtomicU8,
+    cancels_spent: AtomicBool,
 }
 
 impl Meter {
@@ -31,12 +36,24 @@ impl Meter {
     pub(super) fn total(&self) -> u64 {
         self.read() + self.written()
     }
+
+    /// What the peer has sent too much of, if that is why nothing is read any more.
+    pub(super) fn flood(&self) -> Option<Flood> {
+        Flood::numbered(self.flood.load(Ordering::Relaxed))
+    }
+
+    /// Whether this side has reset so many streams that it should open no more.
+    pub(super) fn has_spent_cancels(&self) -> bool {
+        self.cancels_spent.load(Ordering::Relaxed)
+    }
 }
 
 /// A byte stream with a [`Meter`].
 pub(super) struct Metered {
     io: BoxedIo,
     meter: Arc<Meter>,
+    /// On HTTP/2.
+    watch: Option<Box<Watch>>,
 }
 
 impl Metered {
@@ -45,15 +62,53 @@ impl Metered {
         let metered = Self {
             io,
             meter: meter.clone(),
+            watch: None,
         };
         (metered, meter)
     }
 
-    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(n)) = polled {
-            self.meter.written.fetch_add(n as u64, Ordering::Relaxed);
+    /// As it is to be for HTTP/2: frames are watched, and reading ends with a flood of them.
+    pub(super) fn watched(self) -> Self {
+        Self {
+            watch: Some(Box::new(Watch::new())),
+            ..self
         }
-        polled
+    }
+
+    /// Counts what of `bytes` has been taken.
+    fn wrote<'a>(&mut self, taken: usize, mut bytes: impl Iterator<Item = &'a [u8]>) {
+        self.meter
+            .written
+            .fetch_add(taken as u64, Ordering::Relaxed);
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        let mut left = taken;
+        while left > 0
+            && let Some(slice) = bytes.next()
+        {
+            let part = &slice[..left.min(slice.len())];
+            left -= part.len();
+            if watch.wrote(part) {
+                self.meter.cancels_spent.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Counts what has been read.
+    fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let n = bytes.len() as u64;
+        self.meter.read.fetch_add(n, Ordering::Relaxed);
+        let Some(watch) = &mut self.watch else {
+            return Ok(());
+        };
+        match watch.read(bytes, self.meter.written()) {
+            None => Ok(()),
+            Some(flood) => {
+                self.meter.flood.store(flood as u8, Ordering::Relaxed);
+                Err(flood.into())
+            }
+        }
     }
 }
 
@@ -65,9 +120,7 @@ impl AsyncRead for Metered {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        let n = buf.filled().len() - before;
-        self.meter.read.fetch_add(n as u64, Ordering::Relaxed);
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.read(&buf.filled()[before..]))
     }
 }
 
@@ -77,8 +130,9 @@ impl AsyncWrite for Metered {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.wrote(polled)
+        let taken = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
+        self.wrote(taken, std::iter::once(buf));
+        Poll::Ready(Ok(taken))
     }
 
     fn poll_write_vectored(
@@ -86,8 +140,9 @@ impl AsyncWrite for Metered {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.wrote(polled)
+        let taken = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, bufs))?;
+        self.wrote(taken, bufs.iter().map(|buf| &**buf));
+        Poll::Ready(Ok(taken))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -28,14 +28,14 @@ mod tests;
 
 use std::time::Duration;
 
-use ::http::{Request, Response};
+use ::http::{Request, Response, StatusCode};
 
 pub use self::body::PoolBody;
 pub(crate) use self::conn::{ConnEvents, Driver, HttpConn, HttpSettings, Running};
 pub use self::request_body::Body;
 pub(crate) use self::retry::{Evidence, RetryBudget, RetryLimits, RetryVerdict, retry_verdict};
 pub use self::upgraded::Upgraded;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::info::ConnInfo;
 use crate::manager::Lease;
 
@@ -62,11 +62,8 @@ pub(crate) async fn exchange(
     let source = info.facts.leased;
     let on_error = info.clone();
     let refuse = |request, error| {
-        Err(ExchangeError {
-            evidence: Evidence::RequestFailed,
-            request: Some(request),
-            error,
-        })
+        let evidence = Evidence::RequestFailed;
+        Err(ExchangeError::new(evidence, Some(request), error))
     };
     let result = match lease.conn().kind() {
         conn::Kind::Inline(shared) => {
@@ -118,7 +115,43 @@ pub(crate) struct ExchangeError {
     pub(crate) request: Option<Request<Body>>,
     /// What went wrong.
     pub(crate) error: Error,
+    /// The response, where there is one that may be better than another try: for the caller if there is none.
+    pub(crate) answer: Option<Box<Response<PoolBody>>>,
 }
+
+impl ExchangeError {
+    fn new(evidence: Evidence, request: Option<Request<Body>>, error: Error) -> Self {
+        Self {
+            evidence,
+            request,
+            error,
+            answer: None,
+        }
+    }
+}
+
+/// The response of a try, unless the peer says with it that the request came to the wrong place and it can be sent again.
+///
+/// `spare` is that request; it is asked for only then.
+fn answered(
+    response: Response<PoolBody>,
+    spare: impl FnOnce() -> Option<Request<Body>>,
+) -> Result<Response<PoolBody>, ExchangeError> {
+    if response.status() != StatusCode::MISDIRECTED_REQUEST {
+        return Ok(response);
+    }
+    let Some(request) = spare() else {
+        return Ok(response);
+    };
+    let error =
+        Error::new(ErrorKind::Protocol).with_detail("the peer says 421, misdirected request");
+    Err(ExchangeError {
+        answer: Some(Box::new(response)),
+        ..ExchangeError::new(MISDIRECTED, Some(request), error)
+    })
+}
+
+const MISDIRECTED: Evidence = Evidence::Misdirected { again: false };
 
 /// A copy of a request's head; extensions included.
 fn copy_head<B>(request: &Request<B>) -> Request<()> {

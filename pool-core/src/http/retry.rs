@@ -21,6 +21,20 @@ pub(crate) enum Evidence {
     SentNoReply,
     /// The peer answered, be it by half a head, by nonsense or by resetting the stream.
     ReplyStarted,
+    /// The peer wants the request over HTTP/1.1 (HTTP_1_1_REQUIRED, RFC 9113 §7): it did not look at it. Another try goes to
+    /// a connection that speaks HTTP/1.1.
+    Http1Required,
+    /// The peer wants fewer requests (ENHANCE_YOUR_CALM).
+    CalmAsked {
+        /// Whether the stream's id is above the last id of its GOAWAY: it was not processed.
+        unprocessed: bool,
+    },
+    /// The peer answered 421: on this connection it does not answer for that authority, and it did nothing with the request.
+    /// RFC 9110 §15.5.20 lets a client try again over another connection, whatever the method.
+    Misdirected {
+        /// Whether an earlier try of the request was answered so.
+        again: bool,
+    },
     /// A deadline of this side passed.
     Deadline,
     /// The request itself is at fault: it cannot be sent, or its body failed.
@@ -47,7 +61,7 @@ pub(crate) enum RetryVerdict {
     },
     /// Give up: the request may have been processed, and only the caller knows whether a second time is safe.
     MaybeProcessed,
-    /// Give up with the error of the try.
+    /// Give up with the error of the try, or with its response if it had one.
     Fail,
 }
 
@@ -115,7 +129,11 @@ pub(crate) fn retry_verdict(
             delay: Duration::ZERO,
         },
         // A peer that greets the first request with an error code would greet the next one so.
-        Evidence::GoAwayUnprocessed { error: true } if fresh_connection => RetryVerdict::Fail,
+        Evidence::GoAwayUnprocessed { error: true } | Evidence::CalmAsked { unprocessed: true }
+            if fresh_connection =>
+        {
+            RetryVerdict::Fail
+        }
         Evidence::GoAwayUnprocessed { error: false }
             if body_replayable && untouched_left && !fresh_connection =>
         {
@@ -128,11 +146,22 @@ pub(crate) fn retry_verdict(
                 },
             }
         }
-        Evidence::Refused | Evidence::GoAwayUnprocessed { .. }
+        // Where the peer wants calm its address takes nothing for a while, which is what another try waits for.
+        Evidence::Refused
+        | Evidence::GoAwayUnprocessed { .. }
+        | Evidence::CalmAsked { unprocessed: true }
             if body_replayable && attempts_left =>
         {
             RetryVerdict::Retry {
                 delay: backoff(attempt, limits),
+            }
+        }
+        // Once: whoever says so on two connections means the request.
+        Evidence::Http1Required | Evidence::Misdirected { again: false }
+            if body_replayable && attempts_left =>
+        {
+            RetryVerdict::Retry {
+                delay: Duration::ZERO,
             }
         }
         Evidence::SentNoReply
@@ -147,10 +176,15 @@ pub(crate) fn retry_verdict(
                 delay: Duration::ZERO,
             }
         }
-        Evidence::SentNoReply | Evidence::ReplyStarted => RetryVerdict::MaybeProcessed,
+        Evidence::SentNoReply
+        | Evidence::ReplyStarted
+        | Evidence::CalmAsked { unprocessed: false } => RetryVerdict::MaybeProcessed,
         Evidence::NotSent
         | Evidence::Refused
         | Evidence::GoAwayUnprocessed { .. }
+        | Evidence::CalmAsked { unprocessed: true }
+        | Evidence::Http1Required
+        | Evidence::Misdirected { .. }
         | Evidence::Deadline
         | Evidence::RequestFailed => RetryVerdict::Fail,
     }

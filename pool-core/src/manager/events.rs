@@ -53,6 +53,11 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         Some(Lease::new(granted))
     }
 
+    /// No new lease on this connection; it closes with its last one, which may be now.
+    pub(crate) fn drain(&self, conn: ConnRef, reason: CloseReason) -> bool {
+        Host::event(&self.0, |state, at, out| state.drain(conn, reason, at, out))
+    }
+
     pub(crate) fn observe(&self, target: SocketAddr, outcome: Outcome) {
         Host::event(&self.0, |state, at, _| state.observe(target, outcome, at));
     }

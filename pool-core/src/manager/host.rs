@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::budget::{Budget, Permits};
 use super::lease::Lease;
+use super::lessons::Lessons;
 use super::mailbox::{Mailbox, Outcome};
 use super::reason::CloseReason;
 use super::state::{
@@ -33,6 +34,8 @@ pub(crate) struct Host<C: Send + Sync + 'static> {
     retired: AtomicBool,
     /// Whether a scan for another host's idle connection is due at a time already asked for.
     scan_due: AtomicBool,
+    /// Whether the origin wants HTTP/1.1, as far as is known without the lock; written under it.
+    pub(crate) taught: AtomicBool,
     pub(crate) key: Key,
     core: OwnLine<Mutex<Core<C>>>,
 }
@@ -65,6 +68,7 @@ pub(crate) struct Core<C: Send + Sync + 'static> {
     endpoints: StdArc<Endpoints>,
     /// The changes of endpoints that `endpoints` knows of.
     endpoints_as_of: u64,
+    pub(crate) lessons: Lessons,
 }
 
 /// A claim with what it is a claim on.
@@ -136,9 +140,11 @@ impl<C: Send + Sync + 'static> Host<C> {
                 actions: Actions::new(),
                 endpoints: StdArc::default(),
                 endpoints_as_of: 0,
+                lessons: Lessons::default(),
                 counted_idle,
             })),
             scan_due: AtomicBool::new(false),
+            taught: AtomicBool::new(false),
             enrolled: AtomicBool::new(false),
             retired: AtomicBool::new(false),
         }
@@ -425,7 +431,13 @@ impl<C: Send + Sync + 'static> Host<C> {
         source: Option<IpAddr>,
     ) -> Option<Ticket<C>> {
         let permits = Budget::try_take(&host.shared)?;
-        let dial = Self::step(host, |core| core.state.dial_for_upkeep(addr, now()))?;
+        let dial = Self::step(host, |core| {
+            let at = now();
+            if core.lessons.is_calm(addr, at) {
+                return None;
+            }
+            core.state.dial_for_upkeep(addr, at)
+        })?;
         let ticket = Ticket::new(host.clone(), dial, addr, source, permits);
         Some(ticket.unattended())
     }

@@ -14,6 +14,7 @@ mod handle;
 mod host;
 mod intake;
 mod lease;
+mod lessons;
 mod list;
 mod lookup;
 #[cfg(test)]

@@ -10,6 +10,18 @@ pub enum CloseReason {
     GoAway,
     /// An HTTP/1.1 peer sent bytes that belong to no response: its answers can no longer be told apart.
     Unsolicited,
+    /// The peer asked for calm (ENHANCE_YOUR_CALM) and closes.
+    CalmAsked,
+    /// The peer said that it does not answer for this host there (421).
+    Misdirected,
+    /// The peer wants HTTP/1.1 (HTTP_1_1_REQUIRED).
+    Http1Required,
+    /// The peer sent more frames that carry nothing than its work explains.
+    Flood,
+    /// This side has reset so many streams on it that the peer could take it for an attack.
+    CancelBudget,
+    /// The peer takes no bytes.
+    WriteStalled,
     /// An I/O or protocol error.
     Error,
     /// The peer did not answer a PING in time.
@@ -53,6 +65,12 @@ impl CloseReason {
             Self::PeerClosed => "peer_closed",
             Self::GoAway => "goaway",
             Self::Unsolicited => "unsolicited",
+            Self::CalmAsked => "enhance_your_calm",
+            Self::Misdirected => "misdirected",
+            Self::Http1Required => "http1_required",
+            Self::Flood => "flood",
+            Self::CancelBudget => "cancel_budget",
+            Self::WriteStalled => "write_stalled",
             Self::Error => "error",
             Self::PingTimeout => "ping_timeout",
             Self::Unfinished => "unfinished",

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::http::HttpConn;
 use crate::info::ConnInfo;
-use crate::key::Key;
+use crate::key::{Key, Protocols};
 use crate::manager::{CloseReason, Hint, HostHandle, Lease};
 use crate::select::SelectContext;
 use crate::upkeep;
@@ -57,7 +57,7 @@ pub(super) async fn acquire(
     inner.settle();
     let env = &inner.env;
     let live = env.live();
-    let host = inner.manager.host(key);
+    let host = host_of(inner, key);
     let began = clock::now();
     let hint = hint(inner, &host, options, earlier.avoid, began);
     let wait = options
@@ -123,6 +123,15 @@ pub(super) async fn acquire(
     }
 }
 
+/// The host that serves the key: that of its HTTP/1.1 connections if the origin wants no others.
+pub(super) fn host_of(inner: &Inner, key: &Key) -> HostHandle<HttpConn> {
+    let host = inner.manager.host(key);
+    if !host.requires_http1() {
+        return host;
+    }
+    inner.manager.host(&key.clone().protocols(Protocols::Http1))
+}
+
 /// Why the connection must not be used, if so. Judged after the claim, so that nobody else uses it meanwhile either.
 fn unfit(inner: &Inner, live: &Live, lease: &Lease<HttpConn>, now: Instant) -> Option<CloseReason> {
     if !lease.conn().is_open() {
@@ -173,6 +182,6 @@ async fn within<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Ou
     }
 }
 
-fn late(key: &Key) -> Error {
+pub(super) fn late(key: &Key) -> Error {
     Error::new(ErrorKind::Timeout(Phase::Acquire)).with_host(key.to_string())
 }

@@ -407,6 +407,10 @@ impl ConnEvents for Events {
 
     fn draining(&self, reason: CloseReason) {
         self.registered.drain(reason);
+        if reason == CloseReason::CalmAsked {
+            let Registered { host, entry, .. } = &self.registered;
+            host.leave_alone(&self.env, entry.target());
+        }
     }
 
     fn closed(&self, reason: CloseReason) {
@@ -441,6 +445,20 @@ impl HostHandle<HttpConn> {
                 duration,
             });
         }
+    }
+
+    /// The remote address has asked for calm: nothing new goes there for a while.
+    pub(crate) fn leave_alone(&self, env: &Env, target: SocketAddr) {
+        let Some(until) = self.calm_down(target) else {
+            return;
+        };
+        let duration = Some(until.saturating_duration_since(clock::now()));
+        debug!(key = %self.key(), peer.addr = %target, ?duration, "address left alone");
+        env.plugins.tell(&Event::Ejected {
+            key: self.key(),
+            target,
+            duration,
+        });
     }
 
     /// Address and leased source of every connection that may be handed out, now or after its check.

@@ -6,6 +6,7 @@ mod close;
 mod connector;
 mod dialler;
 mod env;
+mod fresh;
 mod live;
 mod options;
 mod origin;

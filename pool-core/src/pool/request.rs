@@ -8,16 +8,18 @@ use pool_health::Outcome;
 use tracing::debug;
 
 use super::acquire::{Acquired, Earlier, acquire as acquire_conn};
+use super::fresh::{Fresh, acquire_fresh};
 use super::origin::{bad, key_of, origin_of};
 use super::{Inner, RequestOptions, finite};
 use crate::clock;
 use crate::error::{Error, ErrorKind};
 use crate::http::{
-    Body, Evidence, ExchangeError, ExchangeTimeouts, PoolBody, RetryLimits, RetryVerdict,
+    Body, Evidence, ExchangeError, ExchangeTimeouts, HttpConn, PoolBody, RetryLimits, RetryVerdict,
 };
 use crate::http::{exchange, retry_verdict};
 use crate::info::ConnInfo;
-use crate::key::Key;
+use crate::key::{Key, Protocols};
+use crate::manager::{CloseReason, ConnRef, HostHandle};
 use crate::observe::Event;
 
 /// Sends the request, as often as the retry rules allow.
@@ -37,18 +39,21 @@ pub(super) async fn send(
         options,
         earlier: Earlier::NONE,
         resent: false,
+        wants: Wants::Any,
     };
     loop {
         let acquired = tries.acquire().await?;
         match tries.exchange(acquired, request).await {
             Ok(response) => return Ok(response),
-            Err(failed) => {
-                let (again, delay) = tries.again(failed)?;
-                request = again;
-                if !delay.is_zero() {
-                    tokio::time::sleep(delay).await;
+            Err(failed) => match tries.again(failed)? {
+                Next::Answer(response) => return Ok(response),
+                Next::Again(again, delay) => {
+                    request = again;
+                    if !delay.is_zero() {
+                        tokio::time::sleep(delay).await;
+                    }
                 }
-            }
+            },
         }
     }
 }
@@ -81,6 +86,15 @@ struct Tries<'a> {
     earlier: Earlier,
     /// Whether it was sent once more although the peer may have processed it.
     resent: bool,
+    wants: Wants,
+}
+
+/// Which connections will do for the next try.
+#[derive(Clone, Copy)]
+enum Wants {
+    Any,
+    /// A peer said 421 on one: no connection that was open then.
+    Fresh(Fresh),
 }
 
 /// A failed try, with what the retry rules go by.
@@ -88,11 +102,28 @@ struct FailedTry {
     error: ExchangeError,
     method: http::Method,
     fresh: bool,
+    host: HostHandle<HttpConn>,
+    conn: ConnRef,
+}
+
+/// What comes after a failed try.
+enum Next {
+    /// The response after all.
+    Answer(Response<PoolBody>),
+    /// The request, to be sent again after a delay.
+    Again(Request<Body>, Duration),
 }
 
 impl Tries<'_> {
     async fn acquire(&mut self) -> Result<Acquired, Error> {
-        let acquired = acquire_conn(self.inner, &self.key, &self.options, self.earlier).await;
+        let (inner, key, options, earlier) = (self.inner, &self.key, &self.options, self.earlier);
+        let acquired = match self.wants {
+            Wants::Any => acquire_conn(inner, key, options, earlier).await,
+            // Rare, and large: on the heap, so that every other request is smaller.
+            Wants::Fresh(fresh) => {
+                Box::pin(acquire_fresh(inner, key, options, earlier, fresh)).await
+            }
+        };
         let acquired = acquired.map_err(|error| error.with_attempts(self.earlier.attempts))?;
         self.earlier = Earlier {
             attempts: acquired.info.attempts,
@@ -108,10 +139,11 @@ impl Tries<'_> {
         request: Request<Body>,
     ) -> Result<Response<PoolBody>, Box<FailedTry>> {
         let method = request.method().clone();
-        let (fresh, host, target) = (
+        let (fresh, host, target, conn) = (
             acquired.fresh,
             acquired.lease.host(),
             acquired.lease.target(),
+            acquired.lease.conn_ref(),
         );
         let outcome = exchange_once(self.inner, &self.options, acquired, request).await;
         outcome.map_err(|error| {
@@ -120,22 +152,30 @@ impl Tries<'_> {
                 method,
                 // One address that greets and hangs up says nothing about the others.
                 fresh: fresh && !host.has_another_address(target),
+                host,
+                conn,
             })
         })
     }
 
-    /// The request to send again and after which delay, or the error to give up with.
-    fn again(&mut self, failed: Box<FailedTry>) -> Result<(Request<Body>, Duration), Error> {
+    /// The request to send again and after which delay, or the response or the error to give up with.
+    fn again(&mut self, failed: Box<FailedTry>) -> Result<Next, Error> {
         let FailedTry {
             error:
                 ExchangeError {
-                    evidence,
+                    mut evidence,
                     request,
                     error,
+                    answer,
                 },
             method,
             fresh,
+            host,
+            conn,
         } = *failed;
+        if let Evidence::Misdirected { again } = &mut evidence {
+            *again = matches!(self.wants, Wants::Fresh(_));
+        }
         let error = error
             .with_host(self.key.to_string())
             .with_attempts(self.earlier.attempts);
@@ -148,6 +188,11 @@ impl Tries<'_> {
                 ..RetryLimits::default()
             }
         };
+        // Another try would be told the same.
+        let only_http2 = self.key.allowed_protocols() == Protocols::Http2;
+        if evidence == Evidence::Http1Required && only_http2 {
+            return Err(error.with_detail("the request allows HTTP/2 only"));
+        }
         let verdict = retry_verdict(
             &evidence,
             &method,
@@ -168,14 +213,27 @@ impl Tries<'_> {
                     attempts: self.earlier.attempts,
                 });
                 self.resent |= evidence == Evidence::SentNoReply;
-                Ok((request, delay))
+                if matches!(evidence, Evidence::Misdirected { .. }) {
+                    // Not used again by others either: it would tell them the same.
+                    host.drain(conn, CloseReason::Misdirected);
+                    self.wants = Wants::Fresh(Fresh {
+                        since: clock::now(),
+                        target: error
+                            .target()
+                            .expect("the peer at this address has answered"),
+                    });
+                }
+                Ok(Next::Again(request, delay))
             }
             (RetryVerdict::MaybeProcessed, _) => Err(maybe_processed(error)),
             // Out of budget: what is known about the peer's part still has to be said.
             (RetryVerdict::Retry { .. }, _) if evidence == Evidence::SentNoReply => {
                 Err(maybe_processed(error))
             }
-            (RetryVerdict::Retry { .. } | RetryVerdict::Fail, _) => Err(error),
+            (RetryVerdict::Retry { .. } | RetryVerdict::Fail, _) => match answer {
+                Some(answer) => Ok(Next::Answer(*answer)),
+                None => Err(error),
+            },
         }
     }
 }
@@ -199,7 +257,7 @@ async fn exchange_once(
         ..
     } = acquired;
     let host = lease.host();
-    let target = lease.target();
+    let (target, conn) = (lease.target(), lease.conn_ref());
     let live = env.live();
     let configured = &live.config.timeouts;
     let timeouts = ExchangeTimeouts {
@@ -225,10 +283,18 @@ async fn exchange_once(
                 host.note(env, target, Outcome::Reset)
             }
             Evidence::Deadline => host.note(env, target, Outcome::TimedOut),
+            Evidence::Misdirected { .. } => host.note(env, target, Outcome::Status(421)),
+            Evidence::CalmAsked { .. } => host.leave_alone(env, target),
+            // Where the key allows nothing else there is nothing to learn.
+            Evidence::Http1Required if host.key().allowed_protocols() == Protocols::Auto => {
+                host.require_http1();
+                host.drain(conn, CloseReason::Http1Required);
+            }
             // No word about the address: it closed an idle connection, or said which requests it left out.
             Evidence::NotSent
             | Evidence::Refused
             | Evidence::GoAwayUnprocessed { .. }
+            | Evidence::Http1Required
             | Evidence::RequestFailed => {}
         },
     }
@@ -290,7 +356,10 @@ impl PooledLease {
         self.inner.env.retries.deposit();
         let method = request.method().clone();
         let outcome = Box::pin(exchange_once(&self.inner, &options, self.acquired, request)).await;
-        outcome.map_err(|failed| {
+        outcome.or_else(|failed| {
+            if let Some(answer) = failed.answer {
+                return Ok(*answer);
+            }
             let error = failed
                 .error
                 .with_host(self.key.to_string())
@@ -304,8 +373,8 @@ impl PooledLease {
                 false,
                 &RetryLimits::ONCE,
             ) {
-                RetryVerdict::MaybeProcessed => maybe_processed(error),
-                RetryVerdict::Retry { .. } | RetryVerdict::Fail => error,
+                RetryVerdict::MaybeProcessed => Err(maybe_processed(error)),
+                RetryVerdict::Retry { .. } | RetryVerdict::Fail => Err(error),
             }
         })
     }

@@ -18,7 +18,7 @@ use crate::http::conn::HttpConn;
 use crate::http::deadline::{Deadline, now};
 use crate::http::request_body::{Body, Progress, Upload};
 use crate::http::retry::Evidence;
-use crate::http::{ExchangeError, ExchangeTimeouts, copy_head, head};
+use crate::http::{ExchangeError, ExchangeTimeouts, answered, copy_head, head};
 use crate::info::ConnInfo;
 use crate::manager::CloseReason;
 use crate::manager::Lease;
@@ -82,7 +82,7 @@ pub(in crate::http) async fn exchange(
 
     match answer {
         Some(Ok(response)) => match refuse(&response) {
-            None => Ok(receive(response, claim, timeouts, info)),
+            None => answered(receive(response, claim, timeouts, info), || spare),
             Some(detail) => {
                 claim.give_up(CloseReason::Error);
                 let error = Error::new(ErrorKind::Protocol).with_detail(detail);
@@ -122,11 +122,7 @@ pub(in crate::http) async fn exchange(
 }
 
 fn failed(evidence: Evidence, request: Option<Request<Body>>, error: Error) -> ExchangeError {
-    ExchangeError {
-        evidence,
-        request,
-        error,
-    }
+    ExchangeError::new(evidence, request, error)
 }
 
 /// Undoes what [`head::prepare_h1`] did to a request that comes back untouched.

@@ -15,13 +15,13 @@ use http_body::{Body as _, Frame, SizeHint};
 use super::{NotOpened, Shared};
 use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::http::body::{PoolBody, Source};
-use crate::http::conn::{HttpConn, is_peer_gone};
+use crate::http::conn::HttpConn;
 use crate::http::control::Wish;
 use crate::http::deadline::{Deadline, now};
 use crate::http::request_body::Body;
 use crate::http::retry::Evidence;
 use crate::http::upload::{Pump, Pumped};
-use crate::http::{ExchangeError, ExchangeTimeouts, copy_head, head};
+use crate::http::{ExchangeError, ExchangeTimeouts, answered, copy_head, head};
 use crate::info::ConnInfo;
 use crate::manager::{CloseReason, Lease};
 
@@ -47,6 +47,7 @@ pub(in crate::http) async fn exchange(
 
     // Checked before the body is touched: up to here everything goes back as it came.
     let no_body = body.is_end_stream();
+    let written = shared.meter.written();
     let opened = match shared.open(head, no_body).await {
         Ok(opened) => opened,
         Err(not_opened) => {
@@ -61,6 +62,7 @@ pub(in crate::http) async fn exchange(
     let (mut response, stream) = opened;
     let mut pump = (!no_body).then(|| Pump::new(body, stream));
 
+    let mut informational = 0;
     let mut moved = now();
     let mut deadline = Deadline::new(timeouts.response_head, shared.runtime.clone());
     let answer = poll_fn(|cx| {
@@ -71,6 +73,13 @@ pub(in crate::http) async fn exchange(
             moved = now();
             if let Pumped::Failed(error) = pumped {
                 return Poll::Ready(Answer::UploadFailed(error));
+            }
+        }
+        // Asked for before the response, which would pass over them uncounted.
+        while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
+            informational += 1;
+            if informational > MOST_INFORMATIONAL {
+                return Poll::Ready(Answer::TooManyHeads);
             }
         }
         if let Poll::Ready(answer) = Pin::new(&mut response).poll(cx) {
@@ -85,12 +94,24 @@ pub(in crate::http) async fn exchange(
     .await;
 
     match answer {
-        Answer::Head(response) => Ok(receive(response, pump, claim, timeouts, info)),
+        Answer::Head(response) => {
+            answered(receive(response, pump, claim, timeouts, info), || spare)
+        }
         Answer::Broken(error) => {
             claim.broken(&error);
-            let evidence = evidence_of(&error);
+            let evidence = match shared.flood_in(&error) {
+                // It is no silence, and another connection would fare no better.
+                Some(_) => Evidence::ReplyStarted,
+                None => evidence_of(&error),
+            };
             let error = error_of(&shared, error);
             Err(failed(evidence, spare, error))
+        }
+        Answer::TooManyHeads => {
+            drop((response, pump));
+            let error = Error::new(ErrorKind::Protocol);
+            let error = error.with_detail("too many informational responses");
+            Err(failed(Evidence::ReplyStarted, spare, error))
         }
         Answer::UploadFailed(error) => {
             let error = Error::new(ErrorKind::Body).with_source(error);
@@ -99,26 +120,31 @@ pub(in crate::http) async fn exchange(
         Answer::TooLate => {
             // The stream's handles go before the claim: the peer learns of the reset before the slot is used again.
             drop((response, pump));
+            let mut error = Error::new(ErrorKind::Timeout(Phase::ResponseHead));
+            if shared.meter.written() == written {
+                // Not even the head has left: whatever else were opened here would only pile up.
+                claim.lease.discard(CloseReason::WriteStalled);
+                error = error.with_detail("the peer takes no bytes");
+            }
             drop(claim);
-            let error = Error::new(ErrorKind::Timeout(Phase::ResponseHead));
             Err(failed(Evidence::Deadline, spare, error))
         }
     }
 }
 
+/// Heads before the final one that a peer may send, as on HTTP/1.1.
+const MOST_INFORMATIONAL: usize = 100;
+
 enum Answer {
     Head(Response<RecvStream>),
     Broken(h2::Error),
+    TooManyHeads,
     UploadFailed(BoxError),
     TooLate,
 }
 
 fn failed(evidence: Evidence, request: Option<Request<Body>>, error: Error) -> ExchangeError {
-    ExchangeError {
-        evidence,
-        request,
-        error,
-    }
+    ExchangeError::new(evidence, request, error)
 }
 
 /// What an error that ended a stream before its response says about the peer's part.
@@ -126,24 +152,47 @@ fn failed(evidence: Evidence, request: Option<Request<Body>>, error: Error) -> E
 /// The h2 crate gives a stream the peer's GOAWAY as its error only if the stream's id is above the last id of that
 /// GOAWAY. A stream that the GOAWAY covers goes on, and ends with an I/O error if the connection closes under it.
 fn evidence_of(error: &h2::Error) -> Evidence {
+    let reason = error.reason().unwrap_or(Reason::NO_ERROR);
     if error.is_go_away() && error.is_remote() {
-        return Evidence::GoAwayUnprocessed {
-            error: error.reason() != Some(Reason::NO_ERROR),
+        return match reason {
+            Reason::HTTP_1_1_REQUIRED => Evidence::Http1Required,
+            Reason::ENHANCE_YOUR_CALM => Evidence::CalmAsked { unprocessed: true },
+            _ => Evidence::GoAwayUnprocessed {
+                error: reason != Reason::NO_ERROR,
+            },
+        };
+    }
+    if error.is_reset() && error.is_remote() {
+        return match reason {
+            Reason::REFUSED_STREAM => Evidence::Refused,
+            Reason::HTTP_1_1_REQUIRED => Evidence::Http1Required,
+            Reason::ENHANCE_YOUR_CALM => Evidence::CalmAsked { unprocessed: false },
+            // Any other reset is an answer, if an unkind one: the peer has looked at the request.
+            _ => Evidence::ReplyStarted,
         };
     }
     if error.is_reset() {
-        // Any other reset is an answer, if an unkind one: the peer has looked at the request.
-        return if error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM) {
-            Evidence::Refused
-        } else {
-            Evidence::ReplyStarted
-        };
+        return Evidence::ReplyStarted;
     }
     Evidence::SentNoReply
 }
 
 fn error_of(shared: &Shared, error: h2::Error) -> Error {
-    shared.control.error().with_source(error)
+    if let Some(frames) = shared.flood_in(&error) {
+        let flooded = Error::new(ErrorKind::Flooded).with_detail(frames);
+        return flooded.with_source(error);
+    }
+    let known = match error.reason() {
+        Some(Reason::HTTP_1_1_REQUIRED) if error.is_remote() => {
+            Error::new(ErrorKind::Http1Required)
+        }
+        Some(Reason::ENHANCE_YOUR_CALM) if error.is_remote() => {
+            let known = shared.control.error();
+            known.with_detail("the peer asks for fewer requests, ENHANCE_YOUR_CALM")
+        }
+        _ => shared.control.error(),
+    };
+    known.with_source(error)
 }
 
 fn why_not_opened(shared: &Shared, not_opened: NotOpened) -> (Evidence, Error) {
@@ -151,7 +200,9 @@ fn why_not_opened(shared: &Shared, not_opened: NotOpened) -> (Evidence, Error) {
         NotOpened::Closing => (Evidence::NotSent, shared.control.error()),
         NotOpened::Connection(error) => {
             let evidence = match evidence_of(&error) {
-                away @ Evidence::GoAwayUnprocessed { .. } => away,
+                away @ (Evidence::GoAwayUnprocessed { .. }
+                | Evidence::CalmAsked { .. }
+                | Evidence::Http1Required) => away,
                 _ => Evidence::NotSent,
             };
             (evidence, error_of(shared, error))
@@ -227,13 +278,13 @@ impl Receiving {
         if !self.trailers {
             match ready!(self.recv.poll_data(cx)) {
                 Some(Ok(data)) => return Poll::Ready(Some(self.take(data))),
-                Some(Err(error)) => return Poll::Ready(Some(Err(self.fail(error)))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(self.broken(error)))),
                 None => self.trailers = true,
             }
         }
         let trailers = match ready!(self.recv.poll_trailers(cx)) {
             Ok(trailers) => trailers,
-            Err(error) => return Poll::Ready(Some(Err(self.fail(error)))),
+            Err(error) => return Poll::Ready(Some(Err(self.broken(error)))),
         };
         self.finish();
         Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
@@ -259,6 +310,18 @@ impl Receiving {
             pump.cancel();
         }
         self.claim = None;
+    }
+
+    /// The error of a stream, which may be the connection's.
+    fn broken(&mut self, error: h2::Error) -> Error {
+        let flood = self.claim.as_ref();
+        match flood.and_then(|claim| claim.shared.flood_in(&error)) {
+            Some(frames) => {
+                let flooded = Error::new(ErrorKind::Flooded).with_detail(frames);
+                self.fail(flooded.with_source(error))
+            }
+            None => self.fail(error),
+        }
     }
 
     fn fail(&mut self, error: impl Into<BoxError>) -> Error {
@@ -303,15 +366,10 @@ impl Claim {
     /// Its streams learn of the end before its driver tells the pool: without this, a second try could be given the
     /// same dead connection, and a third.
     fn broken(&mut self, error: &h2::Error) {
-        let reason = if error.is_go_away() && error.is_remote() {
-            CloseReason::GoAway
-        } else if error.get_io().is_some_and(is_peer_gone) {
-            CloseReason::PeerClosed
-        } else if error.is_io() || error.is_go_away() {
-            CloseReason::Error
-        } else {
+        if !error.is_io() && !error.is_go_away() {
             return;
-        };
+        }
+        let reason = self.shared.why_broken(error);
         self.lease
             .discard(self.shared.control.ended().unwrap_or(reason));
     }

@@ -1,6 +1,10 @@
 //! HTTP/2: many exchanges at a time on a connection that the h2 crate speaks.
 
+mod cancels;
 mod exchange;
+mod flood;
+mod frames;
+mod watch;
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,6 +21,8 @@ use ::h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use ::h2::{Error as H2Error, Reason, SendStream};
 
 pub(super) use self::exchange::{Receiving, exchange};
+pub(super) use self::flood::Flood;
+pub(super) use self::watch::Watch;
 use super::conn::{ConnEvents, GOODBYE, HttpSettings, is_peer_gone};
 use super::control::{Control, Wish};
 use super::metered::{Meter, Metered};
@@ -40,7 +46,7 @@ pub(super) async fn handshake(
         .initial_max_send_streams(UNTOLD)
         // Cancelled streams are remembered for a moment, so that what was on its way to them is no protocol error.
         .max_concurrent_reset_streams(1024)
-        .handshake(io)
+        .handshake(io.watched())
         .await?;
     let pings = conn.ping_pong().expect("the first to ask for it");
     let shared = Arc::new(Shared {
@@ -48,12 +54,13 @@ pub(super) async fn handshake(
         draining: AtomicBool::new(false),
         streams: AtomicUsize::new(0),
         control: control.clone(),
+        meter: meter.clone(),
         runtime: runtime.clone(),
     });
     let machine = Machine {
         conn,
         probe: Some(sender),
-        gone_away: false,
+        gone_away: None,
         pinger: Pinger::new(pings, settings.ping_interval, settings.ping_timeout),
         limit: UNTOLD,
         meter: meter.clone(),
@@ -72,6 +79,7 @@ pub(super) struct Shared {
     draining: AtomicBool,
     streams: AtomicUsize,
     control: Arc<Control>,
+    meter: Arc<Meter>,
     runtime: Handle,
 }
 
@@ -102,6 +110,29 @@ impl Shared {
         })
     }
 
+    /// Why the connection ends with this error, which is its own and not a stream's.
+    fn why_broken(&self, error: &H2Error) -> CloseReason {
+        if error.is_go_away() && error.is_remote() {
+            gone_away(error)
+        } else if self.flood_in(error).is_some() {
+            CloseReason::Flood
+        } else if error.get_io().is_some_and(is_peer_gone) {
+            CloseReason::PeerClosed
+        } else {
+            CloseReason::Error
+        }
+    }
+
+    /// What the peer has sent too much of, if that is what ended the connection.
+    fn flood_in(&self, error: &H2Error) -> Option<&'static str> {
+        if let Some(flood) = self.meter.flood() {
+            return Some(flood.frames());
+        }
+        // The h2 crate has bounds of its own, for CONTINUATION, empty and tiny DATA frames; its error says which.
+        let calm = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+        (calm && error.is_go_away() && error.is_library()).then_some("CONTINUATION or DATA")
+    }
+
     /// No further streams; the connection closes when the last one has ended.
     pub(super) fn close(&self) {
         let sender = self.lock().take();
@@ -122,7 +153,8 @@ pub(super) struct Machine {
     conn: Connection<Metered, Bytes>,
     /// Asked after each poll whether a stream could be opened: that is how a GOAWAY shows.
     probe: Option<SendRequest<Bytes>>,
-    gone_away: bool,
+    /// Why, once the peer has gone away.
+    gone_away: Option<CloseReason>,
     pinger: Pinger,
     limit: usize,
     meter: Arc<Meter>,
@@ -205,12 +237,20 @@ impl Machine {
         let Some(probe) = &mut self.probe else {
             return;
         };
+        if self.meter.has_spent_cancels() {
+            // Those that are open may end, or be reset; another connection takes the next ones.
+            self.probe = None;
+            self.shared.draining.store(true, Ordering::Release);
+            events.draining(CloseReason::CancelBudget);
+            return;
+        }
         if let Poll::Ready(Err(error)) = probe.poll_ready(cx) {
             self.probe = None;
             self.shared.draining.store(true, Ordering::Release);
             if error.is_go_away() && error.is_remote() {
-                self.gone_away = true;
-                events.draining(CloseReason::GoAway);
+                let reason = gone_away(&error);
+                self.gone_away = Some(reason);
+                events.draining(reason);
             } else if !error.is_go_away() && !error.is_io() {
                 // The stream ids are used up; every other error is the end of the connection, which follows.
                 events.draining(CloseReason::Uses);
@@ -219,14 +259,22 @@ impl Machine {
     }
 
     fn why(&self, result: Result<(), H2Error>) -> CloseReason {
-        if self.gone_away {
-            return CloseReason::GoAway;
+        if let Some(reason) = self.gone_away {
+            return reason;
         }
         match result {
             Ok(()) => CloseReason::PeerClosed,
-            Err(error) if error.get_io().is_some_and(is_peer_gone) => CloseReason::PeerClosed,
-            Err(_) => CloseReason::Error,
+            Err(error) => self.shared.why_broken(&error),
         }
+    }
+}
+
+/// What the code of the peer's GOAWAY means for its connection.
+fn gone_away(error: &H2Error) -> CloseReason {
+    match error.reason() {
+        Some(Reason::ENHANCE_YOUR_CALM) => CloseReason::CalmAsked,
+        Some(Reason::HTTP_1_1_REQUIRED) => CloseReason::Http1Required,
+        _ => CloseReason::GoAway,
     }
 }
 

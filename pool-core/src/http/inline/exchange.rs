@@ -23,7 +23,7 @@ use crate::http::conn::HttpConn;
 use crate::http::deadline::{Deadline, now};
 use crate::http::request_body::Body;
 use crate::http::retry::Evidence;
-use crate::http::{ExchangeError, ExchangeTimeouts};
+use crate::http::{ExchangeError, ExchangeTimeouts, answered};
 use crate::info::ConnInfo;
 use crate::manager::{CloseReason, Lease};
 
@@ -88,7 +88,10 @@ pub(in crate::http) async fn exchange(
             if closes {
                 message.keeps_alive = false;
             }
-            return Ok(receive(head, message, upload, claim, timeouts, info));
+            let response = receive(head, message, upload, claim, timeouts, info);
+            return answered(response, || {
+                spare.map(|body| Request::from_parts(parts, body))
+            });
         }
         Err(failure) => failure,
     };
@@ -135,11 +138,7 @@ pub(in crate::http) async fn exchange(
 }
 
 fn failed(evidence: Evidence, request: Option<Request<Body>>, error: Error) -> ExchangeError {
-    ExchangeError {
-        evidence,
-        request,
-        error,
-    }
+    ExchangeError::new(evidence, request, error)
 }
 
 /// Why there is no response.

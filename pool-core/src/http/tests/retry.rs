@@ -4,13 +4,18 @@ use http::Method;
 
 use super::*;
 
-const EVIDENCE: [Evidence; 8] = [
+const EVIDENCE: [Evidence; 13] = [
     Evidence::NotSent,
     Evidence::Refused,
     Evidence::GoAwayUnprocessed { error: false },
     Evidence::GoAwayUnprocessed { error: true },
     Evidence::SentNoReply,
     Evidence::ReplyStarted,
+    Evidence::Http1Required,
+    Evidence::CalmAsked { unprocessed: false },
+    Evidence::CalmAsked { unprocessed: true },
+    Evidence::Misdirected { again: false },
+    Evidence::Misdirected { again: true },
     Evidence::Deadline,
     Evidence::RequestFailed,
 ];
@@ -81,6 +86,14 @@ fn every_combination_has_the_verdict_of_the_table() {
                     RetryVerdict::MaybeProcessed,
                 ),
                 Evidence::ReplyStarted => (false, RetryVerdict::MaybeProcessed),
+                Evidence::Http1Required => (attempt < 3 && replayable, RetryVerdict::Fail),
+                Evidence::CalmAsked { unprocessed: false } => (false, RetryVerdict::MaybeProcessed),
+                Evidence::CalmAsked { unprocessed: true } => {
+                    (attempt < 3 && replayable && !fresh, RetryVerdict::Fail)
+                }
+                Evidence::Misdirected { again } => {
+                    (attempt < 3 && replayable && !again, RetryVerdict::Fail)
+                }
                 Evidence::Deadline | Evidence::RequestFailed => (false, RetryVerdict::Fail),
             };
             let case = format!("{evidence:?} {method} {replayable} {attempt} {resent} {fresh}");
@@ -90,7 +103,7 @@ fn every_combination_has_the_verdict_of_the_table() {
             }
         },
     );
-    assert_eq!(cases, 8 * 8 * 2 * 10 * 2 * 2);
+    assert_eq!(cases, 13 * 8 * 2 * 10 * 2 * 2);
 }
 
 #[test]

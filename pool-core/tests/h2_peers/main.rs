@@ -1,0 +1,10 @@
+//! Peers that break the rules of HTTP/2, or use them against us: what the caller gets, what becomes of the connection,
+//! and what memory does. One theme per file.
+#![cfg(feature = "testing")]
+
+mod calm;
+mod cancels;
+mod floods;
+mod http1_required;
+mod misdirected;
+mod peers;

@@ -239,6 +239,7 @@ fn any_config() -> impl Strategy<Value = Config> {
             c.timeouts.response_head = d[5];
             c.timeouts.body_idle = d[6];
             c.timeouts.drain = d[7];
+            c.http2.connections = n[4];
             c.http2.ping_interval = d[8];
             c.http2.ping_timeout = d[9];
             c.dial.backoff_base = d[10];

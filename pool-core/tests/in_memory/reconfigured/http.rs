@@ -59,6 +59,7 @@ mod http2 {
     use super::Manner;
 
     one_case_each!(Http2 {
+        connections,
         ping_interval,
         ping_timeout,
         stream_window,
@@ -86,6 +87,23 @@ mod http2 {
         let before = network.h2().pings();
         pass(HOUR).await;
         network.h2().pings() - before
+    }
+
+    async fn connections() {
+        let (network, pool) = open(|config| config.http2.connections = 1).await;
+        network.set(addrs(1)[0], Manner::Slow(SECOND));
+        let load = Load::of(&pool, 16).await;
+        pass(60 * SECOND).await;
+        assert_eq!(network.open(), 1);
+        change(&pool, |config| config.http2.connections = 2);
+        pass(60 * SECOND).await;
+        assert_eq!(network.open(), 2);
+        change(&pool, |config| config.http2.connections = 3);
+        pass(60 * SECOND).await;
+        assert_eq!(network.open(), 2, "8 each are many, 7 are not");
+        load.add(&pool, 16).await;
+        pass(60 * SECOND).await;
+        assert_eq!(network.open(), 3);
     }
 
     async fn ping_interval() {

@@ -10,6 +10,7 @@ mod bad_input;
 mod check_at_checkout;
 mod exhausted_sources;
 mod frames;
+mod load;
 mod lookups;
 mod lost_timers;
 mod network;

@@ -63,6 +63,7 @@ fn every_bad_value_is_blamed_by_its_key() {
         ),
         (|c| c.http1.buffer = 8191, &["http1.buffer"]),
         (|c| c.http1.headers = 0, &["http1.headers"]),
+        (|c| c.http2.connections = 0, &["http2.connections"]),
         (
             |c| c.http2.ping_interval = Duration::ZERO,
             &["http2.ping_interval"],

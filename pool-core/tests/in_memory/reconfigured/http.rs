@@ -57,6 +57,7 @@ mod http2 {
 
     use super::super::*;
     use super::Manner;
+    use crate::load::steady;
 
     one_case_each!(Http2 {
         connections,
@@ -91,19 +92,16 @@ mod http2 {
 
     async fn connections() {
         let (network, pool) = open(|config| config.http2.connections = 1).await;
-        network.set(addrs(1)[0], Manner::Slow(SECOND));
-        let load = Load::of(&pool, 16).await;
-        pass(60 * SECOND).await;
-        assert_eq!(network.open(), 1);
-        change(&pool, |config| config.http2.connections = 2);
-        pass(60 * SECOND).await;
-        assert_eq!(network.open(), 2);
-        change(&pool, |config| config.http2.connections = 3);
-        pass(60 * SECOND).await;
-        assert_eq!(network.open(), 2, "8 each are many, 7 are not");
-        load.add(&pool, 16).await;
-        pass(60 * SECOND).await;
-        assert_eq!(network.open(), 3);
+        network.set(addrs(1)[0], Manner::Slow(SECOND / 10));
+        let _load = steady(&pool, 64);
+        for connections in [1, 2, 4] {
+            change(&pool, |config| config.http2.connections = connections);
+            pass(5 * SECOND).await;
+            assert_eq!(network.open(), connections);
+        }
+        change(&pool, |config| config.http2.connections = 1);
+        pass(5 * SECOND).await;
+        assert_eq!(network.open(), 4, "what is open serves on");
     }
 
     async fn ping_interval() {

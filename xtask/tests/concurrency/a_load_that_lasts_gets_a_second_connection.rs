@@ -23,7 +23,7 @@ async fn two_by_default() {
     let conns = fleet.ledger().conns();
     assert_eq!(conns.len(), 2, "and no third");
     assert!(
-        conns.iter().all(|conn| conn.requests >= TASKS * 10),
+        conns.iter().all(|conn| conn.requests >= TASKS as u64 * 10),
         "both carry the load"
     );
     close_balanced(&pool).await;

@@ -44,6 +44,9 @@
 //! against the limits as well and get places of their own. Where several addresses or sources are given, each pair of
 //! them gets the same number, at least one, as [`Warm`](crate::Warm) opens them.
 //!
+//! A connection that [`Http2::connections`](crate::config::Http2::connections) opens for throughput takes one of these
+//! places, and is not opened where there is none.
+//!
 //! **Dials.** A connection that serves `N` requests is replaced `λ/N` times a second, one that lives for `T` adds at
 //! most `1/T`, and only connections beyond the mean load are ever idle for long. No more is dialled than is requested.
 //!

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 #[cfg(feature = "serde")]
-use super::duration;
+use super::{count, duration};
 
 /// Who speaks HTTP/1.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,18 @@ impl Default for Http1 {
     serde(default, deny_unknown_fields)
 )]
 pub struct Http2 {
+    /// Connections to one host up to which another is opened because those that are open carry many requests, although
+    /// none of them is full. At least 1; unlimited: as many as [`Limits`](super::Limits) allow.
+    ///
+    /// One connection is one task and one socket, so that it keeps about one processor busy. Another is opened when each
+    /// has carried at least 8 requests at a time, and has done so for half a second more than it has not. Nothing waits
+    /// for it, no other host gives up a connection for it, and once there is little to do, what evicts idle connections
+    /// closes it. With 1 only [full](super::Limits::streams_per_conn) connections get company, which this number does not
+    /// bound. Where [`Dial::when_busy`](super::Dial::when_busy) is `"never"` it counts as 1.
+    ///
+    /// Defaults to 2, which served 1.2 to 1.3 times the requests that 1 did, on two processors.
+    #[cfg_attr(feature = "serde", serde(with = "count"))]
+    pub connections: usize,
     /// How long a connection stays quiet before a PING asks whether the peer is there. Not zero; never: no PINGs.
     ///
     /// Defaults to 20 s, below the 30 s after which some middleboxes forget a quiet connection. The next PING is due
@@ -90,6 +102,7 @@ pub struct Http2 {
 impl Default for Http2 {
     fn default() -> Self {
         Self {
+            connections: 2,
             ping_interval: Duration::from_secs(20),
             ping_timeout: Duration::from_secs(5),
             stream_window: 2 * 1024 * 1024,

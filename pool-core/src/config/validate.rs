@@ -150,6 +150,7 @@ impl Http1 {
 impl Http2 {
     fn check(&self, found: &mut Found) {
         let Self {
+            connections,
             ping_interval,
             ping_timeout,
             stream_window,
@@ -157,6 +158,8 @@ impl Http2 {
             frame,
             header_list,
         } = *self;
+        // More than `limits.per_host` is no mistake: the default is, for whoever sets that to 1.
+        found.at_least("http2.connections", connections, 1);
         found.not_zero("http2.ping_interval", ping_interval);
         found.not_zero("http2.ping_timeout", ping_timeout);
         if ping_timeout == Duration::MAX && ping_interval != Duration::MAX {

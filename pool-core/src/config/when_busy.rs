@@ -20,7 +20,8 @@ pub enum DialWhenBusy {
     /// The expectation is Little's law over what the host has seen: leases before the last in the queue, times how
     /// long leases lasted lately, over the leases out now.
     IfWaitExceedsConnect,
-    /// Not at all: whoever waits waits for a connection that is open. Written `"never"`.
+    /// Not at all: whoever waits waits for a connection that is open, and
+    /// [`Http2::connections`](super::Http2::connections) counts as 1. Written `"never"`.
     Never,
 }
 

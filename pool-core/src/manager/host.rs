@@ -93,6 +93,7 @@ const SPARE: usize = 256;
 enum Chore<C: Send + Sync + 'static> {
     Deliver(Arc<Mailbox<C>>, Outcome<C>),
     Reserve,
+    Spread,
     Resolve,
     Dial(DialRef, SocketAddr),
     Close(ConnRef, Arc<Entry<C>>, CloseReason),
@@ -400,6 +401,7 @@ impl<C: Send + Sync + 'static> Host<C> {
                     Err(outcome) => drop(outcome.map(Lease::new)),
                 },
                 Chore::Reserve => Budget::request(&host.shared, host),
+                Chore::Spread => Self::spread(host),
                 Chore::Resolve => host.shared.driver.resolve(HostHandle(host.clone())),
                 Chore::Dial(dial, addr) => {
                     let permits = permits
@@ -421,6 +423,18 @@ impl<C: Send + Sync + 'static> Host<C> {
                 }
                 Chore::WakeAt(at) => host.shared.driver.wake_at(HostHandle(host.clone()), at),
             }
+        }
+    }
+
+    /// Dials once more for throughput, if there are permits that nobody else wants.
+    fn spread(host: &Arc<Self>) {
+        let Some(permits) = Budget::try_take(&host.shared) else {
+            return;
+        };
+        let dial = Self::step(host, |core| core.state.dial_to_spread(now()));
+        if let Some((dial, addr)) = dial {
+            let ticket = Ticket::new(host.clone(), dial, addr, None, permits);
+            host.shared.driver.dial(ticket.spreading());
         }
     }
 
@@ -555,6 +569,7 @@ impl<C: Send + Sync + 'static> Core<C> {
                     self.tell(waiter, outcome, chores);
                 }
                 Action::Reserve => chores.push(Chore::Reserve),
+                Action::Spread => chores.push(Chore::Spread),
                 Action::Resolve => chores.push(Chore::Resolve),
                 Action::Dial(dial, addr) => chores.push(Chore::Dial(dial, addr)),
                 Action::Close(conn, reason) => {

@@ -60,7 +60,7 @@ use self::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, RwLock, StdArc, lock, now,
 };
 pub use self::ticket::{Registered, Ticket};
-use crate::config::{Config, Limits};
+use crate::config::{Config, DialWhenBusy, Limits};
 use crate::info::ConnId;
 use crate::key::{Key, Protocols, Scheme};
 use crate::observe::Histogram;
@@ -657,6 +657,13 @@ fn host_limits(config: &Config, selects: bool) -> HostLimits {
         idle: limits.idle_per_host,
         streams: limits.streams_per_conn,
         fair_turn: limits.fair_turn,
+        heavy: HEAVY,
+        spread: match config.dial.when_busy {
+            // Whoever is busy makes do with what is open.
+            DialWhenBusy::Never => 1,
+            _ => config.http2.connections,
+        },
+        spread_after: SPREAD_AFTER,
         backoff_base: config.dial.backoff_base,
         backoff_max: config.dial.backoff_max,
         jitter: config.dial.jitter,
@@ -664,3 +671,12 @@ fn host_limits(config: &Config, selects: bool) -> HostLimits {
         selects,
     }
 }
+
+/// Requests at a time that are many for one HTTP/2 connection.
+///
+/// Of 16 on one connection, 8 on each of two were 1.28 times as fast (two processors, TLS, small bodies).
+const HEAVY: usize = 8;
+
+/// How long a host's connections must have carried many before there is one more: what lasts that long pays for a handshake,
+/// and is no burst.
+const SPREAD_AFTER: Duration = Duration::from_millis(500);

@@ -5,6 +5,7 @@ mod budget;
 mod cleanup;
 mod hosts;
 mod identity;
+mod load;
 mod machine;
 mod threads;
 mod waiting;

@@ -25,6 +25,8 @@ pub struct Ticket<C: Send + Sync + 'static> {
     source: Option<IpAddr>,
     /// What it means that it is dropped unsaid.
     unsaid: DialFailure,
+    /// Whether it is for throughput alone.
+    spreads: bool,
     conn_permit: Option<ConnPermit<C>>,
     /// Returned last: until the host has heard of the end, the dial is in flight.
     _dial_permit: DialPermit<C>,
@@ -54,6 +56,7 @@ impl<C: Send + Sync + 'static> Ticket<C> {
             target,
             source,
             unsaid: DialFailure::RuntimeGone,
+            spreads: false,
             conn_permit: Some(permits.conn),
             _dial_permit: permits.dial,
         }
@@ -63,6 +66,18 @@ impl<C: Send + Sync + 'static> Ticket<C> {
     pub(crate) fn unattended(mut self) -> Self {
         self.unsaid = DialFailure::Abandoned;
         self
+    }
+
+    /// For a dial that nobody waits for and that is not worth waiting either.
+    pub(crate) fn spreading(mut self) -> Self {
+        self.spreads = true;
+        self
+    }
+
+    /// Whether the dial is to spread a load that open connections carry already: it takes what is there, and is
+    /// [abandoned](Self::abandon) rather than wait for a local address.
+    pub(crate) fn spreads(&self) -> bool {
+        self.spreads
     }
 
     /// The host to dial for.

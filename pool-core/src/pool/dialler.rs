@@ -156,6 +156,9 @@ impl FailedDial {
         let blames_target = dial::blames_target(&self.error);
         if blames_target {
             self.ticket.fail(self.error);
+        } else if self.ticket.spreads() {
+            // Nothing was lost, and who waits by now may try again at once.
+            self.ticket.abandon();
         } else {
             self.ticket.fail_locally(self.error);
         }
@@ -351,7 +354,8 @@ async fn lease_source(env: &Env, ticket: &Ticket<HttpConn>) -> Result<pool_local
             }
             Ok(lease) => return Ok(lease),
             Err(exhausted) => {
-                if !exhausted.is_temporary() || give_up.is_some_and(|at| at <= now) {
+                let in_vain = ticket.spreads() || give_up.is_some_and(|at| at <= now);
+                if !exhausted.is_temporary() || in_vain {
                     return Err(failed(Box::new(exhausted)));
                 }
                 // Whatever the allocator says: one that names the past would be asked without pause.

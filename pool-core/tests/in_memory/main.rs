@@ -11,6 +11,7 @@ mod check_at_checkout;
 mod exhausted_sources;
 mod frames;
 mod idle_http1;
+mod load;
 mod lookups;
 mod lost_timers;
 mod network;

@@ -141,6 +141,7 @@ fn config(dice: &mut Dice) -> Config {
     timeouts.handshake = dice.millis(500, 4000);
     timeouts.response_head = dice.millis(2000, 6000);
     timeouts.body_idle = dice.millis(2000, 6000);
+    config.http2.connections = dice.pick(&[1, 2, 2, 4]);
     config.http2.ping_interval = dice.millis(1000, 8000);
     config.http2.ping_timeout = dice.millis(500, 3000);
     config.dial.backoff_base = dice.millis(20, 500);

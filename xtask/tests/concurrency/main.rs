@@ -14,6 +14,7 @@ mod a_body_may_be_dropped_on_any_thread;
 mod a_close_of_idle_connections_is_noticed;
 mod a_cold_burst_makes_one_h2_dial;
 mod a_killed_origin_costs_no_get;
+mod a_load_that_lasts_gets_a_second_connection;
 mod a_mock_server_counts_each_request_once;
 mod a_pool_outlives_its_runtime;
 mod a_rejected_origin_waits_for_a_good_check;

@@ -63,6 +63,7 @@ fn every_bad_value_is_blamed_by_its_key() {
         ),
         (|c| c.http1.buffer = 8191, &["http1.buffer"]),
         (|c| c.http1.headers = 0, &["http1.headers"]),
+        (|c| c.http2.connections = 0, &["http2.connections"]),
         (
             |c| c.http2.ping_interval = Duration::ZERO,
             &["http2.ping_interval"],
@@ -239,6 +240,7 @@ fn any_config() -> impl Strategy<Value = Config> {
             c.timeouts.response_head = d[5];
             c.timeouts.body_idle = d[6];
             c.timeouts.drain = d[7];
+            c.http2.connections = n[4];
             c.http2.ping_interval = d[8];
             c.http2.ping_timeout = d[9];
             c.dial.backoff_base = d[10];

@@ -17,6 +17,9 @@ pub(crate) enum Action {
     Fail(WaiterRef, Refusal),
     /// Ask the budget for the right to dial once.
     Reserve,
+    /// One more connection would help, and nobody waits for it: if the budget has permits to spare, start what
+    /// [`dial_to_spread`](super::HostState::dial_to_spread) says.
+    Spread,
     /// Look up the host's addresses.
     Resolve,
     /// Start this dial; the permits came with the event.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::conn::{Conn, ConnRef, ConnState};
 use super::endpoint::{Endpoint, Standing};
+use super::load::Load;
 use super::{Action, Actions, Claim, HostState, Phase, Refusal};
 use crate::info::ConnId;
 use crate::manager::list::Links;
@@ -51,6 +52,8 @@ impl HostState {
         now: Instant,
     ) -> ConnRef {
         self.counters.opened += 1;
+        // Under another load from now on.
+        self.load = Load::None;
         let slot = self.conns.insert(Conn {
             id,
             endpoint,

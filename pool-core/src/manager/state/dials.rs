@@ -168,12 +168,20 @@ impl HostState {
         {
             return None;
         }
+        let (dial, _) = self.insert_running(endpoint, now);
+        Some(dial)
+    }
+
+    /// Puts a dial that runs at once in the books.
+    pub(super) fn insert_running(
+        &mut self,
+        endpoint: usize,
+        now: Instant,
+    ) -> (DialRef, SocketAddr) {
         let slot = self.insert_dial(endpoint, Stage::Running(now));
         self.counters.dials += 1;
-        Some(DialRef {
-            slot,
-            serial: self.dials[slot].serial,
-        })
+        let serial = self.dials[slot].serial;
+        (DialRef { slot, serial }, self.endpoints[endpoint].addr)
     }
 
     /// Dials that wait for the budget.
@@ -407,7 +415,7 @@ impl HostState {
 
     /// The address with the fewest connections, and among equals the one dialled longest ago; one that is doubted only
     /// if there is no other.
-    fn endpoint_to_dial(&self, now: Instant) -> Option<usize> {
+    pub(super) fn endpoint_to_dial(&self, now: Instant) -> Option<usize> {
         let limit = self.limits.per_endpoint;
         self.endpoints
             .iter()

@@ -16,6 +16,7 @@ mod counters;
 mod dials;
 mod endpoint;
 mod ewma;
+mod load;
 #[cfg(test)]
 mod model;
 mod surplus;
@@ -41,6 +42,7 @@ pub(crate) use self::endpoint::Endpoint;
 use self::endpoint::Ready;
 pub(crate) use self::endpoint::Standing;
 use self::ewma::Ewma;
+use self::load::Load;
 use super::list::List;
 use super::reason::CloseReason;
 use super::waiters::{Place, WaiterRef, Waiters};
@@ -53,12 +55,18 @@ use crate::info::ConnId;
 pub(crate) struct HostLimits {
     /// Whether somebody wants to know what changes on endpoints.
     pub(crate) selects: bool,
+    /// How many leases on a connection are many.
+    pub(crate) heavy: usize,
     pub(crate) when_busy: DialWhenBusy,
     pub(crate) conns: usize,
     pub(crate) idle: usize,
     pub(crate) streams: usize,
     /// How many claims a host may serve while others starve, before it gives up a connection.
     pub(crate) fair_turn: usize,
+    /// How many connections may be opened because each carries many leases, while streams are left.
+    pub(crate) spread: usize,
+    /// How long they must have carried many.
+    pub(crate) spread_after: Duration,
     pub(crate) per_endpoint: usize,
     pub(crate) dials: usize,
     pub(crate) waiters: usize,
@@ -101,6 +109,7 @@ pub(crate) struct HostState {
     counters: Counters,
     /// How long leases lasted lately.
     hold: Ewma,
+    load: Load,
     dials: Slab<Dial>,
     waiters: Waiters,
     conns: Slab<Conn>,
@@ -166,6 +175,7 @@ impl HostState {
             returning: 0,
             leaving: 0,
             hold: Ewma::default(),
+            load: Load::default(),
             connect: Ewma::default(),
             counters: Counters::default(),
             touched: Touched::default(),
@@ -195,7 +205,9 @@ impl HostState {
                 self.retire(slot, CloseReason::Reclaimed, out);
                 continue;
             }
-            return Some(self.occupy(slot, now));
+            let claim = self.occupy(slot, now);
+            self.weigh(claim.in_flight, now, out);
+            return Some(claim);
         }
     }
 
@@ -312,8 +324,10 @@ impl HostState {
                 self.offer(slot, now, out);
             }
             (ConnState::Ready, _) => {
-                let idle = conn.in_flight == 0;
-                let wanted = self.waiters.next(conn.id).is_some();
+                let (in_flight, id) = (conn.in_flight, conn.id);
+                self.ease(in_flight, now);
+                let idle = in_flight == 0;
+                let wanted = self.waiters.next(id).is_some();
                 if starving && idle && !wanted || wanted && self.turn_is_over(starving) {
                     self.turns = 0;
                     self.retire(slot, CloseReason::Reclaimed, out);

@@ -33,12 +33,14 @@ impl ReferenceStateMachine for Plan {
 
     fn init_state() -> BoxedStrategy<Self> {
         let expected = prop_oneof![Just(1_usize), Just(3)];
-        (any::<bool>(), expected, ops::when_busy())
-            .prop_map(|(resolves, expected, when_busy)| Self {
+        (any::<bool>(), expected, ops::when_busy(), ops::spread())
+            .prop_map(|(resolves, expected, when_busy, (heavy, spread))| Self {
                 resolves,
                 expected,
                 limits: HostLimits {
                     when_busy,
+                    heavy,
+                    spread,
                     ..LIMITS
                 },
                 asked: 0,

@@ -9,6 +9,7 @@ mod endpoints;
 mod exhaustive;
 mod fairness;
 mod limits;
+mod load;
 mod when_busy;
 
 use super::*;
@@ -22,6 +23,9 @@ pub(super) const LIMITS: HostLimits = HostLimits {
     idle: usize::MAX,
     streams: 100,
     fair_turn: 2,
+    heavy: usize::MAX,
+    spread: 1,
+    spread_after: ms(500),
     backoff_base: Duration::from_millis(100),
     backoff_max: Duration::from_secs(1),
     jitter: 0.25,

@@ -57,8 +57,10 @@ mod http2 {
 
     use super::super::*;
     use super::Manner;
+    use crate::load::steady;
 
     one_case_each!(Http2 {
+        connections,
         ping_interval,
         ping_timeout,
         stream_window,
@@ -86,6 +88,20 @@ mod http2 {
         let before = network.h2().pings();
         pass(HOUR).await;
         network.h2().pings() - before
+    }
+
+    async fn connections() {
+        let (network, pool) = open(|config| config.http2.connections = 1).await;
+        network.set(addrs(1)[0], Manner::Slow(SECOND / 10));
+        let _load = steady(&pool, 64);
+        for connections in [1, 2, 4] {
+            change(&pool, |config| config.http2.connections = connections);
+            pass(5 * SECOND).await;
+            assert_eq!(network.open(), connections);
+        }
+        change(&pool, |config| config.http2.connections = 1);
+        pass(5 * SECOND).await;
+        assert_eq!(network.open(), 4, "what is open serves on");
     }
 
     async fn ping_interval() {

@@ -34,6 +34,8 @@ pub(in crate::manager::state) enum Op {
     Dialled(usize, Peer, bool),
     DialFailed(usize, DialFailure),
     UpkeepDial(u8),
+    /// The budget has permits to spare for one more connection.
+    Spread,
     /// SETTINGS: the peer allows so many streams.
     Told(usize, usize),
     GoAway(usize),
@@ -121,27 +123,42 @@ pub(super) fn when_busy() -> impl Strategy<Value = DialWhenBusy> {
     ]
 }
 
+/// How many leases are many, and up to how many connections that counts.
+pub(super) fn spread() -> impl Strategy<Value = (usize, usize)> {
+    (1..4_usize, 1..4_usize)
+}
+
 fn limits(current: HostLimits) -> impl Strategy<Value = HostLimits> {
     let counts = (1..6_usize, 1..4_usize, 1..4_usize, 0..4_usize, 1..4_usize);
     let waiters = prop_oneof![1 => 0..4_usize, 2 => Just(current.waiters)];
     let backoff = prop_oneof![4 => Just(current.backoff_base), 1 => time()];
-    (counts, waiters, backoff, 0..4_usize, when_busy()).prop_map(
-        move |(counts, waiters, backoff_base, fair_turn, when_busy)| {
-            let (conns, per_endpoint, dials, idle, streams) = counts;
-            HostLimits {
-                conns,
-                per_endpoint,
-                dials,
-                waiters,
-                idle,
-                streams,
-                fair_turn,
-                backoff_base,
-                when_busy,
-                ..current
-            }
-        },
+    (
+        counts,
+        waiters,
+        backoff,
+        (0..4_usize, spread()),
+        when_busy(),
     )
+        .prop_map(
+            move |(counts, waiters, backoff_base, (fair_turn, spread), when_busy)| {
+                let (conns, per_endpoint, dials, idle, streams) = counts;
+                let (heavy, spread) = spread;
+                HostLimits {
+                    conns,
+                    per_endpoint,
+                    dials,
+                    waiters,
+                    idle,
+                    streams,
+                    fair_turn,
+                    heavy,
+                    spread,
+                    backoff_base,
+                    when_busy,
+                    ..current
+                }
+            },
+        )
 }
 
 fn priority() -> impl Strategy<Value = Priority> {
@@ -219,6 +236,7 @@ fn traffic() -> impl Strategy<Value = Op> {
         2 => at().prop_map(Op::ExpectBack),
         8 => Just(Op::Permit),
         8 => dialled(),
+        4 => Just(Op::Spread),
         4 => dial_failed(),
         3 => (at(), 0..5_usize).prop_map(|(at, streams)| Op::Told(at, streams)),
         2 => at().prop_map(Op::GoAway),

@@ -188,6 +188,7 @@ impl World {
         assert_eq!(state.counters, self.counted, "I10: what was counted");
         assert_eq!(state.expected, self.expected, "what a dial is to bring");
         assert_eq!(state.running(), self.dials.len(), "I10: dials in flight");
+        assert!(!self.step.spreads, "a load, and no connection asked for");
         assert_eq!(self.step.refuse, [], "I3: whom the failure must refuse");
         let leased = self.counted.acquired - self.counted.released;
         let out = self.leases.len() + self.granted.len();

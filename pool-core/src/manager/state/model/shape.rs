@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::world::World;
 use crate::info::ConnId;
+use crate::manager::state::load::Load;
 use crate::manager::state::{ConnState, Standing};
 
 impl World {
@@ -25,6 +26,7 @@ impl World {
         ] {
             self.until(at).hash(&mut hash);
         }
+        self.load_shape().hash(&mut hash);
         self.hash_endpoints(&mut hash);
         self.hash_conns(&mut hash);
         self.queues.shape(|conn| self.rank(conn)).hash(&mut hash);
@@ -93,6 +95,17 @@ impl World {
     fn rank(&self, id: ConnId) -> usize {
         let mut ids = self.conns.iter().map(|known| known.conn.id);
         ids.position(|known| known == id).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the host is under load, how much of it is on record, and whether one more connection is asked for.
+    fn load_shape(&self) -> (Option<bool>, Duration, bool) {
+        let most = self.state.limits.spread_after;
+        let (heavy, held) = match self.state.load {
+            Load::None => (None, Duration::ZERO),
+            Load::Heavy { since, before } => (Some(true), before + (self.now - since)),
+            Load::Light { since, before } => (Some(false), before.saturating_sub(self.now - since)),
+        };
+        (heavy, held.min(most), self.spreads)
     }
 
     fn until(&self, at: Option<Instant>) -> Option<Duration> {

@@ -1,6 +1,7 @@
 //! What a naive observer knows of a host, from the events and the actions alone.
 
 mod events;
+mod load;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -41,6 +42,11 @@ pub(in crate::manager::state) struct World {
     pub(super) expected: usize,
     /// Claims served while others starved.
     turns: usize,
+    /// When the connections were seen to carry many leases each (`true`), and when to do so no more, since the last one
+    /// came or was asked for.
+    pub(super) load: Vec<(Instant, bool)>,
+    /// Whether one more connection is asked for, and nobody has looked yet if there are permits.
+    pub(in crate::manager::state) spreads: bool,
     pub(super) counted: Counters,
     /// Names of earlier lives.
     gone: Vec<ConnRef>,
@@ -101,6 +107,8 @@ pub(super) struct Step {
     /// Those whom a failed dial or a lost runtime must refuse, in order.
     pub(super) refuse: Vec<WaiterRef>,
     pub(super) lookup_failed: bool,
+    /// Whether one more connection must be asked for.
+    pub(super) spreads: bool,
 }
 
 impl Known {
@@ -141,6 +149,8 @@ impl World {
             closed: false,
             expected,
             turns: 0,
+            load: Vec::new(),
+            spreads: false,
             counted: Counters::default(),
             gone: Vec::new(),
             ended: Vec::new(),
@@ -231,6 +241,11 @@ impl World {
                 assert!(self.timers.len() < 32, "I18: a storm of timers");
                 self.timers.push(at);
             }
+            Action::Spread => {
+                assert!(self.step.spreads, "one more connection, and no load");
+                self.step.spreads = false;
+                self.spreads = true;
+            }
             Action::Reserve => {}
         }
     }
@@ -276,6 +291,7 @@ impl World {
         state: ConnState,
     ) {
         self.counted.opened += 1;
+        self.load.clear();
         self.conns.push(Known {
             conn,
             addr,

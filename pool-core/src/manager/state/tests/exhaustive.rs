@@ -24,6 +24,10 @@ const SCOPE: HostLimits = HostLimits {
     conns: 2,
     dials: 2,
     streams: 2,
+    // At once: time passes only for timers here.
+    heavy: 2,
+    spread: 2,
+    spread_after: Duration::ZERO,
     // A wait that depends on chance would tell states apart that are the same.
     jitter: 0.0,
     ..LIMITS
@@ -72,6 +76,9 @@ impl Scope {
         }
         if world.state.asked() > 0 {
             events.push(Op::Permit);
+        }
+        if world.spreads {
+            events.push(Op::Spread);
         }
         if let Some(at) = world.timers.iter().min() {
             let wait = at.saturating_duration_since(world.now);

@@ -10,8 +10,8 @@ use crate::info::ConnId;
 use crate::manager::reason::CloseReason;
 use crate::manager::state::tests::addr;
 use crate::manager::state::{
-    Actions, Arrival, Claim, ConnRef, ConnState, DialFailure, DialRef, Full, Leased, Returned,
-    Standing, Turned,
+    Action, Actions, Arrival, Claim, ConnRef, ConnState, DialFailure, DialRef, Full, Leased,
+    Returned, Standing, Turned,
 };
 use crate::manager::waiters::{Place, WaiterRef};
 
@@ -72,6 +72,7 @@ impl World {
                     self.dial_failed(dial, to, failure, out);
                 }
             }
+            Op::Spread => self.spread(),
             Op::UpkeepDial(to) => {
                 let full = self.step.load >= self.limits.conns
                     || self.step.dials + self.step.asked >= self.limits.dials;
@@ -309,7 +310,14 @@ impl World {
                 claim
             }
         };
+        let spread = first.pop_if(|action| *action == Action::Spread);
         self.carry_out(first);
+        if let Some(claim) = claim.filter(|_| !matches!(place, Place::On(_))) {
+            self.step.spreads = self.predict_spread(&claim);
+        }
+        spread
+            .into_iter()
+            .for_each(|action| self.carry_out_one(action));
         if let Some(claim) = claim {
             if !matches!(place, Place::On(_)) {
                 self.assert_best(&claim);
@@ -432,7 +440,8 @@ impl World {
             known.errors += 1;
             known.in_a_row += 1;
         }
-        let (state, idle) = (known.state, known.in_flight == 0);
+        let (state, in_flight) = (known.state, known.in_flight);
+        let idle = in_flight == 0;
         match (state, how) {
             (ConnState::Draining(_), _) => {}
             (ConnState::Closing(_), _) => panic!("I7: a lease on what was told to close"),
@@ -443,6 +452,7 @@ impl World {
                 }
             }
             (ConnState::Ready, _) => {
+                self.note_ease(in_flight);
                 let given_up = if starving && idle && !wanted {
                     self.turns = 0;
                     true

@@ -6,12 +6,10 @@ mod args;
 mod clock;
 mod crowd;
 mod harness;
-mod machine;
 mod ours;
 mod peers;
 mod polls;
 mod profile;
-mod report;
 mod rows;
 mod targets;
 mod turns;
@@ -21,13 +19,11 @@ mod walk;
 use std::path::Path;
 use std::process::ExitCode;
 
+use bench_report::{Machine, Table, Verdict, judge};
 use serde_json::json;
 
 use args::Args;
 use harness::Effort;
-use machine::Machine;
-use report::Table;
-use targets::Verdict;
 
 fn main() -> ExitCode {
     let Some(args) = Args::parse(std::env::args().skip(1)) else {
@@ -88,7 +84,7 @@ fn run(args: &Args) -> ExitCode {
             tables.push(table);
         }
     }
-    let verdicts = targets::judge(&tables);
+    let verdicts = judge(targets::TARGETS, &tables);
     if !quiet {
         println!("{}", summary(&verdicts, args.markdown));
     }

@@ -1,11 +1,12 @@
 //! What does it cost to take an idle connection and to give it back?
 
 use crate::clock;
-use crate::harness::{Contender, Effort, Measured, Worker, interleave, median, ratio, spread};
+use crate::harness::{Contender, Effort, Measured, Worker, interleave};
 use crate::ours::Ours;
 use crate::peers::{Setup, Stacks, bb8s, caches, deadpools};
-use crate::report::{Column, Table, column};
 use crate::walk::{Order, Walk};
+use bench_report::{Column, Table, column};
+use bench_report::{median, ratio, spread};
 
 const COLUMNS: &[Column] = &[
     column("ns/op", 1),

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::crowd::scaled;
-use crate::harness::{Contender, Effort, Timed, interleave, median, ratio, spread};
+use crate::harness::{Contender, Effort, Timed, interleave};
 use crate::ours::Depot;
-use crate::report::{Column, Table, column};
+use bench_report::{Column, Table, column};
+use bench_report::{median, ratio, spread};
 
 const COLUMNS: &[Column] = &[
     column("ns/conn", 1),

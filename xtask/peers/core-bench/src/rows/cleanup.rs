@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::clock;
-use crate::harness::{Effort, median, quantile};
+use crate::harness::Effort;
 use crate::ours::Depot;
 use crate::peers::lifo_deadpool;
-use crate::report::{Column, Table, column};
+use bench_report::{Column, Table, column};
+use bench_report::{median, quantile};
 
 const COLUMNS: &[Column] = &[
     column("clean-up ms", 2),

@@ -8,7 +8,7 @@ pub(crate) mod waiting;
 mod wide;
 
 use crate::harness::Effort;
-use crate::report::Table;
+use bench_report::Table;
 
 /// Measures one group.
 type Measure = fn(Effort) -> Vec<Table>;

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::crowd;
-use crate::harness::{Contender, Effort, Timed, interleave, median, spread};
+use crate::harness::{Contender, Effort, Timed, interleave};
 use crate::ours::Books;
-use crate::report::{Column, Table, column};
 use crate::walk::Random;
+use bench_report::{Column, Table, column};
+use bench_report::{median, spread};
 
 const COLUMNS: &[Column] = &[
     column("ops/s", 0),

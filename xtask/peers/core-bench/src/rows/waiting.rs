@@ -8,13 +8,14 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::clock;
 use crate::crowd;
-use crate::harness::{Effort, median, quantile, ratio};
+use crate::harness::Effort;
 use crate::ours::OneHost;
 use crate::peers::{bb8, deadpool};
 use crate::polls::{Bell, counted as counted_polls, in_turn};
-use crate::report::{Column, Table, column};
 use crate::turns::Turns;
 use crate::waiters::{Acquire, SemaphoreVec};
+use bench_report::{Column, Table, column};
+use bench_report::{median, quantile, ratio};
 
 const TASKS: usize = 1000;
 const CONNS: usize = 10;

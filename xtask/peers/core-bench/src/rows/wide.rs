@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 use crate::crowd;
-use crate::harness::{Contender, Effort, Timed, interleave, median, ratio, spread};
+use crate::harness::{Contender, Effort, Timed, interleave};
 use crate::ours::Ours;
 use crate::peers::Setup;
-use crate::report::{Column, Table, column};
 use crate::walk::Order;
+use bench_report::{Column, Table, column};
+use bench_report::{median, ratio, spread};
 
 const SELECTION: &[Column] = &[
     column("ns/op", 1),

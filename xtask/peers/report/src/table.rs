@@ -5,36 +5,36 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 /// The answers to one group of questions.
-pub(crate) struct Table {
+pub struct Table {
     /// What a command line calls it.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// The question.
-    pub(crate) title: &'static str,
-    pub(crate) columns: &'static [Column],
-    pub(crate) rows: Vec<Row>,
+    pub title: &'static str,
+    pub columns: &'static [Column],
+    pub rows: Vec<Row>,
 }
 
 /// What a number means.
-pub(crate) struct Column {
-    pub(crate) title: &'static str,
+pub struct Column {
+    pub title: &'static str,
     /// Digits after the point.
-    pub(crate) digits: usize,
+    pub digits: usize,
 }
 
-pub(crate) const fn column(title: &'static str, digits: usize) -> Column {
+pub const fn column(title: &'static str, digits: usize) -> Column {
     Column { title, digits }
 }
 
 /// One measured case.
-pub(crate) struct Row {
+pub struct Row {
     /// Words with `/` between them; the contender last, where there are several.
-    pub(crate) name: String,
+    pub name: String,
     /// One for each column; `None` where the question does not arise.
-    pub(crate) cells: Vec<Option<f64>>,
+    pub cells: Vec<Option<f64>>,
 }
 
 impl Table {
-    pub(crate) fn new(name: &'static str, title: &'static str, columns: &'static [Column]) -> Self {
+    pub fn new(name: &'static str, title: &'static str, columns: &'static [Column]) -> Self {
         Self {
             name,
             title,
@@ -43,19 +43,19 @@ impl Table {
         }
     }
 
-    pub(crate) fn add(&mut self, name: String, cells: Vec<Option<f64>>) {
+    pub fn add(&mut self, name: String, cells: Vec<Option<f64>>) {
         assert_eq!(cells.len(), self.columns.len(), "{name}: a cell a column");
         self.rows.push(Row { name, cells });
     }
 
     /// The number in `column` of the row `name`.
-    pub(crate) fn cell(&self, name: &str, column: &str) -> Option<f64> {
+    pub fn cell(&self, name: &str, column: &str) -> Option<f64> {
         let at = self.columns.iter().position(|c| c.title == column)?;
         let row = self.rows.iter().find(|row| row.name == name)?;
         row.cells[at]
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let widths = self.widths();
         let mut text = format!("{}: {}\n", self.name, self.title);
         let mut line = |cells: &[String]| {
@@ -73,7 +73,7 @@ impl Table {
         text
     }
 
-    pub(crate) fn markdown(&self) -> String {
+    pub fn markdown(&self) -> String {
         let mut text = format!("| {} |\n|---|", self.head().join(" | "));
         text.push_str(&"---:|".repeat(self.columns.len()));
         text.push('\n');
@@ -85,7 +85,7 @@ impl Table {
         text
     }
 
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         let row = |row: &Row| {
             let mut fields = Map::new();
             fields.insert("name".to_owned(), json!(row.name));
@@ -128,7 +128,7 @@ impl Table {
 }
 
 /// With thousands apart, so that millions are not mistaken for thousands.
-pub(crate) fn show(number: f64, digits: usize) -> String {
+pub fn show(number: f64, digits: usize) -> String {
     let plain = format!("{number:.digits$}");
     let whole = plain.split('.').next().unwrap_or_default();
     let ungrouped = whole.trim_start_matches('-').len();

@@ -6,14 +6,14 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 /// Processor, cores and compiler.
-pub(crate) struct Machine {
+pub struct Machine {
     cores: usize,
     cpu: String,
     rustc: String,
 }
 
 impl Machine {
-    pub(crate) fn here() -> Self {
+    pub fn here() -> Self {
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let cpu = cpuinfo
             .lines()
@@ -29,7 +29,7 @@ impl Machine {
         }
     }
 
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         json!({ "cores": self.cores, "cpu": self.cpu, "rustc": self.rustc })
     }
 }

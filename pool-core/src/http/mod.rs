@@ -47,24 +47,22 @@ use crate::manager::Lease;
 ///
 /// # Errors
 ///
-/// [`ExchangeError`], with what is known about the peer's part and, where a second try is thinkable, the request.
+/// [`ExchangeError`], with what is known about the peer's part. Where it says that the request is resendable, `request` is as
+/// the caller gave it; else what is left there means nothing, as after a response.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future resets the stream (HTTP/2) or closes the connection (HTTP/1.1) and gives the lease back.
 pub(crate) async fn exchange(
     lease: Lease<HttpConn>,
-    request: Request<Body>,
+    request: &mut Request<Body>,
     timeouts: &ExchangeTimeouts,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
     let target = info.facts.target;
     let source = info.facts.leased;
     let on_error = info.clone();
-    let refuse = |request, error| {
-        let evidence = Evidence::RequestFailed;
-        Err(ExchangeError::new(evidence, Some(request), error))
-    };
+    let refuse = |error| Err(ExchangeError::new(Evidence::RequestFailed, true, error));
     let result = match lease.conn().kind() {
         conn::Kind::Inline(shared) => {
             let shared = shared.clone();
@@ -72,16 +70,16 @@ pub(crate) async fn exchange(
         }
         conn::Kind::H1(shared) => {
             let shared = shared.clone();
-            match head::check(&request) {
+            match head::check(request) {
                 Ok(()) => h1::exchange(shared, lease, request, timeouts, info).await,
-                Err(error) => refuse(request, error),
+                Err(error) => refuse(error),
             }
         }
         conn::Kind::H2(shared) => {
             let shared = shared.clone();
-            match head::check(&request) {
+            match head::check(request) {
                 Ok(()) => h2::exchange(shared, lease, request, timeouts, info).await,
-                Err(error) => refuse(request, error),
+                Err(error) => refuse(error),
             }
         }
     };
@@ -111,8 +109,8 @@ pub(crate) struct ExchangeTimeouts {
 pub(crate) struct ExchangeError {
     /// What is known about the peer's part.
     pub(crate) evidence: Evidence,
-    /// The request as the caller gave it, if it can be sent again: nothing was sent, or its body is replayable.
-    pub(crate) request: Option<Request<Body>>,
+    /// Whether the request is as the caller gave it, and can be sent again: nothing was sent, or its body is replayable.
+    pub(crate) resendable: bool,
     /// What went wrong.
     pub(crate) error: Error,
     /// The response, where there is one that may be better than another try: for the caller if there is none.
@@ -120,38 +118,43 @@ pub(crate) struct ExchangeError {
 }
 
 impl ExchangeError {
-    fn new(evidence: Evidence, request: Option<Request<Body>>, error: Error) -> Self {
+    fn new(evidence: Evidence, resendable: bool, error: Error) -> Self {
         Self {
             evidence,
-            request,
+            resendable,
             error,
             answer: None,
         }
     }
 }
 
-/// The response of a try, unless the peer says with it that the request came to the wrong place and it can be sent again.
-///
-/// `spare` is that request; it is asked for only then.
+/// The response of a try, unless the peer says with it that the request came to the wrong place and it can be sent again:
+/// `put_back` does what is left to do for that, and says whether it can.
 fn answered(
     response: Response<PoolBody>,
-    spare: impl FnOnce() -> Option<Request<Body>>,
+    put_back: impl FnOnce() -> bool,
 ) -> Result<Response<PoolBody>, ExchangeError> {
-    if response.status() != StatusCode::MISDIRECTED_REQUEST {
+    if response.status() != StatusCode::MISDIRECTED_REQUEST || !put_back() {
         return Ok(response);
     }
-    let Some(request) = spare() else {
-        return Ok(response);
-    };
     let error =
         Error::new(ErrorKind::Protocol).with_detail("the peer says 421, misdirected request");
     Err(ExchangeError {
         answer: Some(Box::new(response)),
-        ..ExchangeError::new(MISDIRECTED, Some(request), error)
+        ..ExchangeError::new(MISDIRECTED, true, error)
     })
 }
 
 const MISDIRECTED: Evidence = Evidence::Misdirected { again: false };
+
+/// Puts a body, if there is one, where it was. Returns whether there is.
+fn put_back(request: &mut Request<Body>, body: Option<Body>) -> bool {
+    let is_whole = body.is_some();
+    if let Some(body) = body {
+        *request.body_mut() = body;
+    }
+    is_whole
+}
 
 /// A copy of a request's head; extensions included.
 fn copy_head<B>(request: &Request<B>) -> Request<()> {

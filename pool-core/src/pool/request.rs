@@ -43,16 +43,12 @@ pub(super) async fn send(
     };
     loop {
         let acquired = tries.acquire().await?;
-        match tries.exchange(acquired, request).await {
+        match tries.exchange(acquired, &mut request).await {
             Ok(response) => return Ok(response),
             Err(failed) => match tries.again(failed)? {
                 Next::Answer(response) => return Ok(response),
-                Next::Again(again, delay) => {
-                    request = again;
-                    if !delay.is_zero() {
-                        tokio::time::sleep(delay).await;
-                    }
-                }
+                Next::Again(delay) if delay.is_zero() => {}
+                Next::Again(delay) => tokio::time::sleep(delay).await,
             },
         }
     }
@@ -110,8 +106,8 @@ struct FailedTry {
 enum Next {
     /// The response after all.
     Answer(Response<PoolBody>),
-    /// The request, to be sent again after a delay.
-    Again(Request<Body>, Duration),
+    /// The request once more, after a delay.
+    Again(Duration),
 }
 
 impl Tries<'_> {
@@ -136,7 +132,7 @@ impl Tries<'_> {
     async fn exchange(
         &self,
         acquired: Acquired,
-        request: Request<Body>,
+        request: &mut Request<Body>,
     ) -> Result<Response<PoolBody>, Box<FailedTry>> {
         let method = request.method().clone();
         let (fresh, host, target, conn) = (
@@ -164,7 +160,7 @@ impl Tries<'_> {
             error:
                 ExchangeError {
                     mut evidence,
-                    request,
+                    resendable,
                     error,
                     answer,
                 },
@@ -196,14 +192,14 @@ impl Tries<'_> {
         let verdict = retry_verdict(
             &evidence,
             &method,
-            request.is_some(),
+            resendable,
             self.earlier.attempts,
             self.resent,
             fresh,
             &limits,
         );
-        match (verdict, request) {
-            (RetryVerdict::Retry { delay }, Some(request))
+        match verdict {
+            RetryVerdict::Retry { delay }
                 if !evidence.costs_the_peer() || env.retries.try_withdraw() =>
             {
                 debug!(key = %self.key, ?evidence, attempts = self.earlier.attempts, "request sent again");
@@ -223,14 +219,14 @@ impl Tries<'_> {
                             .expect("the peer at this address has answered"),
                     });
                 }
-                Ok(Next::Again(request, delay))
+                Ok(Next::Again(delay))
             }
-            (RetryVerdict::MaybeProcessed, _) => Err(maybe_processed(error)),
+            RetryVerdict::MaybeProcessed => Err(maybe_processed(error)),
             // Out of budget: what is known about the peer's part still has to be said.
-            (RetryVerdict::Retry { .. }, _) if evidence == Evidence::SentNoReply => {
+            RetryVerdict::Retry { .. } if evidence == Evidence::SentNoReply => {
                 Err(maybe_processed(error))
             }
-            (RetryVerdict::Retry { .. } | RetryVerdict::Fail, _) => match answer {
+            RetryVerdict::Retry { .. } | RetryVerdict::Fail => match answer {
                 Some(answer) => Ok(Next::Answer(*answer)),
                 None => Err(error),
             },
@@ -247,7 +243,7 @@ async fn exchange_once(
     inner: &Arc<Inner>,
     options: &RequestOptions,
     acquired: Acquired,
-    request: Request<Body>,
+    request: &mut Request<Body>,
 ) -> Result<Response<PoolBody>, ExchangeError> {
     let env = &inner.env;
     let Acquired {
@@ -355,7 +351,13 @@ impl PooledLease {
         }
         self.inner.env.retries.deposit();
         let method = request.method().clone();
-        let outcome = Box::pin(exchange_once(&self.inner, &options, self.acquired, request)).await;
+        let outcome = Box::pin(exchange_once(
+            &self.inner,
+            &options,
+            self.acquired,
+            &mut request,
+        ))
+        .await;
         outcome.or_else(|failed| {
             if let Some(answer) = failed.answer {
                 return Ok(*answer);

@@ -89,9 +89,9 @@ impl<'a> LeaseProbe<'a> {
             wait: Duration::ZERO,
             attempts: 1,
         };
-        let built = self.build(request).map_err(ProbeError::failed)?;
+        let mut built = self.build(request).map_err(ProbeError::failed)?;
         let timeouts = ExchangeTimeouts::default();
-        let response = exchange(within, built, &timeouts, info).await;
+        let response = exchange(within, &mut built, &timeouts, info).await;
         let response = response.map_err(|failed| ProbeError::failed(failed.error))?;
         let mut answer = ProbeResponse::new(response.status().as_u16());
         for (name, value) in response.headers() {

@@ -180,7 +180,7 @@ pub(super) fn attempt(rig: &mut Rig, request: Request<Body>) -> Outcome {
 }
 
 /// One exchange, as far as it comes.
-fn one(rig: &mut Rig, request: Request<Body>, seen: &mut Seen) {
+fn one(rig: &mut Rig, mut request: Request<Body>, seen: &mut Seen) {
     let Some(lease) = rig.lease() else {
         seen.outcome = Outcome::Failed;
         return;
@@ -195,7 +195,7 @@ fn one(rig: &mut Rig, request: Request<Body>, seen: &mut Seen) {
     };
     let read = async {
         let timeouts = ExchangeTimeouts::default();
-        let Ok(response) = exchange(lease, request, &timeouts, info).await else {
+        let Ok(response) = exchange(lease, &mut request, &timeouts, info).await else {
             return Outcome::Failed;
         };
         let (parts, mut body) = response.into_parts();

@@ -27,14 +27,20 @@ use crate::manager::Lease;
 pub(in crate::http) async fn exchange(
     shared: Arc<Shared>,
     lease: Lease<HttpConn>,
-    mut request: Request<Body>,
+    given: &mut Request<Body>,
     timeouts: &ExchangeTimeouts,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
+    let mut request = std::mem::take(given);
     let spare = request
         .body()
         .try_clone()
         .map(|body| copy_head(&request).map(|()| body));
+    let mut failed = |evidence, request: Option<Request<Body>>, error| {
+        let resendable = request.is_some();
+        *given = request.unwrap_or_default();
+        ExchangeError::new(evidence, resendable, error)
+    };
     let uri = request.uri().clone();
     let host_added = match head::prepare_h1(&mut request) {
         Ok(added) => added,
@@ -82,7 +88,11 @@ pub(in crate::http) async fn exchange(
 
     match answer {
         Some(Ok(response)) => match refuse(&response) {
-            None => answered(receive(response, claim, timeouts, info), || spare),
+            None => answered(receive(response, claim, timeouts, info), || {
+                let resendable = spare.is_some();
+                *given = spare.unwrap_or_default();
+                resendable
+            }),
             Some(detail) => {
                 claim.give_up(CloseReason::Error);
                 let error = Error::new(ErrorKind::Protocol).with_detail(detail);
@@ -119,10 +129,6 @@ pub(in crate::http) async fn exchange(
             Err(failed(Evidence::Deadline, spare, error))
         }
     }
-}
-
-fn failed(evidence: Evidence, request: Option<Request<Body>>, error: Error) -> ExchangeError {
-    ExchangeError::new(evidence, request, error)
 }
 
 /// Undoes what [`head::prepare_h1`] did to a request that comes back untouched.

@@ -21,7 +21,7 @@ use crate::http::deadline::{Deadline, now};
 use crate::http::request_body::Body;
 use crate::http::retry::Evidence;
 use crate::http::upload::{Pump, Pumped};
-use crate::http::{ExchangeError, ExchangeTimeouts, answered, copy_head, head};
+use crate::http::{ExchangeError, ExchangeTimeouts, answered, copy_head, head, put_back};
 use crate::info::ConnInfo;
 use crate::manager::{CloseReason, Lease};
 
@@ -29,24 +29,19 @@ use crate::manager::{CloseReason, Lease};
 pub(in crate::http) async fn exchange(
     shared: Arc<Shared>,
     lease: Lease<HttpConn>,
-    request: Request<Body>,
+    request: &mut Request<Body>,
     timeouts: &ExchangeTimeouts,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
-    let unsent = copy_head(&request);
-    let (head, body) = request.into_parts();
-    let mut head = Request::from_parts(head, ());
-    if let Err(error) = head::prepare_h2(&mut head, body.size_hint().exact()) {
-        return Err(failed(
-            Evidence::RequestFailed,
-            Some(unsent.map(|()| body)),
-            error,
-        ));
+    let mut head = copy_head(request);
+    let length = request.body().size_hint().exact();
+    if let Err(error) = head::prepare_h2(&mut head, length) {
+        return Err(ExchangeError::new(Evidence::RequestFailed, true, error));
     }
     let mut claim = Claim::new(lease, shared.clone());
 
-    // Checked before the body is touched: up to here everything goes back as it came.
-    let no_body = body.is_end_stream();
+    // Up to here the request has not been touched.
+    let no_body = request.body().is_end_stream();
     let written = shared.meter.written();
     let opened = match shared.open(head, no_body).await {
         Ok(opened) => opened,
@@ -55,10 +50,11 @@ pub(in crate::http) async fn exchange(
                 claim.broken(error);
             }
             let (evidence, error) = why_not_opened(&shared, not_opened);
-            return Err(failed(evidence, Some(unsent.map(|()| body)), error));
+            return Err(ExchangeError::new(evidence, true, error));
         }
     };
-    let spare = body.try_clone().map(|body| unsent.map(|()| body));
+    let body = std::mem::take(request.body_mut());
+    let spare = body.try_clone();
     let (mut response, stream) = opened;
     let mut pump = (!no_body).then(|| Pump::new(body, stream));
 
@@ -94,9 +90,9 @@ pub(in crate::http) async fn exchange(
     .await;
 
     match answer {
-        Answer::Head(response) => {
-            answered(receive(response, pump, claim, timeouts, info), || spare)
-        }
+        Answer::Head(response) => answered(receive(response, pump, claim, timeouts, info), || {
+            put_back(request, spare)
+        }),
         Answer::Broken(error) => {
             claim.broken(&error);
             let evidence = match shared.flood_in(&error) {
@@ -105,17 +101,25 @@ pub(in crate::http) async fn exchange(
                 None => evidence_of(&error),
             };
             let error = error_of(&shared, error);
-            Err(failed(evidence, spare, error))
+            Err(ExchangeError::new(
+                evidence,
+                put_back(request, spare),
+                error,
+            ))
         }
         Answer::TooManyHeads => {
             drop((response, pump));
             let error = Error::new(ErrorKind::Protocol);
             let error = error.with_detail("too many informational responses");
-            Err(failed(Evidence::ReplyStarted, spare, error))
+            Err(ExchangeError::new(
+                Evidence::ReplyStarted,
+                put_back(request, spare),
+                error,
+            ))
         }
         Answer::UploadFailed(error) => {
             let error = Error::new(ErrorKind::Body).with_source(error);
-            Err(failed(Evidence::RequestFailed, None, error))
+            Err(ExchangeError::new(Evidence::RequestFailed, false, error))
         }
         Answer::TooLate => {
             // The stream's handles go before the claim: the peer learns of the reset before the slot is used again.
@@ -127,7 +131,11 @@ pub(in crate::http) async fn exchange(
                 error = error.with_detail("the peer takes no bytes");
             }
             drop(claim);
-            Err(failed(Evidence::Deadline, spare, error))
+            Err(ExchangeError::new(
+                Evidence::Deadline,
+                put_back(request, spare),
+                error,
+            ))
         }
     }
 }
@@ -141,10 +149,6 @@ enum Answer {
     TooManyHeads,
     UploadFailed(BoxError),
     TooLate,
-}
-
-fn failed(evidence: Evidence, request: Option<Request<Body>>, error: Error) -> ExchangeError {
-    ExchangeError::new(evidence, request, error)
 }
 
 /// What an error that ended a stream before its response says about the peer's part.

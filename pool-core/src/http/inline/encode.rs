@@ -5,8 +5,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::request::Parts;
-use http::{Method, Uri};
+use http::{Method, Request, Uri};
 use http_body::Body as _;
 
 use super::framing::is_listed;
@@ -76,26 +75,26 @@ impl<'a> Said<'a> {
 ///
 /// What the caller asks for cannot be put in a head that every reader understands in one way. Nothing has been written.
 pub(super) fn head(
-    parts: &Parts,
+    request: &Request<Body>,
     said: &Said<'_>,
-    body: &Body,
     out: &mut BytesMut,
 ) -> Result<Sending, Error> {
-    if parts.method == Method::CONNECT {
+    let (method, uri) = (request.method(), request.uri());
+    if *method == Method::CONNECT {
         return Err(cannot_send("CONNECT needs a connection of its own"));
     }
-    let sending = sending(said, body)?;
-    let authority = parts.uri.authority();
+    let sending = sending(said, request.body())?;
+    let authority = uri.authority();
     if !said.has_host && authority.is_none() {
         return Err(cannot_send("the URI has no host"));
     }
-    out.put_slice(parts.method.as_str().as_bytes());
+    out.put_slice(method.as_str().as_bytes());
     out.put_u8(b' ');
-    target(&parts.uri, out);
+    target(uri, out);
     out.put_slice(b" HTTP/1.1\r\n");
     if let Some(authority) = authority.filter(|_| !said.has_host) {
         out.put_slice(b"host: ");
-        let (host, port) = on_the_wire(parts.uri.scheme(), authority);
+        let (host, port) = on_the_wire(uri.scheme(), authority);
         out.put_slice(host.as_bytes());
         if let Some(port) = port {
             out.put_u8(b':');
@@ -103,9 +102,9 @@ pub(super) fn head(
         }
         out.put_slice(b"\r\n");
     }
-    fields(&parts.headers, out);
+    fields(request.headers(), out);
     match sending {
-        Sending::Nothing if !expects_a_body(&parts.method) => {}
+        Sending::Nothing if !expects_a_body(method) => {}
         _ if said.length.is_some() => {}
         Sending::Nothing => out.put_slice(b"content-length: 0\r\n"),
         Sending::Length(length) => {
@@ -197,15 +196,12 @@ fn sending(said: &Said<'_>, body: &Body) -> Result<Sending, Error> {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
-
     use super::*;
     use crate::error::ErrorKind;
 
     fn written(request: Request<Body>) -> Result<(String, Sending), ErrorKind> {
-        let (parts, body) = request.into_parts();
         let mut out = BytesMut::new();
-        match head(&parts, &Said::by(&parts.headers), &body, &mut out) {
+        match head(&request, &Said::by(request.headers()), &mut out) {
             Ok(sending) => Ok((String::from_utf8(out.to_vec()).unwrap(), sending)),
             Err(error) => {
                 assert!(out.is_empty(), "nothing of a head that cannot be sent");

@@ -23,7 +23,7 @@ use crate::http::conn::HttpConn;
 use crate::http::deadline::{Deadline, now};
 use crate::http::request_body::Body;
 use crate::http::retry::Evidence;
-use crate::http::{ExchangeError, ExchangeTimeouts, answered};
+use crate::http::{ExchangeError, ExchangeTimeouts, answered, put_back};
 use crate::info::ConnInfo;
 use crate::manager::{CloseReason, Lease};
 
@@ -35,29 +35,27 @@ const MOST_INFORMATIONAL: usize = 100;
 pub(in crate::http) async fn exchange(
     shared: Arc<Shared>,
     lease: Lease<HttpConn>,
-    request: Request<Body>,
+    request: &mut Request<Body>,
     timeouts: &ExchangeTimeouts,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
-    let (mut parts, body) = request.into_parts();
     let mut unsent = buffers::take();
-    let said = Said::by(&parts.headers);
-    let sending = match encode::head(&parts, &said, &body, &mut unsent) {
+    let said = Said::by(request.headers());
+    let sending = match encode::head(request, &said, &mut unsent) {
         Ok(sending) => sending,
-        Err(error) => {
-            let request = Some(Request::from_parts(parts, body));
-            return Err(failed(Evidence::RequestFailed, request, error));
-        }
+        Err(error) => return Err(ExchangeError::new(Evidence::RequestFailed, true, error)),
     };
     let (expects_continue, closes) = (said.expects_continue, said.closes);
     let upgrade = said.upgrade().cloned();
     let mut claim = Claim::new(shared.clone(), lease);
     if !shared.begin(timeouts.looked_at) {
         claim.broken(CloseReason::PeerClosed);
-        let request = Some(Request::from_parts(parts, body));
-        return Err(failed(Evidence::NotSent, request, shared.control.error()));
+        let error = shared.control.error();
+        return Err(ExchangeError::new(Evidence::NotSent, true, error));
     }
+    let body = std::mem::take(request.body_mut());
     let mut spare = body.try_clone();
+    let method = request.method().clone();
     let mut upload = Upload::new(unsent, body, sending);
     if expects_continue {
         upload.hold_back(&shared.runtime);
@@ -65,9 +63,9 @@ pub(in crate::http) async fn exchange(
     let before = (shared.meter.read(), shared.meter.written());
     let mut awaited = Awaited {
         shared: &shared,
-        method: &parts.method,
+        method: &method,
         upgrade: upgrade.as_ref(),
-        spare: &mut parts.headers,
+        spare: request.headers_mut(),
         end: HeadEnd::default(),
         informational: 0,
     };
@@ -89,9 +87,7 @@ pub(in crate::http) async fn exchange(
                 message.keeps_alive = false;
             }
             let response = receive(head, message, upload, claim, timeouts, info);
-            return answered(response, || {
-                spare.map(|body| Request::from_parts(parts, body))
-            });
+            return answered(response, || put_back(request, spare));
         }
         Err(failure) => failure,
     };
@@ -133,12 +129,8 @@ pub(in crate::http) async fn exchange(
             (evidence, error)
         }
     };
-    let request = spare.map(|body| Request::from_parts(parts, body));
-    Err(failed(evidence, request, error))
-}
-
-fn failed(evidence: Evidence, request: Option<Request<Body>>, error: Error) -> ExchangeError {
-    ExchangeError::new(evidence, request, error)
+    let resendable = put_back(request, spare);
+    Err(ExchangeError::new(evidence, resendable, error))
 }
 
 /// Why there is no response.

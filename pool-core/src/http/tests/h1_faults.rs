@@ -11,7 +11,7 @@ async fn meet(
     close: bool,
 ) -> (
     Rig,
-    Result<Response<PoolBody>, ExchangeError>,
+    Result<Response<PoolBody>, Failed>,
     Option<DuplexStream>,
 ) {
     let (io, mut peer) = tokio::io::duplex(1024);

@@ -194,7 +194,7 @@ type Act = Box<dyn FnOnce() + Send>;
 /// Begins an exchange while the connection is looked at; the peer has said `before`.
 async fn begun_while_looked_at(
     before: &[u8],
-) -> (Rig, Result<Response<PoolBody>, ExchangeError>, DuplexStream) {
+) -> (Rig, Result<Response<PoolBody>, Failed>, DuplexStream) {
     let (io, mut peer) = tokio::io::duplex(1024);
     let when_looked_at: Arc<Mutex<Option<Act>>> = Arc::default();
     let then = when_looked_at.clone();
@@ -252,7 +252,7 @@ async fn an_exchange_sends_nothing_if_the_look_was_bad() {
 async fn switching(
     asked: &'static str,
     answer: &str,
-) -> (Rig, Result<Response<PoolBody>, ExchangeError>, DuplexStream) {
+) -> (Rig, Result<Response<PoolBody>, Failed>, DuplexStream) {
     let (io, mut peer) = tokio::io::duplex(1024);
     let rig = Rig::h1(Http1Engine::Inline, io).await;
     let mut request = get();

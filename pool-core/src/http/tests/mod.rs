@@ -99,6 +99,15 @@ impl std::ops::Deref for Held {
     }
 }
 
+/// A try that failed, with the request if it can be sent again.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) evidence: Evidence,
+    pub(super) request: Option<Request<Body>>,
+    pub(super) error: Error,
+    pub(super) answer: Option<Box<Response<PoolBody>>>,
+}
+
 /// A connection with its driver running, and its owner's ear.
 pub(super) struct Rig {
     pub(super) conn: Held,
@@ -155,19 +164,16 @@ impl Rig {
         lease.with_witness(move |discarded| owner.hear(Event::Returned(discarded)))
     }
 
-    pub(super) async fn send(
-        &self,
-        request: Request<Body>,
-    ) -> Result<Response<PoolBody>, ExchangeError> {
+    pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<PoolBody>, Failed> {
         self.send_within(request, &ExchangeTimeouts::default())
             .await
     }
 
     pub(super) async fn send_within(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
         timeouts: &ExchangeTimeouts,
-    ) -> Result<Response<PoolBody>, ExchangeError> {
+    ) -> Result<Response<PoolBody>, Failed> {
         let info = ConnInfo {
             id: ConnId(7),
             facts: self.conn.facts().clone(),
@@ -176,7 +182,13 @@ impl Rig {
             wait: Duration::ZERO,
             attempts: 1,
         };
-        exchange(self.lease(), request, timeouts, info).await
+        let tried = exchange(self.lease(), &mut request, timeouts, info).await;
+        tried.map_err(|failed| Failed {
+            evidence: failed.evidence,
+            request: failed.resendable.then_some(request),
+            error: failed.error,
+            answer: failed.answer,
+        })
     }
 
     pub(super) async fn next(&mut self) -> Event {
@@ -346,7 +358,10 @@ fn what_the_pool_moves_between_threads_can_be_moved() {
     fn is_send<T: Send>() {}
     fn is_shared<T: Send + Sync>() {}
 
-    sends(|lease, info| exchange(lease, get(), WITHOUT_END, info));
+    sends(|lease, info| async move {
+        let mut request = get();
+        exchange(lease, &mut request, WITHOUT_END, info).await
+    });
     is_send::<Response<PoolBody>>();
     is_send::<Running>();
     is_shared::<HttpConn>();

@@ -65,24 +65,9 @@ pub(super) fn prepare_h1<B>(request: &mut Request<B>) -> Result<bool, Error> {
 /// Makes a head HTTP/2: absolute URI, no connection-specific fields, and the body's length where it is known.
 pub(super) fn prepare_h2<B>(request: &mut Request<B>, length: Option<u64>) -> Result<(), Error> {
     *request.version_mut() = Version::HTTP_2;
-    let uri = request.uri();
-    let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority()) else {
-        return Err(cannot_send("the URI is not absolute"));
-    };
-    let path = path_and_query(uri);
-    let host = match request.headers().get(HOST) {
-        Some(host) => host.clone(),
-        None => host_value(Some(&scheme), authority)?,
-    };
-    let authority = Authority::try_from(host.as_bytes())
-        .map_err(|error| cannot_send("the host header is not an authority").with_source(error))?;
-    *request.uri_mut() = Uri::builder()
-        .scheme(scheme)
-        .authority(authority)
-        .path_and_query(path)
-        .build()
-        .map_err(|error| cannot_send("the URI").with_source(error))?;
-
+    if let Some(uri) = uri_for_h2(request.uri(), request.headers().get(HOST))? {
+        *request.uri_mut() = uri;
+    }
     let wants_length = length.is_some_and(|length| {
         length > 0
             || matches!(
@@ -91,15 +76,59 @@ pub(super) fn prepare_h2<B>(request: &mut Request<B>, length: Option<u64>) -> Re
             )
     });
     let headers = request.headers_mut();
-    headers.remove(HOST);
-    strip_connection_fields(headers);
-    if let (true, Some(length), Entry::Vacant(entry)) =
-        (wants_length, length, headers.entry(CONTENT_LENGTH))
+    // Most heads have none of them, and each removal is a search.
+    if headers.keys().any(is_of_http1) {
+        headers.remove(HOST);
+        strip_connection_fields(headers);
+    }
+    // An entry makes room for itself, whether or not it is filled.
+    if let (true, Some(length)) = (wants_length, length)
+        && let Entry::Vacant(entry) = headers.entry(CONTENT_LENGTH)
     {
         entry.insert(HeaderValue::from(length));
     }
     Ok(())
 }
+
+/// Another URI, if that of the caller cannot be sent as it is.
+fn uri_for_h2(uri: &Uri, host: Option<&HeaderValue>) -> Result<Option<Uri>, Error> {
+    let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+        return Err(cannot_send("the URI is not absolute"));
+    };
+    let (name, port) = on_the_wire(Some(scheme), authority);
+    let digits = port.map_or(0, |port| 1 + port.ilog10() as usize + 1);
+    let is_on_the_wire = authority.as_str().len() == name.len() + digits;
+    if host.is_none() && is_on_the_wire && has_path(uri) {
+        return Ok(None);
+    }
+    let host = match host {
+        Some(host) => host.clone(),
+        None => host_value(Some(scheme), authority)?,
+    };
+    let authority = Authority::try_from(host.as_bytes())
+        .map_err(|error| cannot_send("the host header is not an authority").with_source(error))?;
+    let uri = Uri::builder()
+        .scheme(scheme.clone())
+        .authority(authority)
+        .path_and_query(path_and_query(uri))
+        .build();
+    uri.map(Some)
+        .map_err(|error| cannot_send("the URI").with_source(error))
+}
+
+/// Whether a field is about one HTTP/1.1 connection, or must be looked into for that.
+fn is_of_http1(name: &HeaderName) -> bool {
+    *name == HOST
+        || *name == CONNECTION
+        || *name == TE
+        || *name == TRANSFER_ENCODING
+        || *name == UPGRADE
+        || KEEP_ALIVE == *name
+        || PROXY_CONNECTION == *name
+}
+
+const KEEP_ALIVE: &str = "keep-alive";
+const PROXY_CONNECTION: &str = "proxy-connection";
 
 /// Removes what describes one HTTP/1.1 connection, and what its `connection` header names (RFC 9113 §8.2.2).
 fn strip_connection_fields(headers: &mut HeaderMap) {
@@ -117,8 +146,8 @@ fn strip_connection_fields(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
+    headers.remove(KEEP_ALIVE);
+    headers.remove(PROXY_CONNECTION);
     headers.remove(TRANSFER_ENCODING);
     headers.remove(UPGRADE);
     if let Some(te) = headers.get(TE) {
@@ -159,9 +188,14 @@ pub(super) fn on_the_wire<'a>(
     (host, port.filter(|&port| Some(port) != default_port))
 }
 
+fn has_path(uri: &Uri) -> bool {
+    uri.path_and_query()
+        .is_some_and(|path| !path.as_str().is_empty())
+}
+
 fn path_and_query(uri: &Uri) -> PathAndQuery {
     match uri.path_and_query() {
-        Some(path) if !path.as_str().is_empty() => path.clone(),
+        Some(path) if has_path(uri) => path.clone(),
         _ => PathAndQuery::from_static("/"),
     }
 }
@@ -218,6 +252,32 @@ mod tests {
         names.sort_unstable();
         assert_eq!(names, ["content-length", "te", "x-end"]);
         assert_eq!(request.headers()[TE], "trailers");
+    }
+
+    #[test]
+    fn an_h2_authority_has_neither_user_info_nor_the_schemes_port() {
+        for (given, sent) in [
+            ("https://a.test/x", "https://a.test/x"),
+            ("https://a.test:8443/x", "https://a.test:8443/x"),
+            ("https://a.test:443/x", "https://a.test/x"),
+            ("https://a.test:/x", "https://a.test/x"),
+            ("https://u:p@a.test/x", "https://a.test/x"),
+            ("https://u:p@a.test:8443/x", "https://a.test:8443/x"),
+            ("https://[::1]:8443", "https://[::1]:8443/"),
+            ("http://a.test:80?q", "http://a.test/?q"),
+        ] {
+            let mut request = get(given);
+            prepare_h2(&mut request, None).unwrap();
+            assert_eq!(request.uri(), sent, "{given}");
+            assert_eq!(request.headers().capacity(), 0, "no room for nothing");
+        }
+        for name in [KEEP_ALIVE, PROXY_CONNECTION, "te"] {
+            let mut request = get("https://a.test/");
+            let value = HeaderValue::from_static("x");
+            request.headers_mut().insert(name, value);
+            prepare_h2(&mut request, None).unwrap();
+            assert!(request.headers().is_empty(), "{name}");
+        }
     }
 
     #[test]

@@ -58,13 +58,12 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         Host::event(&self.0, |state, at, out| state.drain(conn, reason, at, out))
     }
 
-    pub(crate) fn observe(&self, target: SocketAddr, outcome: Outcome) {
-        Host::event(&self.0, |state, at, _| state.observe(target, outcome, at));
-    }
-
-    /// What policies judge an address by; `None` if the host does not know it.
-    pub(crate) fn record_of(&self, target: SocketAddr) -> Option<(EndpointStats, HostEndpoints)> {
-        self.0.look(|core| core.state.record_of(target))
+    pub(crate) fn observe(
+        &self,
+        target: SocketAddr,
+        outcome: Outcome,
+    ) -> Option<(EndpointStats, HostEndpoints)> {
+        Host::event(&self.0, |state, at, _| state.observe(target, outcome, at))
     }
 
     /// Takes an address out of rotation, or back in.

@@ -428,15 +428,13 @@ impl ConnEvents for Events {
 impl HostHandle<HttpConn> {
     /// Counts an outcome against a remote address, and lets the outlier policies judge it.
     pub(crate) fn note(&self, env: &Env, target: SocketAddr, outcome: Outcome) {
-        self.observe(target, outcome);
-        let live = env.live();
-        let outlier = &live.outlier;
+        let Some((endpoint, host)) = self.observe(target, outcome) else {
+            return;
+        };
+        let outlier = &env.live().outlier;
         if outlier.is_empty() || !outcome.is_failure() && !matches!(outcome, Outcome::Status(_)) {
             return;
         }
-        let Some((endpoint, host)) = self.record_of(target) else {
-            return;
-        };
         let now = clock::now();
         let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now);
         if let Some(until) = env.plugins.ejects(outlier, &cx) {

@@ -113,6 +113,21 @@ impl HostState {
         }
     }
 
+    /// Changes a standing, and the counts of them.
+    fn stand(&mut self, endpoint: usize, standing: Standing) {
+        let before = std::mem::replace(&mut self.endpoints[endpoint].standing, standing);
+        match before {
+            Standing::Active => {}
+            Standing::Ejected(_) => self.ejected -= 1,
+            Standing::Gone => self.gone -= 1,
+        }
+        match standing {
+            Standing::Active => {}
+            Standing::Ejected(_) => self.ejected += 1,
+            Standing::Gone => self.gone += 1,
+        }
+    }
+
     pub(super) fn set_standing(
         &mut self,
         endpoint: usize,
@@ -120,7 +135,7 @@ impl HostState {
         now: Instant,
         out: &mut Actions,
     ) {
-        self.endpoints[endpoint].standing = standing;
+        self.stand(endpoint, standing);
         self.touch_endpoint(endpoint);
         let ready: Vec<usize> = self
             .conns_of(endpoint)
@@ -163,7 +178,7 @@ impl HostState {
             .map(|(slot, _)| slot)
             .collect();
         for endpoint in back {
-            self.endpoints[endpoint].standing = Standing::Active;
+            self.stand(endpoint, Standing::Active);
             self.touch_endpoint(endpoint);
             self.endpoints[endpoint].stats.consecutive_failures = 0;
             self.endpoints[endpoint].stats.consecutive_local = 0;
@@ -192,6 +207,7 @@ impl HostState {
         if found.standing == Standing::Gone && found.load() == 0 {
             let found = self.endpoints.remove(endpoint);
             self.by_addr.remove(&found.addr);
+            self.gone -= 1;
             self.endpoint_changes += 1;
         }
     }

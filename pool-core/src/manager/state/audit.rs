@@ -44,6 +44,11 @@ impl HostState {
         assert!(doubts.is_none_or(noticed), "a doubt without end");
         ready.extend(doubtful);
         assert_eq!(self.by_addr.len(), self.endpoints.len());
+        let standing =
+            |is: fn(Standing) -> bool| self.endpoints().filter(|e| is(e.standing)).count();
+        assert_eq!(self.gone, standing(|s| s == Standing::Gone), "gone");
+        let ejected = standing(|s| matches!(s, Standing::Ejected(_)));
+        assert_eq!(self.ejected, ejected, "out of rotation");
         assert_eq!(self.by_id.len(), self.conns.len());
         for (slot, conn) in &self.conns {
             assert_eq!(self.by_id.get(&conn.id), Some(&slot), "found by id");

@@ -57,11 +57,14 @@ impl HostState {
         Some(claim)
     }
 
-    /// Counts an outcome against the address, if it is known.
-    pub(crate) fn observe(&mut self, addr: SocketAddr, outcome: Outcome, now: Instant) {
-        let Some(endpoint) = self.endpoint_at(addr) else {
-            return;
-        };
+    /// Counts an outcome against the address, and returns what policies judge by; `None` if the address is not known.
+    pub(crate) fn observe(
+        &mut self,
+        addr: SocketAddr,
+        outcome: Outcome,
+        now: Instant,
+    ) -> Option<(EndpointStats, HostEndpoints)> {
+        let endpoint = self.endpoint_at(addr)?;
         match outcome {
             Outcome::Reset | Outcome::TimedOut => self.doubt(endpoint, now),
             // Dials have a back-off of their own.
@@ -69,23 +72,14 @@ impl HostState {
             // Whatever the answer is, the address answers.
             _ => self.trust(endpoint),
         }
-        self.endpoints[endpoint].stats.observe(outcome);
-    }
-
-    /// What policies judge an address by. Looks at every address of the host.
-    pub(crate) fn record_of(&self, addr: SocketAddr) -> Option<(EndpointStats, HostEndpoints)> {
-        let endpoint = self.endpoint_at(addr)?;
-        Some((self.endpoints[endpoint].stats, self.host_endpoints()))
+        let stats = &mut self.endpoints[endpoint].stats;
+        stats.observe(outcome);
+        Some((*stats, self.host_endpoints()))
     }
 
     /// How many addresses there are, and how many are out of rotation.
     pub(crate) fn host_endpoints(&self) -> HostEndpoints {
-        let present = || {
-            self.endpoints()
-                .filter(|endpoint| endpoint.standing != Standing::Gone)
-        };
-        let ejected = present().filter(|endpoint| !endpoint.is_active()).count();
-        HostEndpoints::new(present().count(), ejected)
+        HostEndpoints::new(self.endpoints.len() - self.gone, self.ejected)
     }
 
     /// Lets another address come first, if another has a connection with room: for a second try.

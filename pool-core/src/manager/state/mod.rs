@@ -142,6 +142,10 @@ pub(crate) struct HostState {
     touched_endpoints: SmallVec<[usize; 2]>,
     /// Counts the comings and goings of endpoints.
     endpoint_changes: u64,
+    /// Endpoints out of rotation that are on the address list.
+    ejected: usize,
+    /// Endpoints that are not on it any more.
+    gone: usize,
 }
 
 impl HostState {
@@ -181,6 +185,8 @@ impl HostState {
             touched: Touched::default(),
             touched_endpoints: SmallVec::new(),
             endpoint_changes: 0,
+            ejected: 0,
+            gone: 0,
         }
     }
 

@@ -212,8 +212,8 @@ impl World {
             }
             Op::Observe(to, outcome) => {
                 let known = self.places.contains_key(&addr(to));
-                self.state.observe(addr(to), outcome, now);
-                assert_eq!(self.state.record_of(addr(to)).is_some(), known);
+                let seen = self.state.observe(addr(to), outcome, now);
+                assert_eq!(seen.is_some(), known);
             }
             Op::Judge(to, verdict) => self.judge(addr(to), verdict, out),
             Op::Prefer(to) => self.state.prefer(addr(to)),

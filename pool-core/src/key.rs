@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use pool_tls::{ProfileId, TlsConfigId};
+use smol_str::SmolStr;
 
 /// What a connection is for: two requests may share one only if their keys are equal.
 ///
@@ -16,7 +17,8 @@ pub struct Key(Arc<Parts>);
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Parts {
     scheme: Scheme,
-    host: Box<str>,
+    /// The usual name needs no allocation of its own.
+    host: SmolStr,
     port: u16,
     profile: ProfileId,
     tls: TlsConfigId,
@@ -32,8 +34,12 @@ impl Key {
     /// Everything else starts at its plainest: native TLS, any protocol, any source, no partition. `host` is
     /// compared without regard to ASCII case and a trailing dot.
     pub fn new(scheme: Scheme, host: &str, port: u16) -> Self {
-        let mut host: Box<str> = host.strip_suffix('.').unwrap_or(host).into();
-        host.make_ascii_lowercase();
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let host = if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            SmolStr::from(host.to_ascii_lowercase())
+        } else {
+            SmolStr::new(host)
+        };
         Self(Arc::new(Parts {
             scheme,
             host,

@@ -63,6 +63,7 @@ pub(crate) async fn exchange(
     let source = info.facts.leased;
     let on_error = info.clone();
     let refuse = |error| Err(ExchangeError::new(Evidence::RequestFailed, true, error));
+    // The two that are larger are boxed, so that the usual one need not be.
     let result = match lease.conn().kind() {
         conn::Kind::Inline(shared) => {
             let shared = shared.clone();
@@ -71,14 +72,14 @@ pub(crate) async fn exchange(
         conn::Kind::H1(shared) => {
             let shared = shared.clone();
             match head::check(request) {
-                Ok(()) => h1::exchange(shared, lease, request, timeouts, info).await,
+                Ok(()) => Box::pin(h1::exchange(shared, lease, request, timeouts, info)).await,
                 Err(error) => refuse(error),
             }
         }
         conn::Kind::H2(shared) => {
             let shared = shared.clone();
             match head::check(request) {
-                Ok(()) => h2::exchange(shared, lease, request, timeouts, info).await,
+                Ok(()) => Box::pin(h2::exchange(shared, lease, request, timeouts, info)).await,
                 Err(error) => refuse(error),
             }
         }

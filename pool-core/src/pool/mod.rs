@@ -158,8 +158,7 @@ impl Pool {
         &self,
         request: http::Request<B>,
     ) -> Result<http::Response<PoolBody>, Error> {
-        // Boxed once per request: the exchange's state is large and would be copied by every caller's own future.
-        Box::pin(request::send(self.inner(), request.map(Into::into))).await
+        request::send(self.inner(), request.map(Into::into)).await
     }
 
     /// Waits for a connection to the origin of `url`, to send one request on it.

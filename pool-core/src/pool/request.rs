@@ -45,8 +45,8 @@ pub(super) async fn send(
         let acquired = tries.acquire().await?;
         match tries.exchange(acquired, &mut request).await {
             Ok(response) => return Ok(response),
-            Err(failed) => match tries.again(failed)? {
-                Next::Answer(response) => return Ok(response),
+            Err(failed) => match tries.again(*failed)? {
+                Next::Answer(response) => return Ok(*response),
                 Next::Again(delay) if delay.is_zero() => {}
                 Next::Again(delay) => tokio::time::sleep(delay).await,
             },
@@ -105,7 +105,7 @@ struct FailedTry {
 /// What comes after a failed try.
 enum Next {
     /// The response after all.
-    Answer(Response<PoolBody>),
+    Answer(Box<Response<PoolBody>>),
     /// The request once more, after a delay.
     Again(Duration),
 }
@@ -155,7 +155,7 @@ impl Tries<'_> {
     }
 
     /// The request to send again and after which delay, or the response or the error to give up with.
-    fn again(&mut self, failed: Box<FailedTry>) -> Result<Next, Error> {
+    fn again(&mut self, failed: FailedTry) -> Result<Next, Error> {
         let FailedTry {
             error:
                 ExchangeError {
@@ -168,7 +168,7 @@ impl Tries<'_> {
             fresh,
             host,
             conn,
-        } = *failed;
+        } = failed;
         if let Evidence::Misdirected { again } = &mut evidence {
             *again = matches!(self.wants, Wants::Fresh(_));
         }
@@ -227,7 +227,7 @@ impl Tries<'_> {
                 Err(maybe_processed(error))
             }
             RetryVerdict::Retry { .. } | RetryVerdict::Fail => match answer {
-                Some(answer) => Ok(Next::Answer(*answer)),
+                Some(answer) => Ok(Next::Answer(answer)),
                 None => Err(error),
             },
         }
@@ -266,11 +266,13 @@ async fn exchange_once(
         looked_at,
     };
     let gauge = inner.manager.selects().then(|| host.endpoints());
-    let began = clock::now();
+    let timed = gauge.map(|endpoints| (endpoints, clock::now()));
     let result = exchange(lease, request, &timeouts, info).await;
-    if let Some(gauge) = gauge.as_ref().and_then(|endpoints| endpoints.gauge(target)) {
+    if let Some((endpoints, began)) = &timed
+        && let Some(gauge) = endpoints.gauge(target)
+    {
         let now = clock::now();
-        gauge.note_latency(now.saturating_duration_since(began), now);
+        gauge.note_latency(now.saturating_duration_since(*began), now);
     }
     match &result {
         Ok(response) => host.note(env, target, Outcome::Status(response.status().as_u16())),

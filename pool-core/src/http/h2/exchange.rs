@@ -1,7 +1,7 @@
 //! One exchange on one HTTP/2 stream.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
@@ -21,7 +21,7 @@ use crate::http::deadline::{Deadline, now};
 use crate::http::request_body::Body;
 use crate::http::retry::Evidence;
 use crate::http::upload::{Pump, Pumped};
-use crate::http::{ExchangeError, ExchangeTimeouts, answered, copy_head, head, put_back};
+use crate::http::{ExchangeError, ExchangeTimeouts, answered, head, put_back};
 use crate::info::ConnInfo;
 use crate::manager::{CloseReason, Lease};
 
@@ -33,7 +33,11 @@ pub(in crate::http) async fn exchange(
     timeouts: &ExchangeTimeouts,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
-    let mut head = copy_head(request);
+    // The caller's own stays as it is, for another try.
+    let mut head = Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.uri_mut() = request.uri().clone();
+    *head.headers_mut() = request.headers().clone();
     let length = request.body().size_hint().exact();
     if let Err(error) = head::prepare_h2(&mut head, length) {
         return Err(ExchangeError::new(Evidence::RequestFailed, true, error));
@@ -60,7 +64,8 @@ pub(in crate::http) async fn exchange(
 
     let mut informational = 0;
     let mut moved = now();
-    let mut deadline = Deadline::new(timeouts.response_head, shared.runtime.clone());
+    let timer = pin!(None);
+    let mut deadline = Deadline::at(timer, timeouts.response_head, shared.runtime.clone());
     let answer = poll_fn(|cx| {
         if let Some(uploading) = &mut pump
             && let Poll::Ready(pumped) = uploading.poll(cx)

@@ -56,7 +56,8 @@ pub(in crate::http) async fn exchange(
     let body = std::mem::take(request.body_mut());
     let mut spare = body.try_clone();
     let method = request.method().clone();
-    let mut upload = Upload::new(unsent, body, sending);
+    let started = now();
+    let mut upload = Upload::new(unsent, body, sending, started);
     if expects_continue {
         upload.hold_back(&shared.runtime);
     }
@@ -71,13 +72,13 @@ pub(in crate::http) async fn exchange(
     };
     let timer = pin!(None);
     let mut deadline = Deadline::at(timer, timeouts.response_head, shared.runtime.clone());
-    let started = now();
     let answer = poll_fn(|cx| {
         if let Poll::Ready(answer) = awaited.poll(cx, &mut upload) {
             return Poll::Ready(answer);
         }
-        let quiet_since = upload.quiet_since().max(started);
-        deadline.poll(cx, quiet_since).map(|()| Err(Failed::Late))
+        deadline
+            .poll(cx, upload.quiet_since())
+            .map(|()| Err(Failed::Late))
     })
     .await;
 

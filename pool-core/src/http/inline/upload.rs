@@ -59,7 +59,7 @@ pub(super) enum Stopped {
 
 impl Upload {
     /// A request whose head has been encoded into `unsent`.
-    pub(super) fn new(unsent: BytesMut, body: Body, sending: Sending) -> Self {
+    pub(super) fn new(unsent: BytesMut, body: Body, sending: Sending, started: Instant) -> Self {
         Self {
             unsent,
             chunk: Bytes::new(),
@@ -68,7 +68,7 @@ impl Upload {
                 Sending::Nothing => Stage::Flushing,
                 sending => Stage::Body(sending),
             },
-            moved_at: now(),
+            moved_at: started,
             waits_for_caller: false,
         }
     }

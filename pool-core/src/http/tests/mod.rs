@@ -105,7 +105,6 @@ pub(super) struct Failed {
     pub(super) evidence: Evidence,
     pub(super) request: Option<Request<Body>>,
     pub(super) error: Error,
-    pub(super) answer: Option<Box<Response<PoolBody>>>,
 }
 
 /// A connection with its driver running, and its owner's ear.
@@ -187,7 +186,6 @@ impl Rig {
             evidence: failed.evidence,
             request: failed.resendable.then_some(request),
             error: failed.error,
-            answer: failed.answer,
         })
     }
 

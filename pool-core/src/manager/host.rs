@@ -427,7 +427,7 @@ impl<C: Send + Sync + 'static> Host<C> {
     }
 
     /// Dials once more for throughput, if there are permits that nobody else wants.
-    fn spread(host: &Arc<Self>) {
+    pub(super) fn spread(host: &Arc<Self>) {
         let Some(permits) = Budget::try_take(&host.shared) else {
             return;
         };

@@ -41,8 +41,10 @@ async fn burst(pool: &Pool, requests: usize) {
 fn slow(answer: Duration, change: impl FnOnce(&mut Config)) -> (Arc<Network>, Pool) {
     let network = Network::new();
     network.set(addrs(1)[0], Manner::Slow(answer));
-    let mut config = Config::default();
-    config.protocols = Protocols::Http2;
+    let mut config = Config {
+        protocols: Protocols::Http2,
+        ..Config::default()
+    };
     config.eviction.clear();
     change(&mut config);
     let pool = pool(&network, resolver(addrs(1)), config);
@@ -158,8 +160,10 @@ async fn where_it_is_refused_it_is_tried_elsewhere_and_no_request_fails() {
     let [first, second] = [addrs(2)[0], addrs(2)[1]];
     network.set(first, Manner::Slow(100 * MS));
     network.set(second, Manner::Refuses);
-    let mut config = Config::default();
-    config.protocols = Protocols::Http2;
+    let mut config = Config {
+        protocols: Protocols::Http2,
+        ..Config::default()
+    };
     config.dial.backoff_base = SECOND;
     config.dial.jitter = 0.0;
     let pool = pool(&network, resolver(addrs(2)), config).build().unwrap();
@@ -175,8 +179,10 @@ async fn it_does_not_wait_for_a_source_address() {
     let sources = sources.max_per_addr(1);
     let network = Network::new();
     network.set(addrs(1)[0], Manner::Slow(100 * MS));
-    let mut config = Config::default();
-    config.protocols = Protocols::Http2;
+    let config = Config {
+        protocols: Protocols::Http2,
+        ..Config::default()
+    };
     let allocator: Arc<dyn LocalAddrAllocator> = Arc::new(sources);
     let pool = pool(&network, resolver(addrs(1)), config);
     let pool = pool.local_addrs(allocator).build().unwrap();

@@ -287,7 +287,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         noticed_by: &["connections_and_dials_to_one_address_are_bounded"],
     },
     Mutant {
-        name: "one connection more than `per_host` for throughput",
+        name: "a load opens one connection more than `per_host`",
         file: "pool-core/src/manager/state/load.rs",
         old: "&& self.conns.len() + self.dials.len() < self.limits.conns",
         new: "&& self.conns.len() + self.dials.len() <= self.limits.conns",
@@ -308,11 +308,23 @@ pub(super) const MUTANTS: &[Mutant] = &[
         noticed_by: &["a_dial_that_fails_refuses_nobody_and_is_tried_again_after_a_while"],
     },
     Mutant {
-        name: "a third connection while one of two has few streams",
+        name: "a third connection under a load that one of two does not carry",
         file: "pool-core/src/manager/state/load.rs",
         old: "        if !self.is_heavy() {",
         new: "        if false {",
         noticed_by: &["any_sequence_of_events_keeps_the_books"],
+    },
+    Mutant {
+        name: "a dial for a load that may not be keeps its permits",
+        file: "pool-core/src/manager/host.rs",
+        old: "let dial = Self::step(host, |core| core.state.dial_to_spread(now()));",
+        new: "let dial = Self::step(host, |core| core.state.dial_to_spread(now()));
+        if dial.is_none() {
+            return std::mem::forget(permits);
+        }",
+        noticed_by: &[
+            "loom_one_connection_more_that_may_not_be_gives_its_permits_to_whoever_starves",
+        ],
     },
     Mutant {
         name: "the end of a load goes unnoticed",

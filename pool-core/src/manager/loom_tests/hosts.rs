@@ -64,6 +64,43 @@ fn loom_a_claim_beside_a_host_that_begins_to_starve_does_not_strand_it() {
     });
 }
 
+/// One host dials once more for throughput while another begins to starve. `per_host` says whether it may.
+fn spread_beside_a_starving_host(per_host: usize) {
+    let limits = Limits {
+        per_host,
+        ..total(2)
+    };
+    let (manager, fake) = driven(limits);
+    let busy = manager.host(&key("a"));
+    busy.set_addresses(&[target()]);
+    let conn = NewConn::multiplexed(target(), (), 9);
+    let _added = manager.add(&key("a"), conn).unwrap();
+    let held = leased(&busy);
+    let starving = manager.host(&key("b"));
+    let spread = thread::spawn(move || Host::spread(&busy.0));
+    let mut asker = Asker::queued(&starving);
+    spread.join().unwrap();
+    while let Some(ticket) = fake.next() {
+        if ticket.spreads() {
+            ticket.abandon();
+        } else {
+            ticket.succeed((), 1, false);
+        }
+    }
+    drop(asker.outcome().unwrap());
+    drop(held);
+}
+
+#[test]
+fn loom_one_connection_more_beside_a_host_that_begins_to_starve_does_not_strand_it() {
+    loom::model(|| spread_beside_a_starving_host(2));
+}
+
+#[test]
+fn loom_one_connection_more_that_may_not_be_gives_its_permits_to_whoever_starves() {
+    loom::model(|| spread_beside_a_starving_host(1));
+}
+
 #[test]
 fn loom_two_hosts_that_begin_to_starve_are_both_served() {
     loom::model(|| {

@@ -10,8 +10,8 @@ use crate::info::ConnId;
 use crate::manager::reason::CloseReason;
 use crate::manager::state::tests::addr;
 use crate::manager::state::{
-    Action, Actions, Arrival, Claim, ConnRef, ConnState, DialFailure, DialRef, Full, Leased,
-    Returned, Standing, Turned,
+    Actions, Arrival, Claim, ConnRef, ConnState, DialFailure, DialRef, Full, Leased, Returned,
+    Standing, Turned,
 };
 use crate::manager::waiters::{Place, WaiterRef};
 
@@ -310,14 +310,8 @@ impl World {
                 claim
             }
         };
-        let spread = first.pop_if(|action| *action == Action::Spread);
-        self.carry_out(first);
-        if let Some(claim) = claim.filter(|_| !matches!(place, Place::On(_))) {
-            self.step.spreads = self.predict_spread(&claim);
-        }
-        spread
-            .into_iter()
-            .for_each(|action| self.carry_out_one(action));
+        let any = claim.as_ref().filter(|_| !matches!(place, Place::On(_)));
+        self.carry_out_claim(first, any);
         if let Some(claim) = claim {
             if !matches!(place, Place::On(_)) {
                 self.assert_best(&claim);

@@ -4,11 +4,23 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Known, Lookup, World};
-use crate::manager::state::Claim;
+use crate::manager::state::{Action, Actions, Claim};
 
 impl World {
+    /// Carries out what a claim asked for, and sees whether that is one more connection when it must be, and only then.
+    pub(super) fn carry_out_claim(&mut self, mut out: Actions, claim: Option<&Claim>) {
+        let spread = out.pop_if(|action| *action == Action::Spread);
+        self.carry_out(out);
+        if let Some(claim) = claim {
+            self.step.spreads = self.predict_spread(claim);
+        }
+        if let Some(action) = spread {
+            self.carry_out_one(action);
+        }
+    }
+
     /// Whether this claim, which the lists do not know yet, must make the host ask for one more connection.
-    pub(super) fn predict_spread(&mut self, claim: &Claim) -> bool {
+    fn predict_spread(&mut self, claim: &Claim) -> bool {
         if claim.in_flight + 1 < self.limits.heavy || !self.may_spread() {
             return false;
         }

@@ -32,10 +32,12 @@ impl Key {
     /// Everything else starts at its plainest: native TLS, any protocol, any source, no partition. `host` is
     /// compared without regard to ASCII case and a trailing dot.
     pub fn new(scheme: Scheme, host: &str, port: u16) -> Self {
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let mut host: Arc<str> = host.strip_suffix('.').unwrap_or(host).into();
+        let only = Arc::get_mut(&mut host).expect("nobody else has it yet");
+        only.make_ascii_lowercase();
         Self(Arc::new(Parts {
             scheme,
-            host: host.into(),
+            host,
             port,
             profile: ProfileId::native(),
             tls: TlsConfigId::default(),

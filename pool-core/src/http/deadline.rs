@@ -37,13 +37,35 @@ impl Deadline {
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(sleep_in(&self.runtime, end)));
-        loop {
-            ready!(sleep.as_mut().poll(cx));
-            if sleep.deadline() >= end {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(end);
+        poll_end(sleep.as_mut(), cx, end)
+    }
+}
+
+/// As [`Deadline::poll`], for a caller that has a pinned place for the timer: nothing is allocated.
+pub(super) fn poll_within(
+    mut place: Pin<&mut Option<Sleep>>,
+    limit: Option<Duration>,
+    runtime: &Handle,
+    cx: &mut Context<'_>,
+    quiet_since: Instant,
+) -> Poll<()> {
+    let Some(end) = limit.and_then(|limit| quiet_since.checked_add(limit)) else {
+        return Poll::Pending;
+    };
+    if place.is_none() {
+        place.set(Some(sleep_in(runtime, end)));
+    }
+    let sleep = place.as_pin_mut().expect("put there if it was missing");
+    poll_end(sleep, cx, end)
+}
+
+fn poll_end(mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>, end: Instant) -> Poll<()> {
+    loop {
+        ready!(sleep.as_mut().poll(cx));
+        if sleep.deadline() >= end {
+            return Poll::Ready(());
         }
+        sleep.as_mut().reset(end);
     }
 }
 

@@ -4,6 +4,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
     TRANSFER_ENCODING, UPGRADE,
 };
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Version};
 use http_body::Body;
@@ -53,43 +54,61 @@ pub(super) fn prepare_h1<B>(request: &mut Request<B>) -> Result<bool, Error> {
     Ok(added)
 }
 
-/// Makes a head HTTP/2: absolute URI, no connection-specific fields, and the body's length where it is known.
-pub(super) fn prepare_h2<B>(request: &mut Request<B>, length: Option<u64>) -> Result<(), Error> {
-    *request.version_mut() = Version::HTTP_2;
-    let uri = request.uri();
-    let (Some(scheme), Some(authority)) = (uri.scheme().cloned(), uri.authority()) else {
-        return Err(cannot_send("the URI is not absolute"));
-    };
-    let path = path_and_query(uri);
-    let host = match request.headers().get(HOST) {
-        Some(host) => host.clone(),
-        None => host_value(Some(&scheme), authority)?,
-    };
-    let authority = Authority::try_from(host.as_bytes())
-        .map_err(|error| cannot_send("the host header is not an authority").with_source(error))?;
-    *request.uri_mut() = Uri::builder()
-        .scheme(scheme)
-        .authority(authority)
-        .path_and_query(path)
-        .build()
-        .map_err(|error| cannot_send("the URI").with_source(error))?;
-
+/// The head as HTTP/2 has it: absolute URI, no connection-specific fields, and the body's length where it is known.
+///
+/// A copy, because what goes to the codec does not come back, and the request may be needed again. Its extensions stay
+/// behind: no codec reads them.
+pub(super) fn for_h2(request: &Parts, length: Option<u64>) -> Result<Request<()>, Error> {
+    let mut head = Request::new(());
+    *head.method_mut() = request.method.clone();
+    *head.version_mut() = Version::HTTP_2;
+    *head.uri_mut() = uri_for_h2(request)?;
     let wants_length = length.is_some_and(|length| {
-        length > 0
-            || matches!(
-                *request.method(),
-                Method::POST | Method::PUT | Method::PATCH
-            )
+        length > 0 || matches!(request.method, Method::POST | Method::PUT | Method::PATCH)
     });
-    let headers = request.headers_mut();
-    headers.remove(HOST);
-    strip_connection_fields(headers);
-    if let (true, Some(length), Entry::Vacant(entry)) =
-        (wants_length, length, headers.entry(CONTENT_LENGTH))
+    let headers = head.headers_mut();
+    if !request.headers.is_empty() {
+        *headers = request.headers.clone();
+        headers.remove(HOST);
+        strip_connection_fields(headers);
+    }
+    if let (true, Some(length)) = (wants_length, length)
+        && let Entry::Vacant(entry) = headers.entry(CONTENT_LENGTH)
     {
         entry.insert(HeaderValue::from(length));
     }
-    Ok(())
+    Ok(head)
+}
+
+fn uri_for_h2(request: &Parts) -> Result<Uri, Error> {
+    let uri = &request.uri;
+    let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+        return Err(cannot_send("the URI is not absolute"));
+    };
+    let host = request.headers.get(HOST);
+    if host.is_none() && is_bare(scheme, authority) && uri.path_and_query().is_some() {
+        // As almost every URI is: nothing is written anew.
+        return Ok(uri.clone());
+    }
+    let host = match host {
+        Some(host) => host.clone(),
+        None => host_value(Some(scheme), authority)?,
+    };
+    let authority = Authority::try_from(host.as_bytes())
+        .map_err(|error| cannot_send("the host header is not an authority").with_source(error))?;
+    Uri::builder()
+        .scheme(scheme.clone())
+        .authority(authority)
+        .path_and_query(path_and_query(uri))
+        .build()
+        .map_err(|error| cannot_send("the URI").with_source(error))
+}
+
+/// Whether the authority says nothing that is not sent: no user info, no port that the scheme means anyway.
+fn is_bare(scheme: &Scheme, authority: &Authority) -> bool {
+    let port = authority.port();
+    !authority.as_str().contains('@')
+        && port.is_none_or(|port| port_on_the_wire(Some(scheme), authority) == Some(port.as_u16()))
 }
 
 /// Removes what describes one HTTP/1.1 connection, and what its `connection` header names (RFC 9113 §8.2.2).
@@ -190,7 +209,7 @@ mod tests {
 
     #[test]
     fn an_h2_head_has_an_authority_and_no_connection_fields() {
-        let mut request = Request::post("https://u@a.test:443/x?y")
+        let request = Request::post("https://u@a.test:443/x?y")
             .header("connection", "keep-alive, x-hop, te")
             .header("keep-alive", "timeout=5")
             .header("proxy-connection", "keep-alive")
@@ -200,7 +219,7 @@ mod tests {
             .header("te", "gzip, trailers")
             .body(())
             .unwrap();
-        prepare_h2(&mut request, Some(0)).unwrap();
+        let request = for_h2(&request.into_parts().0, Some(0)).unwrap();
         assert_eq!(request.uri(), "https://a.test/x?y");
         let mut names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
@@ -214,9 +233,26 @@ mod tests {
         request
             .headers_mut()
             .insert(HOST, HeaderValue::from_static("b.test"));
-        prepare_h2(&mut request, None).unwrap();
+        let request = for_h2(&request.into_parts().0, None).unwrap();
         assert_eq!(request.uri(), "https://b.test/x");
         assert!(request.headers().is_empty());
+    }
+
+    #[test]
+    fn an_h2_target_is_written_anew_only_where_it_must_be() {
+        for (uri, expected) in [
+            ("https://a.test/x?y", "https://a.test/x?y"),
+            ("https://a.test", "https://a.test/"),
+            ("https://a.test:8443/", "https://a.test:8443/"),
+            ("https://a.test:443/", "https://a.test/"),
+            ("http://a.test:443/", "http://a.test:443/"),
+            ("http://a.test:80/x", "http://a.test/x"),
+            ("https://[::1]:8443/x", "https://[::1]:8443/x"),
+            ("https://u:p@a.test/x", "https://a.test/x"),
+        ] {
+            let request = get(uri).into_parts().0;
+            assert_eq!(for_h2(&request, None).unwrap().uri(), expected, "{uri}");
+        }
     }
 
     #[test]
@@ -241,7 +277,8 @@ mod tests {
         for request in [connect, upgrade] {
             assert_eq!(check(&request).unwrap_err().kind(), ErrorKind::Request);
         }
-        let kind = prepare_h2(&mut get("/x"), None).unwrap_err().kind();
+        let relative = get("/x").into_parts().0;
+        let kind = for_h2(&relative, None).unwrap_err().kind();
         assert_eq!(kind, ErrorKind::Request);
         let kind = prepare_h1(&mut get("/x")).unwrap_err().kind();
         assert_eq!(kind, ErrorKind::Request);

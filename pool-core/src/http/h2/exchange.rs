@@ -1,7 +1,7 @@
 //! One exchange on one HTTP/2 stream.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
@@ -17,11 +17,11 @@ use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::http::body::{PoolBody, Source};
 use crate::http::conn::HttpConn;
 use crate::http::control::Wish;
-use crate::http::deadline::{Deadline, now};
+use crate::http::deadline::{self, now};
 use crate::http::request_body::Body;
 use crate::http::retry::Evidence;
 use crate::http::upload::{Pump, Pumped};
-use crate::http::{ExchangeError, ExchangeTimeouts, answered, copy_head, head};
+use crate::http::{ExchangeError, ExchangeTimeouts, answered, head};
 use crate::info::ConnInfo;
 use crate::manager::{CloseReason, Lease};
 
@@ -33,16 +33,15 @@ pub(in crate::http) async fn exchange(
     timeouts: &ExchangeTimeouts,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
-    let unsent = copy_head(&request);
-    let (head, body) = request.into_parts();
-    let mut head = Request::from_parts(head, ());
-    if let Err(error) = head::prepare_h2(&mut head, body.size_hint().exact()) {
-        return Err(failed(
-            Evidence::RequestFailed,
-            Some(unsent.map(|()| body)),
-            error,
-        ));
-    }
+    // The original stays here until it is known that it is not needed again; a copy of its head goes out.
+    let (original, body) = request.into_parts();
+    let head = match head::for_h2(&original, body.size_hint().exact()) {
+        Ok(head) => head,
+        Err(error) => {
+            let request = Some(Request::from_parts(original, body));
+            return Err(failed(Evidence::RequestFailed, request, error));
+        }
+    };
     let mut claim = Claim::new(lease, shared.clone());
 
     // Checked before the body is touched: up to here everything goes back as it came.
@@ -55,16 +54,17 @@ pub(in crate::http) async fn exchange(
                 claim.broken(error);
             }
             let (evidence, error) = why_not_opened(&shared, not_opened);
-            return Err(failed(evidence, Some(unsent.map(|()| body)), error));
+            let request = Some(Request::from_parts(original, body));
+            return Err(failed(evidence, request, error));
         }
     };
-    let spare = body.try_clone().map(|body| unsent.map(|()| body));
+    let spare = body.try_clone();
     let (mut response, stream) = opened;
     let mut pump = (!no_body).then(|| Pump::new(body, stream));
 
     let mut informational = 0;
     let mut moved = now();
-    let mut deadline = Deadline::new(timeouts.response_head, shared.runtime.clone());
+    let mut timer = pin!(None);
     let answer = poll_fn(|cx| {
         if let Some(uploading) = &mut pump
             && let Poll::Ready(pumped) = uploading.poll(cx)
@@ -89,14 +89,15 @@ pub(in crate::http) async fn exchange(
             });
         }
         let quiet_since = pump.as_ref().map_or(moved, Pump::quiet_since);
-        deadline.poll(cx, quiet_since).map(|()| Answer::TooLate)
+        let limit = timeouts.response_head;
+        deadline::poll_within(timer.as_mut(), limit, &shared.runtime, cx, quiet_since)
+            .map(|()| Answer::TooLate)
     })
     .await;
 
+    let spare = || spare.map(|body| Request::from_parts(original, body));
     match answer {
-        Answer::Head(response) => {
-            answered(receive(response, pump, claim, timeouts, info), || spare)
-        }
+        Answer::Head(response) => answered(receive(response, pump, claim, timeouts, info), spare),
         Answer::Broken(error) => {
             claim.broken(&error);
             let evidence = match shared.flood_in(&error) {
@@ -105,13 +106,13 @@ pub(in crate::http) async fn exchange(
                 None => evidence_of(&error),
             };
             let error = error_of(&shared, error);
-            Err(failed(evidence, spare, error))
+            Err(failed(evidence, spare(), error))
         }
         Answer::TooManyHeads => {
             drop((response, pump));
             let error = Error::new(ErrorKind::Protocol);
             let error = error.with_detail("too many informational responses");
-            Err(failed(Evidence::ReplyStarted, spare, error))
+            Err(failed(Evidence::ReplyStarted, spare(), error))
         }
         Answer::UploadFailed(error) => {
             let error = Error::new(ErrorKind::Body).with_source(error);
@@ -127,7 +128,7 @@ pub(in crate::http) async fn exchange(
                 error = error.with_detail("the peer takes no bytes");
             }
             drop(claim);
-            Err(failed(Evidence::Deadline, spare, error))
+            Err(failed(Evidence::Deadline, spare(), error))
         }
     }
 }

@@ -122,6 +122,10 @@ impl ExchangeError {
 /// The response of a try, unless the peer says with it that the request came to the wrong place and it can be sent again.
 ///
 /// `spare` is that request; it is asked for only then.
+#[expect(
+    clippy::result_large_err,
+    reason = "what each engine returns, from a future that is on the heap"
+)]
 fn answered(
     response: Response<PoolBody>,
     spare: impl FnOnce() -> Option<Request<Body>>,

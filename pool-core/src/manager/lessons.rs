@@ -118,6 +118,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
 }
 
 #[cfg(test)]
+#[cfg(not(pool_loom))]
 mod tests {
     use super::*;
 
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn http1_is_required_for_a_while() {
-        let start = crate::clock::now();
+        let start = now();
         let mut lessons = Lessons::default();
         assert!(!lessons.requires_http1(start));
         lessons.require_http1(start);
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn each_call_for_calm_doubles_the_wait_up_to_the_most() {
-        let mut now = crate::clock::now();
+        let mut now = now();
         let mut lessons = Lessons::default();
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
             let until = lessons.calm_down(A, now).unwrap();
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_quiet_time_is_a_new_beginning_and_leaves_nothing_behind() {
-        let now = crate::clock::now();
+        let now = now();
         let mut lessons = Lessons::default();
         lessons.calm_down(A, now);
         let until = lessons.calm_down(A, now + secs(1)).unwrap();

@@ -32,7 +32,6 @@ async fn settled(pool: &Pool, far: &mut Far, step: &str) {
         far.answer(stream, 200).await;
     };
     let (got, ()) = tokio::join!(pool.get(URL), serve);
-    if got.is_err() { eprintln!("OUT {:?}", crate::peers::closed(pool)); }
     got.expect(step);
     assert_eq!(open(pool), 1, "{step}");
 }
@@ -41,8 +40,10 @@ async fn settled(pool: &Pool, far: &mut Far, step: &str) {
 async fn abandon<T>(pool: &Pool, body: Body, until: impl Future<Output = T>) -> T {
     let request = Request::post(URL).body(body).expect("a request");
     tokio::select! {
-        _ = pool.request(request) => panic!("nobody answers"),
+        // First, so that the request is not polled once more in between.
+        biased;
         done = until => done,
+        _ = pool.request(request) => panic!("nobody answers"),
     }
 }
 

@@ -7,6 +7,7 @@
 //! | resets with CANCEL, INTERNAL_ERROR or an unknown code | a POST is not sent again | `http1_required::any_other_code_ends_the_request` |
 //! | says ENHANCE_YOUR_CALM | its address is left alone for a while that grows | `calm` |
 //! | says 421 | once more, on a connection that was not open then | `misdirected` |
+//! | says GOAWAY(0) after it has answered, and then answers on | a POST is not executed twice | `goaway` |
 //! | moves its limit of streams: 100, 1, 0, 5 | the limit is kept; zero means wait | `settings::a_limit_that_moves_is_kept_and_zero_means_wait` |
 //! | sends no SETTINGS, or something else first | one request, and so long | `settings` |
 //! | has fallen silent, its buffers full | a PING finds it that cannot be written | `windows::a_peer_that_does_not_read_is_found_by_a_ping_that_cannot_be_written` |
@@ -35,6 +36,7 @@ mod calm;
 mod cancels;
 mod floods;
 mod given_up;
+mod goaway;
 mod http1_required;
 mod misdirected;
 mod peers;

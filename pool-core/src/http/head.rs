@@ -62,32 +62,36 @@ pub(super) fn prepare_h1<B>(request: &mut Request<B>) -> Result<bool, Error> {
     Ok(added)
 }
 
-/// Makes a head HTTP/2: absolute URI, no connection-specific fields, and the body's length where it is known.
-pub(super) fn prepare_h2<B>(request: &mut Request<B>, length: Option<u64>) -> Result<(), Error> {
-    *request.version_mut() = Version::HTTP_2;
-    if let Some(uri) = uri_for_h2(request.uri(), request.headers().get(HOST))? {
-        *request.uri_mut() = uri;
-    }
+/// The head as HTTP/2 has it: absolute URI, no connection-specific fields, and the body's length where it is known.
+///
+/// A copy, because what goes to the codec does not come back, and the request may be needed again. Its extensions stay
+/// behind: no codec reads them.
+pub(super) fn for_h2<B>(request: &Request<B>, length: Option<u64>) -> Result<Request<()>, Error> {
+    let (method, headers) = (request.method(), request.headers());
+    let mut head = Request::new(());
+    *head.method_mut() = method.clone();
+    *head.version_mut() = Version::HTTP_2;
+    *head.uri_mut() = match uri_for_h2(request.uri(), headers.get(HOST))? {
+        Some(uri) => uri,
+        None => request.uri().clone(),
+    };
     let wants_length = length.is_some_and(|length| {
-        length > 0
-            || matches!(
-                *request.method(),
-                Method::POST | Method::PUT | Method::PATCH
-            )
+        length > 0 || matches!(*method, Method::POST | Method::PUT | Method::PATCH)
     });
-    let headers = request.headers_mut();
+    *head.headers_mut() = headers.clone();
+    let copied = head.headers_mut();
     // Most heads have none of them, and each removal is a search.
     if headers.keys().any(is_of_http1) {
-        headers.remove(HOST);
-        strip_connection_fields(headers);
+        copied.remove(HOST);
+        strip_connection_fields(copied);
     }
     // An entry makes room for itself, whether or not it is filled.
     if let (true, Some(length)) = (wants_length, length)
-        && let Entry::Vacant(entry) = headers.entry(CONTENT_LENGTH)
+        && let Entry::Vacant(entry) = copied.entry(CONTENT_LENGTH)
     {
         entry.insert(HeaderValue::from(length));
     }
-    Ok(())
+    Ok(head)
 }
 
 /// Another URI, if that of the caller cannot be sent as it is.
@@ -236,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_h2_head_has_an_authority_and_no_connection_fields() {
-        let mut request = Request::post("https://u@a.test:443/x?y")
+        let request = Request::post("https://u@a.test:443/x?y")
             .header("connection", "keep-alive, x-hop, te")
             .header("keep-alive", "timeout=5")
             .header("proxy-connection", "keep-alive")
@@ -246,7 +250,7 @@ mod tests {
             .header("te", "gzip, trailers")
             .body(())
             .unwrap();
-        prepare_h2(&mut request, Some(0)).unwrap();
+        let request = for_h2(&request, Some(0)).unwrap();
         assert_eq!(request.uri(), "https://a.test/x?y");
         let mut names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
@@ -266,8 +270,7 @@ mod tests {
             ("https://[::1]:8443", "https://[::1]:8443/"),
             ("http://a.test:80?q", "http://a.test/?q"),
         ] {
-            let mut request = get(given);
-            prepare_h2(&mut request, None).unwrap();
+            let request = for_h2(&get(given), None).unwrap();
             assert_eq!(request.uri(), sent, "{given}");
             assert_eq!(request.headers().capacity(), 0, "no room for nothing");
         }
@@ -275,7 +278,7 @@ mod tests {
             let mut request = get("https://a.test/");
             let value = HeaderValue::from_static("x");
             request.headers_mut().insert(name, value);
-            prepare_h2(&mut request, None).unwrap();
+            let request = for_h2(&request, None).unwrap();
             assert!(request.headers().is_empty(), "{name}");
         }
     }
@@ -286,7 +289,7 @@ mod tests {
         request
             .headers_mut()
             .insert(HOST, HeaderValue::from_static("b.test"));
-        prepare_h2(&mut request, None).unwrap();
+        let request = for_h2(&request, None).unwrap();
         assert_eq!(request.uri(), "https://b.test/x");
         assert!(request.headers().is_empty());
     }
@@ -313,7 +316,7 @@ mod tests {
         for request in [connect, upgrade] {
             assert_eq!(check(&request).unwrap_err().kind(), ErrorKind::Request);
         }
-        let kind = prepare_h2(&mut get("/x"), None).unwrap_err().kind();
+        let kind = for_h2(&get("/x"), None).unwrap_err().kind();
         assert_eq!(kind, ErrorKind::Request);
         let kind = prepare_h1(&mut get("/x")).unwrap_err().kind();
         assert_eq!(kind, ErrorKind::Request);

@@ -19,6 +19,7 @@ pub(super) struct Meter {
     /// The number of a flood; 0 for none.
     flood: AtomicU8,
     cancels_spent: AtomicBool,
+    goaway_is_wrong: AtomicBool,
 }
 
 impl Meter {
@@ -40,6 +41,11 @@ impl Meter {
     /// What the peer has sent too much of, if that is why nothing is read any more.
     pub(super) fn flood(&self) -> Option<Flood> {
         Flood::numbered(self.flood.load(Ordering::Relaxed))
+    }
+
+    /// Whether the peer's GOAWAY left out a stream that had been answered, and proves nothing of the others.
+    pub(super) fn has_wrong_goaway(&self) -> bool {
+        self.goaway_is_wrong.load(Ordering::Relaxed)
     }
 
     /// Whether this side has reset so many streams that it should open no more.
@@ -102,7 +108,11 @@ impl Metered {
         let Some(watch) = &mut self.watch else {
             return Ok(());
         };
-        match watch.read(bytes, self.meter.written()) {
+        let flood = watch.read(bytes, self.meter.written());
+        if watch.goaway_is_wrong() {
+            self.meter.goaway_is_wrong.store(true, Ordering::Relaxed);
+        }
+        match flood {
             None => Ok(()),
             Some(flood) => {
                 self.meter.flood.store(flood as u8, Ordering::Relaxed);

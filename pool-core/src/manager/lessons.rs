@@ -118,6 +118,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
 }
 
 #[cfg(test)]
+#[cfg(not(pool_loom))]
 mod tests {
     use super::*;
 

@@ -108,7 +108,7 @@ async fn a_lease_taken_after_it_is_one_on_http1() {
     let (lease, third) = tokio::join!(pool.acquire(&url), peer.accept());
     let third = third.expect("a connection");
     assert_eq!(third.alpn(), Some(&b"http/1.1"[..]));
-    lease.expect("a lease");
+    drop(lease.expect("a lease"));
 }
 
 #[tokio::test(start_paused = true)]

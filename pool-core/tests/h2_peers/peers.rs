@@ -89,10 +89,12 @@ pub(crate) struct Frame {
 pub(crate) struct Far<T = DuplexStream>(pub(crate) T);
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Far<T> {
-    /// Takes the client's preface and sends an empty SETTINGS.
+    /// Takes the client's preface, sends an empty SETTINGS and acknowledges the client's.
     pub(crate) async fn greet(io: T) -> Self {
         let mut far = Self::preface(io).await;
         far.write(SETTINGS, 0, 0, &[]).await;
+        far.next(SETTINGS).await;
+        far.write(SETTINGS, ACK, 0, &[]).await;
         far
     }
 
@@ -220,6 +222,25 @@ pub(crate) fn open(pool: &Pool) -> usize {
     pool.snapshot().connections.totals.open
 }
 
+/// Runs a test in paused time on this thread, and returns by how many bytes the memory it holds has grown at most.
+pub(crate) fn peak<F: Future<Output = ()>>(test: F) -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().start_paused(true).build();
+    let runtime = runtime.expect("a runtime");
+    allocation_counter::measure(|| runtime.block_on(test)).bytes_max
+}
+
+/// An error and its causes, as one text.
+pub(crate) fn chain(error: &pool_core::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}; {next}");
+        cause = next.source();
+    }
+    text
+}
+
 /// Lets paused time pass: it moves only when no task can run, so whatever was due by then has happened.
 pub(crate) async fn pass(time: Duration) {
     // fault: the time that a deadline or a silence needs.
@@ -249,9 +270,10 @@ pub(crate) const ACK: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 pub(crate) const PADDED: u8 = 8;
 
-pub(crate) const NO_ERROR: u32 = 0;
 pub(crate) const PROTOCOL_ERROR: u32 = 1;
 pub(crate) const INTERNAL_ERROR: u32 = 2;
+pub(crate) const FLOW_CONTROL_ERROR: u32 = 3;
+pub(crate) const FRAME_SIZE_ERROR: u32 = 6;
 pub(crate) const CANCEL: u32 = 8;
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 pub(crate) const HTTP_1_1_REQUIRED: u32 = 13;

@@ -34,14 +34,10 @@ pub(in crate::http) async fn exchange(
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
     // The caller's own stays as it is, for another try.
-    let mut head = Request::new(());
-    *head.method_mut() = request.method().clone();
-    *head.uri_mut() = request.uri().clone();
-    *head.headers_mut() = request.headers().clone();
-    let length = request.body().size_hint().exact();
-    if let Err(error) = head::prepare_h2(&mut head, length) {
-        return Err(ExchangeError::new(Evidence::RequestFailed, true, error));
-    }
+    let head = match head::for_h2(request, request.body().size_hint().exact()) {
+        Ok(head) => head,
+        Err(error) => return Err(ExchangeError::new(Evidence::RequestFailed, true, error)),
+    };
     let mut claim = Claim::new(lease, shared.clone());
 
     // Up to here the request has not been touched.
@@ -103,7 +99,7 @@ pub(in crate::http) async fn exchange(
             let evidence = match shared.flood_in(&error) {
                 // It is no silence, and another connection would fare no better.
                 Some(_) => Evidence::ReplyStarted,
-                None => evidence_of(&error),
+                None => shared.evidence_of(&error),
             };
             let error = error_of(&shared, error);
             Err(ExchangeError::new(
@@ -160,7 +156,7 @@ enum Answer {
 ///
 /// The h2 crate gives a stream the peer's GOAWAY as its error only if the stream's id is above the last id of that
 /// GOAWAY. A stream that the GOAWAY covers goes on, and ends with an I/O error if the connection closes under it.
-fn evidence_of(error: &h2::Error) -> Evidence {
+fn evidence_in(error: &h2::Error) -> Evidence {
     let reason = error.reason().unwrap_or(Reason::NO_ERROR);
     if error.is_go_away() && error.is_remote() {
         return match reason {
@@ -186,6 +182,19 @@ fn evidence_of(error: &h2::Error) -> Evidence {
     Evidence::SentNoReply
 }
 
+impl Shared {
+    /// As [`evidence_in`], of a stream that was opened on this connection.
+    fn evidence_of(&self, error: &h2::Error) -> Evidence {
+        match evidence_in(error) {
+            // Node's `session.goaway()` says zero, whatever it has answered, and goes on to answer what it is at.
+            Evidence::GoAwayUnprocessed { .. } if self.meter.has_wrong_goaway() => {
+                Evidence::SentNoReply
+            }
+            known => known,
+        }
+    }
+}
+
 fn error_of(shared: &Shared, error: h2::Error) -> Error {
     if let Some(frames) = shared.flood_in(&error) {
         let flooded = Error::new(ErrorKind::Flooded).with_detail(frames);
@@ -208,7 +217,7 @@ fn why_not_opened(shared: &Shared, not_opened: NotOpened) -> (Evidence, Error) {
     match not_opened {
         NotOpened::Closing => (Evidence::NotSent, shared.control.error()),
         NotOpened::Connection(error) => {
-            let evidence = match evidence_of(&error) {
+            let evidence = match evidence_in(&error) {
                 away @ (Evidence::GoAwayUnprocessed { .. }
                 | Evidence::CalmAsked { .. }
                 | Evidence::Http1Required) => away,

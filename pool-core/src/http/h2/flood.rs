@@ -116,6 +116,7 @@ impl FloodScore {
             length,
             kind,
             flags,
+            stream: _,
         } = frame;
         let ack = flags & ACK != 0;
         let ends = flags & END_STREAM != 0;
@@ -209,6 +210,7 @@ mod tests {
                 length,
                 kind,
                 flags,
+                stream: 1,
             };
             let now = self.now;
             let flood = self.score.frame(head, self.written, || now);

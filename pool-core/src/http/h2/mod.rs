@@ -130,7 +130,7 @@ impl Shared {
         }
         // The h2 crate has bounds of its own, for CONTINUATION, empty and tiny DATA frames; its error says which.
         let calm = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
-        (calm && error.is_go_away() && error.is_library()).then_some("CONTINUATION or DATA")
+        (calm && error.is_go_away() && error.is_library()).then_some(OF_THE_CODEC)
     }
 
     /// No further streams; the connection closes when the last one has ended.
@@ -268,6 +268,9 @@ impl Machine {
         }
     }
 }
+
+/// What the h2 crate ends a connection for by itself.
+const OF_THE_CODEC: &str = "CONTINUATION, empty or tiny DATA, or a head far too large";
 
 /// What the code of the peer's GOAWAY means for its connection.
 fn gone_away(error: &H2Error) -> CloseReason {

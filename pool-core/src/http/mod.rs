@@ -131,10 +131,6 @@ impl ExchangeError {
 
 /// The response of a try, unless the peer says with it that the request came to the wrong place and it can be sent again:
 /// `put_back` does what is left to do for that, and says whether it can.
-#[expect(
-    clippy::result_large_err,
-    reason = "what each engine returns, and usually its good side"
-)]
 fn answered(
     response: Response<PoolBody>,
     put_back: impl FnOnce() -> bool,

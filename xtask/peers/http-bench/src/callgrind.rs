@@ -14,10 +14,17 @@ pub(crate) fn is_here() -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// What stands before a program that is to be counted into `file`.
-pub(crate) fn before(file: &Path) -> [String; 3] {
+/// What stands before a program that is to be counted into `file`: from the first counted request to the last, so that
+/// it does not matter how many connections were opened before.
+pub(crate) fn before(file: &Path) -> [String; 4] {
     let out = format!("--callgrind-out-file={}", file.display());
-    ["valgrind".to_owned(), "--tool=callgrind".to_owned(), out]
+    let only = "--toggle-collect=bench_load::runs::measured*".to_owned();
+    [
+        "valgrind".to_owned(),
+        "--tool=callgrind".to_owned(),
+        only,
+        out,
+    ]
 }
 
 /// Runs a command that begins with [`before`] and returns its instructions.

@@ -88,7 +88,7 @@ pub(crate) const PEERS: [&str; 5] = ["raw", "ours", "hyper-util", "reqwest", "wr
 impl Contender {
     /// Whether a budget is about it, or about its ratio to it.
     fn is_checked(self) -> bool {
-        matches!(self.peer, "raw" | "ours")
+        matches!(self.name, RAW | "ours" | "ours_hyper")
     }
 
     /// What runs it. `counted`: with the allocator that counts.

@@ -3,7 +3,6 @@
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
-use serde_json::Value;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::runtime::{Builder, Runtime};
 
@@ -61,7 +60,7 @@ fn serve<P: Peer>(args: &Args, counts: Option<&'static Allocator>) -> Result<(),
 
 fn answer<P: Peer>(runtime: &Runtime, runs: &mut Runs<P>, line: &str) -> Result<(), BoxError> {
     let command = Command::parse(line)?;
-    let answer: Value = runtime.block_on(runs.run(&command))?;
+    let answer = runs.run(runtime, &command)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{answer}")?;
     Ok(out.flush()?)

@@ -57,10 +57,12 @@ const DIALS: usize = 64;
 
 /// Whatever a load of this size must have raised, and nothing else.
 fn config(args: &Args) -> Result<Config, BoxError> {
-    let mut config = Config::default();
-    config.protocols = match args.protocol {
-        Protocol::Http1 => Protocols::Http1,
-        Protocol::Http2 => Protocols::Http2,
+    let mut config = Config {
+        protocols: match args.protocol {
+            Protocol::Http1 => Protocols::Http1,
+            Protocol::Http2 => Protocols::Http2,
+        },
+        ..Config::default()
     };
     config.http1.engine = match args.engine.as_deref() {
         Some("hyper") => Http1Engine::Hyper,

@@ -40,7 +40,7 @@ impl Raw {
     async fn open(&self, host: usize) -> Result<One, BoxError> {
         let stream = self.stream(host).await?;
         Ok(match self.kind {
-            Kind::Bare => One::Bare(bare::Conn::new(stream)),
+            Kind::Bare => One::Bare(Box::new(bare::Conn::new(stream))),
             Kind::Http1 => One::Http1(h1::Conn::new(stream).await?),
             Kind::Http2 => One::Http2(h2s::Shared::new(stream).await?.handle()),
         })
@@ -85,7 +85,8 @@ impl Peer for Raw {
 
 /// A connection, or a handle of one.
 pub enum One {
-    Bare(bare::Conn),
+    /// Boxed, so that the others are not as large.
+    Bare(Box<bare::Conn>),
     Http1(h1::Conn),
     Http2(h2s::Handle),
 }

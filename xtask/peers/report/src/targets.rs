@@ -226,6 +226,14 @@ mod tests {
     }
 
     #[test]
+    fn a_target_may_be_about_several_rows() {
+        static EITHER: [Target; 1] = [budget("few", ["t", "a|b/*", "allocs/op"], AtMost(1.0))];
+        let seen = |cells: &[(&str, f64)]| judge(&EITHER, &table(cells))[0].seen();
+        assert_eq!(seen(&[("a", 2.0), ("b/1", 3.0), ("c", 9.0)]), 3.0);
+        assert_eq!(seen(&[("a", 4.0), ("b/1", 3.0)]), 4.0);
+    }
+
+    #[test]
     fn a_target_that_was_not_measured_is_left_out() {
         static ELSEWHERE: [Target; 1] = [budget("nothing", ["u", "*", "allocs/op"], AtMost(0.0))];
         static RENAMED: [Target; 1] =

@@ -58,7 +58,7 @@ fn rounds(
             // A new process each time: what it has open goes away with it.
             let mut command = contenders[at].command(bench, protocol, false, &[]);
             let answer = Child::start(&mut command).and_then(|mut child| {
-                child.ask("hosts hosts=1 first=0")?;
+                child.ask(&format!("hosts hosts=1 first=0 connect={connect}"))?;
                 child.ask(&format!(
                     "hosts hosts={conns} first=1 conc=8 connect={connect}"
                 ))
@@ -74,6 +74,7 @@ fn rounds(
         numbers.map(|number| number.unwrap_or(f64::NAN)).collect()
     };
     let bare = contenders.iter().position(|contender| *contender == BARE);
+    let bare = bare.filter(|at| !answers[*at].is_empty());
     for (at, contender) in contenders.iter().enumerate() {
         if answers[at].is_empty() {
             continue;

@@ -15,10 +15,9 @@ use super::{count, duration};
 #[non_exhaustive]
 pub enum Http1Engine {
     /// The hyper library, which drives each connection in a task of its own. Written `"hyper"`.
-    #[default]
     Hyper,
-    /// This crate: whoever waits for a response reads it from the socket. Stricter than hyper, and new. Written
-    /// `"inline"`.
+    /// This crate: whoever waits for a response reads it from the socket. Stricter than hyper. Written `"inline"`.
+    #[default]
     Inline,
 }
 

@@ -37,7 +37,7 @@ pub use dial::{
     ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
 };
 pub use error::{BoxError, Error, ErrorKind, Phase};
-pub use http::{Body, PoolBody, Upgraded};
+pub use http::{Body, HeaderSpelling, PoolBody, Upgraded};
 pub use info::{ConnFacts, ConnId, ConnInfo, Protocol};
 pub use key::{Key, Partition, Protocols, Scheme, SourceClass};
 pub use observe::{Distribution, Event, Histogram, NoObserver, Observer};

@@ -88,6 +88,10 @@ pub struct Config {
     /// Defaults to `auto`: HTTP/2 where the server picks it. A request may override it.
     #[cfg_attr(feature = "serde", serde(with = "protocols"))]
     pub protocols: Protocols,
+    /// Whether the extensions of each response hold its [`ConnInfo`](crate::ConnInfo), at the price of three allocations.
+    ///
+    /// Defaults to true. [`PoolBody::conn_info`](crate::PoolBody::conn_info) has it in any case.
+    pub conn_info: bool,
     /// How many of each thing there may be.
     pub limits: Limits,
     /// How long each phase may take.
@@ -126,6 +130,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             protocols: Protocols::Auto,
+            conn_info: true,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             http1: Http1::default(),

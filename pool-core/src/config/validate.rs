@@ -20,6 +20,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let Self {
             protocols: _,
+            conn_info: _,
             limits,
             timeouts,
             http1,

@@ -19,6 +19,7 @@ mod metered;
 mod ping;
 mod request_body;
 mod retry;
+mod spelling;
 mod upgraded;
 mod upload;
 
@@ -34,6 +35,7 @@ pub use self::body::PoolBody;
 pub(crate) use self::conn::{ConnEvents, Driver, HttpConn, HttpSettings, Running};
 pub use self::request_body::Body;
 pub(crate) use self::retry::{Evidence, RetryBudget, RetryLimits, RetryVerdict, retry_verdict};
+pub use self::spelling::HeaderSpelling;
 pub use self::upgraded::Upgraded;
 use crate::error::{Error, ErrorKind};
 use crate::info::ConnInfo;
@@ -41,7 +43,7 @@ use crate::manager::Lease;
 
 /// Sends `request` on the leased connection and waits for the head of the response.
 ///
-/// The response carries `info` in its extensions and the lease in its body. `request` needs an absolute URI, or on
+/// The body of the response carries `info` and the lease. `request` needs an absolute URI, or on
 /// HTTP/1.1 a `host` header; it is brought into the form of the protocol here. The body is uploaded meanwhile; where
 /// the head comes first, reading the response body drives the rest of an HTTP/2 upload.
 ///

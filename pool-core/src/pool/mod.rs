@@ -141,8 +141,8 @@ impl Pool {
 
     /// Sends a request with an absolute URI and waits for the head of the response; the body streams.
     ///
-    /// The response's extensions hold the [`ConnInfo`](crate::ConnInfo); [`RequestOptions`] may be put into the
-    /// request's. The connection goes back to the pool when both bodies have ended: read the response body to its
+    /// The response's extensions hold the [`ConnInfo`](crate::ConnInfo), unless [`Config::conn_info`] says otherwise;
+    /// [`RequestOptions`] may be put into the request's. The connection goes back to the pool when both bodies have ended: read the response body to its
     /// end or drop it.
     ///
     /// # Errors

@@ -267,12 +267,22 @@ async fn exchange_once(
     };
     let gauge = inner.manager.selects().then(|| host.endpoints());
     let timed = gauge.map(|endpoints| (endpoints, clock::now()));
-    let result = exchange(lease, request, &timeouts, info).await;
+    let mut result = exchange(lease, request, &timeouts, info).await;
     if let Some((endpoints, began)) = &timed
         && let Some(gauge) = endpoints.gauge(target)
     {
         let now = clock::now();
         gauge.note_latency(now.saturating_duration_since(*began), now);
+    }
+    if live.config.conn_info {
+        let answer = match &mut result {
+            Ok(response) => Some(response),
+            Err(failed) => failed.answer.as_deref_mut(),
+        };
+        if let Some(response) = answer {
+            let info = response.body().conn_info().clone();
+            response.extensions_mut().insert(info);
+        }
     }
     match &result {
         Ok(response) => host.note(env, target, Outcome::Status(response.status().as_u16())),

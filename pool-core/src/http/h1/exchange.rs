@@ -161,14 +161,13 @@ fn receive(
     info: ConnInfo,
 ) -> Response<PoolBody> {
     let runtime = claim.shared.runtime.clone();
-    let (mut parts, incoming) = response.into_parts();
+    let (parts, incoming) = response.into_parts();
     let source = if incoming.is_end_stream() {
         claim.finish();
         Source::Ended
     } else {
         Source::H1(Box::new(Receiving { incoming, claim }))
     };
-    parts.extensions.insert(info.clone());
     let body = PoolBody::new(source, info, timeouts.body_idle, runtime);
     Response::from_parts(parts, body)
 }

@@ -240,7 +240,7 @@ fn receive(
     info: ConnInfo,
 ) -> Response<PoolBody> {
     let runtime = claim.shared.runtime.clone();
-    let (mut parts, recv) = response.into_parts();
+    let (parts, recv) = response.into_parts();
     let remaining = parts
         .headers
         .get(CONTENT_LENGTH)
@@ -258,7 +258,6 @@ fn receive(
     } else {
         Source::H2(Box::new(receiving))
     };
-    parts.extensions.insert(info.clone());
     let body = PoolBody::new(source, info, timeouts.body_idle, runtime);
     Response::from_parts(parts, body)
 }

@@ -2,9 +2,9 @@
 
 use bytes::{BufMut, BytesMut};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE,
 };
+use http::uri::Authority;
 use http::{Method, Request, Uri};
 use http_body::Body as _;
 
@@ -12,6 +12,7 @@ use super::framing::is_listed;
 use crate::error::Error;
 use crate::http::head::{cannot_send, declared_length, on_the_wire};
 use crate::http::request_body::Body;
+use crate::http::spelling::HeaderSpelling;
 
 /// How the body of a request is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,42 +93,96 @@ pub(super) fn head(
     out.put_u8(b' ');
     target(uri, out);
     out.put_slice(b" HTTP/1.1\r\n");
-    if let Some(authority) = authority.filter(|_| !said.has_host) {
-        out.put_slice(b"host: ");
-        let (host, port) = on_the_wire(uri.scheme(), authority);
-        out.put_slice(host.as_bytes());
-        if let Some(port) = port {
-            out.put_u8(b':');
-            decimal(out, port.into());
+    let length = match sending {
+        Sending::Nothing if !expects_a_body(method) => None,
+        _ if said.length.is_some() || said.coding.is_some() => None,
+        Sending::Nothing => Some(0),
+        Sending::Length(length) => Some(length),
+        Sending::Chunked => None,
+    };
+    let added = Added {
+        host: authority.filter(|_| !said.has_host),
+        length,
+        chunked: sending == Sending::Chunked && said.coding.is_none(),
+    };
+    match request.extensions().get::<HeaderSpelling>() {
+        None => {
+            added.host(uri, out);
+            fields(request.headers(), out);
+            added.delimiter(out);
         }
-        out.put_slice(b"\r\n");
-    }
-    fields(request.headers(), out);
-    match sending {
-        Sending::Nothing if !expects_a_body(method) => {}
-        _ if said.length.is_some() => {}
-        Sending::Nothing => out.put_slice(b"content-length: 0\r\n"),
-        Sending::Length(length) => {
-            out.put_slice(b"content-length: ");
-            decimal(out, length);
-            out.put_slice(b"\r\n");
-        }
-        Sending::Chunked if said.coding.is_some() => {}
-        Sending::Chunked => out.put_slice(b"transfer-encoding: chunked\r\n"),
+        Some(spelling) => added.spelled(request, spelling, out),
     }
     out.put_slice(b"\r\n");
     Ok(sending)
 }
 
-/// Fields, one to a line.
-pub(super) fn fields(map: &HeaderMap, out: &mut BytesMut) {
-    for (name, value) in map {
-        field(name, value.as_bytes(), out);
+/// What the caller's fields leave to say.
+struct Added<'a> {
+    host: Option<&'a Authority>,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+impl Added<'_> {
+    fn host(&self, uri: &Uri, out: &mut BytesMut) {
+        if let Some(authority) = self.host {
+            out.put_slice(b"host: ");
+            put_host(uri, authority, out);
+            out.put_slice(b"\r\n");
+        }
+    }
+
+    fn delimiter(&self, out: &mut BytesMut) {
+        if let Some(length) = self.length {
+            out.put_slice(b"content-length: ");
+            decimal(out, length);
+            out.put_slice(b"\r\n");
+        }
+        if self.chunked {
+            out.put_slice(b"transfer-encoding: chunked\r\n");
+        }
+    }
+
+    /// All fields, the caller's too, as the caller wants them spelled.
+    fn spelled(&self, request: &Request<Body>, spelling: &HeaderSpelling, out: &mut BytesMut) {
+        let (mut host, mut length) = (BytesMut::new(), BytesMut::new());
+        let mut all: Vec<(&str, &[u8])> = Vec::new();
+        if let Some(authority) = self.host {
+            put_host(request.uri(), authority, &mut host);
+            all.push(("host", &host));
+        }
+        let given = request.headers().iter();
+        all.extend(given.map(|(name, value)| (name.as_str(), value.as_bytes())));
+        if let Some(number) = self.length {
+            decimal(&mut length, number);
+            all.push(("content-length", &length));
+        }
+        if self.chunked {
+            all.push(("transfer-encoding", b"chunked"));
+        }
+        spelling.each(&all, |name, value| field(name, value, out));
     }
 }
 
-fn field(name: &HeaderName, value: &[u8], out: &mut BytesMut) {
-    out.put_slice(name.as_str().as_bytes());
+fn put_host(uri: &Uri, authority: &Authority, out: &mut BytesMut) {
+    let (host, port) = on_the_wire(uri.scheme(), authority);
+    out.put_slice(host.as_bytes());
+    if let Some(port) = port {
+        out.put_u8(b':');
+        decimal(out, port.into());
+    }
+}
+
+/// Fields, one to a line.
+pub(super) fn fields(map: &HeaderMap, out: &mut BytesMut) {
+    for (name, value) in map {
+        field(name.as_str(), value.as_bytes(), out);
+    }
+}
+
+fn field(name: &str, value: &[u8], out: &mut BytesMut) {
+    out.put_slice(name.as_bytes());
     out.put_slice(b": ");
     out.put_slice(value);
     out.put_slice(b"\r\n");
@@ -246,6 +301,27 @@ mod tests {
         assert_eq!(written(port).unwrap().0, text);
         let nowhere = Request::get("/x").body(Body::empty()).unwrap();
         assert_eq!(written(nowhere), Err(ErrorKind::Request));
+    }
+
+    #[test]
+    fn fields_are_spelled_and_ordered_as_the_caller_says() {
+        let names = ["Content-Length", "X-B", "Host", "X-None"];
+        let mut request = Request::post("https://a.test:8443/")
+            .header("x-a", "1")
+            .header("x-b", "2")
+            .header("x-b", "3")
+            .body(Body::from("hello"))
+            .unwrap();
+        let spelling = HeaderSpelling::new(names).unwrap();
+        request.extensions_mut().insert(spelling);
+        let text = "POST / HTTP/1.1\r\nContent-Length: 5\r\nX-B: 2\r\nX-B: 3\r\nHost: a.test:8443\r\nx-a: 1\r\n\r\n";
+        assert_eq!(written(request), Ok((text.into(), Sending::Length(5))));
+
+        let mut request = Request::post("https://a.test/").body(stream()).unwrap();
+        let spelling = HeaderSpelling::new(["Transfer-Encoding"]).unwrap();
+        request.extensions_mut().insert(spelling);
+        let text = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nhost: a.test\r\n\r\n";
+        assert_eq!(written(request), Ok((text.into(), Sending::Chunked)));
     }
 
     #[test]

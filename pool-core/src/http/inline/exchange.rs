@@ -241,10 +241,9 @@ fn receive(
     info: ConnInfo,
 ) -> Response<PoolBody> {
     let runtime = claim.shared.runtime.clone();
-    let (mut parts, ()) = head.into_parts();
+    let (parts, ()) = head.into_parts();
     let rest = match message.framing {
         Framing::Switched => {
-            parts.extensions.insert(info.clone());
             let source = Source::Upgraded(Box::new(Tunnel::new(claim)));
             let body = PoolBody::new(source, info, None, runtime);
             return Response::from_parts(parts, body);
@@ -266,7 +265,6 @@ fn receive(
     } else {
         Source::Inline(Box::new(receiving))
     };
-    parts.extensions.insert(info.clone());
     let body = PoolBody::new(source, info, timeouts.body_idle, runtime);
     Response::from_parts(parts, body)
 }

@@ -17,10 +17,7 @@ async fn the_lease_returns_when_the_body_has_been_read_and_not_before() {
     let mut rig = Rig::h1(ENGINE, io).await;
     for _ in 0..2 {
         let response = rig.send(get()).await.unwrap();
-        assert_eq!(
-            response.extensions().get::<ConnInfo>().unwrap().id,
-            ConnId(7)
-        );
+        assert_eq!(response.body().conn_info().id, ConnId(7));
         assert!(rig.events.is_empty());
         assert_eq!(text(response).await, "hi");
         assert_eq!(rig.next().await, Event::Returned(None));

@@ -1,7 +1,7 @@
 //! The fields of the configuration itself: the protocols, and the policies by name.
 
-use pool_core::ReconfigureError;
 use pool_core::config::{Dial, Http1, Http2, Limits, PolicyConfig, Retry, Timeouts, Upkeep};
+use pool_core::{ConnInfo, ReconfigureError};
 use pool_health::{EvictReason, EvictionContext, EvictionPolicy, Verdict};
 
 use super::*;
@@ -10,6 +10,7 @@ use crate::network::Manner;
 
 one_case_each!(Config {
     protocols,
+    conn_info,
     limits,
     timeouts,
     http1,
@@ -32,6 +33,18 @@ async fn protocols() {
     change(&pool, |config| config.protocols = Protocols::Http2);
     get(&pool).await.unwrap();
     assert_eq!(network.h2().conns(), 1);
+}
+
+async fn conn_info() {
+    let (_, pool) = pool_with(1, |_| {});
+    let answer = pool.get(URL).await.unwrap();
+    let id = answer.extensions().get::<ConnInfo>().unwrap().id;
+    assert_eq!(answer.body().conn_info().id, id);
+    drop(answer.into_body().bytes().await);
+    change(&pool, |config| config.conn_info = false);
+    let answer = pool.get(URL).await.unwrap();
+    assert!(answer.extensions().is_empty());
+    assert_eq!(answer.body().conn_info().id, id);
 }
 
 /// Each of these has a module with a case for each of its fields; here, that the section is taken as a whole.

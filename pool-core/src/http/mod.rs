@@ -65,7 +65,6 @@ pub(crate) async fn exchange(
     let source = info.facts.leased;
     let on_error = info.clone();
     let refuse = |error| Err(ExchangeError::new(Evidence::RequestFailed, true, error));
-    // The two that are larger are boxed, so that the usual one need not be.
     let result = match lease.conn().kind() {
         conn::Kind::Inline(shared) => {
             let shared = shared.clone();
@@ -74,6 +73,7 @@ pub(crate) async fn exchange(
         conn::Kind::H1(shared) => {
             let shared = shared.clone();
             match head::check(request) {
+                // Boxed, because hyper's part of it is large.
                 Ok(()) => Box::pin(h1::exchange(shared, lease, request, timeouts, info)).await,
                 Err(error) => refuse(error),
             }
@@ -81,7 +81,7 @@ pub(crate) async fn exchange(
         conn::Kind::H2(shared) => {
             let shared = shared.clone();
             match head::check(request) {
-                Ok(()) => Box::pin(h2::exchange(shared, lease, request, timeouts, info)).await,
+                Ok(()) => h2::exchange(shared, lease, request, timeouts, info).await,
                 Err(error) => refuse(error),
             }
         }

@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::acquire::{Acquired, Earlier, acquire as acquire_conn};
 use super::fresh::{Fresh, acquire_fresh};
+use super::last_use::LastUse;
 use super::origin::{bad, key_of, origin_of};
 use super::{Inner, RequestOptions, finite};
 use crate::clock;
@@ -247,7 +248,7 @@ async fn exchange_once(
     inner: &Arc<Inner>,
     options: &RequestOptions,
     acquired: Acquired,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> Result<Response<PoolBody>, ExchangeError> {
     let env = &inner.env;
     let Acquired {
@@ -271,7 +272,11 @@ async fn exchange_once(
     };
     let gauge = inner.manager.selects().then(|| host.endpoints());
     let began = clock::now();
-    let result = exchange(lease, request, &timeouts, info).await;
+    let last = LastUse::of(&lease, &host).map(|last| last.announce(&mut request));
+    let mut result = exchange(lease, request, &timeouts, info).await;
+    if let (Some(last), Err(failed)) = (last, &mut result) {
+        last.take_back(failed.request.as_mut());
+    }
     if let Some(gauge) = gauge.as_ref().and_then(|endpoints| endpoints.gauge(target)) {
         let now = clock::now();
         gauge.note_latency(now.saturating_duration_since(began), now);

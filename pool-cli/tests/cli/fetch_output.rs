@@ -202,6 +202,7 @@ async fn statistics_say_who_waited_what_was_dialled_and_why_it_was_closed() {
         ("dials_abandoned", 0),
         ("dials_orphaned", 0),
         ("stolen", 1),
+        ("quarantines", 0),
         ("opened", 2),
         ("open", 0),
     ];

@@ -166,6 +166,11 @@ impl HttpConn {
         }
     }
 
+    /// Why it has ended, if it has.
+    pub(crate) fn ended(&self) -> Option<CloseReason> {
+        self.control.ended()
+    }
+
     /// Bytes read and written so far, above TLS.
     pub(crate) fn bytes(&self) -> u64 {
         self.meter.total()

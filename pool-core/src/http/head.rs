@@ -38,10 +38,26 @@ pub(super) fn declared_length(value: &HeaderValue, exact: Option<u64>) -> Result
         .ok_or_else(|| cannot_send("content-length is not the length of the body"))
 }
 
+/// Refuses a head that says twice where the body ends, or says so in a way that not every reader knows: the rest of the body
+/// could be taken for another request (RFC 9112 §6.1, §6.3).
+fn check_framing(headers: &HeaderMap) -> Result<(), Error> {
+    let codings = headers.get_all(TRANSFER_ENCODING);
+    let unknown = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if codings.iter().any(unknown) {
+        return Err(cannot_send("a transfer-encoding other than chunked"));
+    }
+    let lengths = headers.get_all(CONTENT_LENGTH);
+    if codings.iter().count() + lengths.iter().count() > 1 {
+        return Err(cannot_send("the length of the body is said twice"));
+    }
+    Ok(())
+}
+
 /// Makes a head HTTP/1.1: target in origin form, and a `host` header.
 ///
 /// Returns whether the header was added.
 pub(super) fn prepare_h1<B>(request: &mut Request<B>) -> Result<bool, Error> {
+    check_framing(request.headers())?;
     *request.version_mut() = Version::HTTP_11;
     let host = request.uri().authority().map(|authority| {
         let scheme = request.uri().scheme();

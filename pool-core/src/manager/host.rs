@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
@@ -21,6 +21,7 @@ use super::ticket::Ticket;
 use super::waiters::{Place, WaiterRef};
 use super::{Closing, Endpoints, Entry, HostHandle, Shared};
 use crate::error::{Error, ErrorKind, Phase};
+use crate::info::ConnId;
 use crate::key::Key;
 use crate::observe::Histogram;
 
@@ -34,7 +35,7 @@ pub(crate) struct Host<C: Send + Sync + 'static> {
     retired: AtomicBool,
     /// Whether a scan for another host's idle connection is due at a time already asked for.
     scan_due: AtomicBool,
-    /// Whether the origin wants HTTP/1.1, as far as is known without the lock; written under it.
+    /// Whether there is a lesson to look up, as far as is known without the lock; written under it.
     pub(crate) taught: AtomicBool,
     pub(crate) key: Key,
     core: OwnLine<Mutex<Core<C>>>,
@@ -98,6 +99,7 @@ enum Chore<C: Send + Sync + 'static> {
     Dial(DialRef, SocketAddr),
     Close(ConnRef, Arc<Entry<C>>, CloseReason),
     WakeAt(Instant),
+    TellOfQuarantine(ConnId, Duration),
 }
 
 type Chores<C> = SmallVec<[Chore<C>; 2]>;
@@ -298,8 +300,15 @@ impl<C: Send + Sync + 'static> Host<C> {
             let starving = host.shared.budget.is_starved(host);
             core.state
                 .release(lease, how, at, starving, &mut core.actions);
+            match how {
+                Returned::Discard(reason) => host.suspect(core, lease.conn, reason, at),
+                Returned::Clean | Returned::Failed => None,
+            }
         };
-        host.locked(end, &mut left);
+        if let Some(length) = host.locked(end, &mut left) {
+            let chore = Chore::TellOfQuarantine(lease.conn.id, length);
+            left.chores.push(chore);
+        }
         if left.is_empty() {
             Self::withdraw_if_served(host);
             return;
@@ -333,13 +342,18 @@ impl<C: Send + Sync + 'static> Host<C> {
         let (entry, reason) = {
             let mut core = host.lock();
             let core = &mut *core;
+            let at = now();
+            // While the books still say when it was opened.
+            let quarantined = host.suspect(core, conn, reason, at);
             let entry = core.take_entry(conn);
-            let reason = core.state.closed(conn, reason, now(), &mut core.actions);
+            let reason = core.state.closed(conn, reason, at, &mut core.actions);
             if let Some(entry) = &entry {
                 entry.status.close();
             }
             core.settle(&host.key, &mut chores);
             core.count_idle(&host.shared.budget);
+            let tell = |length| Chore::TellOfQuarantine(conn.id, length);
+            chores.extend(quarantined.map(tell));
             (entry, reason)
         };
         // Before the chores: its permit may be what the next dial asks for.
@@ -422,6 +436,10 @@ impl<C: Send + Sync + 'static> Host<C> {
                     }
                 }
                 Chore::WakeAt(at) => host.shared.driver.wake_at(HostHandle(host.clone()), at),
+                Chore::TellOfQuarantine(offender, length) => {
+                    let driver = &host.shared.driver;
+                    driver.quarantined(HostHandle(host.clone()), offender, length);
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::HostHandle;
 use super::host::Host;
+use super::quarantine::Quarantine;
 use super::state::Standing;
 use super::sync::{Ordering, now};
 
@@ -27,6 +28,7 @@ pub(crate) struct Lessons {
     http1_until: Option<Instant>,
     /// The addresses that want to be left alone, or did lately. Usually none.
     calm: SmallVec<[Calm; 1]>,
+    pub(super) quarantine: Quarantine,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,11 @@ impl Lessons {
 
     fn requires_http1(&self, now: Instant) -> bool {
         self.http1_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether there is anything to remember of what is asked for at every request.
+    pub(super) fn are_any(&self, now: Instant) -> bool {
+        self.requires_http1(now) || self.quarantine.is_on(now)
     }
 
     /// The address said ENHANCE_YOUR_CALM: until when it is left alone. `None` while it is so already: streams that ran
@@ -90,9 +97,11 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
             return false;
         }
         self.0.look(|core| {
-            let required = core.lessons.requires_http1(now());
-            self.0.taught.store(required, Ordering::SeqCst);
-            required
+            let at = now();
+            self.0
+                .taught
+                .store(core.lessons.are_any(at), Ordering::SeqCst);
+            core.lessons.requires_http1(at)
         })
     }
 

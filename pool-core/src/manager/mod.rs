@@ -21,6 +21,7 @@ mod lookup;
 #[cfg(pool_loom)]
 mod loom_tests;
 mod mailbox;
+mod quarantine;
 mod reason;
 mod removal;
 mod snapshot;
@@ -83,6 +84,10 @@ pub trait Driver<C: Send + Sync + 'static>: Send + Sync + 'static {
 
     /// A permit came back: a connection's socket is gone, or a dial has ended.
     fn permit_returned(&self) {}
+
+    /// Connections that take one lease at a time are out of reuse for so long, because of bytes on this one that belong
+    /// to no response.
+    fn quarantined(&self, _host: HostHandle<C>, _offender: ConnId, _duration: Duration) {}
 }
 
 /// Whether a connection is closed already.

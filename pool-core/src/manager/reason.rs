@@ -8,8 +8,15 @@ pub enum CloseReason {
     PeerClosed,
     /// The peer sent GOAWAY.
     GoAway,
-    /// An HTTP/1.1 peer sent bytes that belong to no response: its answers can no longer be told apart.
+    /// An HTTP/1.1 peer sent bytes that belong to no response: its answers can no longer be told apart. For a while no
+    /// HTTP/1.1 connection of its host is reused (see [`Quarantined`](Self::Quarantined)).
     Unsolicited,
+    /// An HTTP/1.1 connection that is not to be reused, because [`Unsolicited`](Self::Unsolicited) bytes have arrived on
+    /// another of the same host.
+    ///
+    /// The host's idle connections close at once, those in use after their response, and new ones serve one request each:
+    /// for 60 seconds, and twice as long each time that it happens again, up to half an hour. HTTP/2 connections stay.
+    Quarantined,
     /// The peer asked for calm (ENHANCE_YOUR_CALM) and closes.
     CalmAsked,
     /// The peer said that it does not answer for this host there (421).
@@ -65,6 +72,7 @@ impl CloseReason {
             Self::PeerClosed => "peer_closed",
             Self::GoAway => "goaway",
             Self::Unsolicited => "unsolicited",
+            Self::Quarantined => "quarantined",
             Self::CalmAsked => "enhance_your_calm",
             Self::Misdirected => "misdirected",
             Self::Http1Required => "http1_required",

@@ -76,6 +76,9 @@ pub struct Totals {
     pub dials_orphaned: u64,
     /// Idle connections given up for another host that had none.
     pub stolen: u64,
+    /// Times that the HTTP/1.1 connections of a host were put out of reuse for a while, because bytes had arrived that
+    /// belong to no response.
+    pub quarantines: u64,
     /// Dials in flight.
     pub dialling: usize,
     /// Dials that wait for a limit over all hosts.
@@ -211,6 +214,7 @@ impl Totals {
         self.dials_abandoned += counters.abandoned;
         self.dials_orphaned += counters.orphaned;
         self.stolen += counters.stolen;
+        self.quarantines += counters.quarantines;
     }
 
     fn add(&mut self, host: &Self) {
@@ -236,6 +240,7 @@ impl Totals {
             dials_abandoned,
             dials_orphaned,
             stolen,
+            quarantines,
             dialling,
             dials_waiting,
         } = host;
@@ -262,6 +267,7 @@ impl Totals {
         self.dials_abandoned += dials_abandoned;
         self.dials_orphaned += dials_orphaned;
         self.stolen += stolen;
+        self.quarantines += quarantines;
         self.dialling += dialling;
         self.dials_waiting += dials_waiting;
     }

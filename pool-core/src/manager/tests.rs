@@ -7,6 +7,7 @@ mod hosts;
 mod identity;
 mod load;
 mod machine;
+mod quarantine;
 mod threads;
 mod waiting;
 

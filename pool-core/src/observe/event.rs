@@ -67,6 +67,17 @@ pub enum Event<'a> {
         /// The address.
         target: SocketAddr,
     },
+    /// Bytes arrived on an HTTP/1.1 connection that belong to no response: for a while the host's HTTP/1.1 connections
+    /// are not reused.
+    #[non_exhaustive]
+    Quarantined {
+        /// The host.
+        key: &'a Key,
+        /// The connection that they arrived on.
+        id: ConnId,
+        /// For how long.
+        duration: Duration,
+    },
     /// A request is sent again.
     #[non_exhaustive]
     Retried {

@@ -135,7 +135,8 @@ pub(super) fn host_of(inner: &Inner, key: &Key) -> HostHandle<HttpConn> {
 /// Why the connection must not be used, if so. Judged after the claim, so that nobody else uses it meanwhile either.
 fn unfit(inner: &Inner, live: &Live, lease: &Lease<HttpConn>, now: Instant) -> Option<CloseReason> {
     if !lease.conn().is_open() {
-        return Some(CloseReason::PeerClosed);
+        let ended = lease.conn().ended();
+        return Some(ended.unwrap_or(CloseReason::PeerClosed));
     }
     if live.eviction.is_empty() {
         return None;

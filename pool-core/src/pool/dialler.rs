@@ -15,7 +15,7 @@ use crate::clock;
 use crate::dial::{self, DialRequest};
 use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::http::{ConnEvents, Driver as HttpDriver, HttpConn};
-use crate::info::Protocol;
+use crate::info::{ConnId, Protocol};
 use crate::key::SourceClass;
 use crate::manager::{
     CloseReason, Closing, ConnPermit, Driver, Entry, HostHandle, Lease, Registered, Standing,
@@ -62,6 +62,14 @@ impl Driver<HttpConn> for Dialler {
 
     fn permit_returned(&self) {
         self.env.permit_returned.notify_waiters();
+    }
+
+    fn quarantined(&self, host: HostHandle<HttpConn>, offender: ConnId, duration: Duration) {
+        let (key, id) = (host.key(), offender);
+        debug!(%key, %id, ?duration, "HTTP/1.1 connections are not reused");
+        self.env
+            .plugins
+            .tell(&Event::Quarantined { key, id, duration });
     }
 }
 

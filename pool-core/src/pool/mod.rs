@@ -7,6 +7,7 @@ mod connector;
 mod dialler;
 mod env;
 mod fresh;
+mod last_use;
 mod live;
 mod options;
 mod origin;

@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::acquire::{Acquired, Earlier, acquire as acquire_conn};
 use super::fresh::{Fresh, acquire_fresh};
+use super::last_use::LastUse;
 use super::origin::{bad, key_of, origin_of};
 use super::{Inner, RequestOptions, finite};
 use crate::clock;
@@ -267,7 +268,11 @@ async fn exchange_once(
     };
     let gauge = inner.manager.selects().then(|| host.endpoints());
     let timed = gauge.map(|endpoints| (endpoints, clock::now()));
+    let last = LastUse::of(&lease, &host).map(|last| last.announce(request));
     let mut result = exchange(lease, request, &timeouts, info).await;
+    if let Some(last) = last {
+        last.take_back(request);
+    }
     if let Some((endpoints, began)) = &timed
         && let Some(gauge) = endpoints.gauge(target)
     {

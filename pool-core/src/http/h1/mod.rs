@@ -249,5 +249,22 @@ fn why(error: &hyper::Error) -> CloseReason {
     if error.is_incomplete_message() || io.is_some_and(is_peer_gone) {
         return CloseReason::PeerClosed;
     }
+    if is_unexpected_message(error) {
+        return CloseReason::Unsolicited;
+    }
     CloseReason::Error
+}
+
+/// Whether the peer has said more than it was asked. hyper has no word for this kind of error alone: it is the one that
+/// has neither a cause nor a word.
+fn is_unexpected_message(error: &hyper::Error) -> bool {
+    StdError::source(error).is_none()
+        && !(error.is_parse()
+            || error.is_user()
+            || error.is_canceled()
+            || error.is_closed()
+            || error.is_incomplete_message()
+            || error.is_body_write_aborted()
+            || error.is_shutdown()
+            || error.is_timeout())
 }

@@ -113,6 +113,12 @@ pub(in crate::http) async fn exchange(
             let error = Error::new(ErrorKind::Protocol).with_detail(detail);
             (Evidence::ReplyStarted, error)
         }
+        Failed::Unasked => {
+            claim.broken(CloseReason::Unsolicited);
+            let error =
+                Error::new(ErrorKind::Protocol).with_detail("a response before the request");
+            (Evidence::NotSent, error)
+        }
         Failed::Connection(error) => {
             claim.broken(error.as_ref().map_or(CloseReason::PeerClosed, why));
             let evidence = if shared.meter.written() == before.1 {
@@ -139,6 +145,8 @@ enum Failed {
     Late,
     Caller(BoxError),
     Malformed(Malformed),
+    /// The peer has answered before it was asked.
+    Unasked,
     /// `None`: the peer closed, or this side did.
     Connection(Option<std::io::Error>),
 }
@@ -172,6 +180,14 @@ impl Awaited<'_> {
                 Poll::Ready(Err(Stopped::Connection(error))) => Some(error),
                 Poll::Ready(Ok(())) | Poll::Pending => None,
             };
+            // The socket takes nothing yet, and what has come meanwhile answers something else.
+            if !upload.has_begun() && unsent.is_none() {
+                match ready!(wire.poll_fill(cx)) {
+                    Ok(0) => return Poll::Ready(Err(Failed::Connection(None))),
+                    Ok(_) => return Poll::Ready(Err(Failed::Unasked)),
+                    Err(error) => return Poll::Ready(Err(Failed::Connection(Some(error)))),
+                }
+            }
             let head = match self.poll_head(cx, wire) {
                 Poll::Ready(Ok(head)) => head,
                 Poll::Ready(Err(Failed::Connection(None))) => {

@@ -34,6 +34,7 @@ pub(super) struct Upload {
     stage: Stage,
     moved_at: Instant,
     waits_for_caller: bool,
+    has_begun: bool,
 }
 
 enum Stage {
@@ -70,6 +71,7 @@ impl Upload {
             },
             moved_at: started,
             waits_for_caller: false,
+            has_begun: false,
         }
     }
 
@@ -88,6 +90,11 @@ impl Upload {
         if let Stage::Asking { sending, .. } = self.stage {
             self.stage = Stage::Body(sending);
         }
+    }
+
+    /// Whether the connection has taken any of it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -117,6 +124,7 @@ impl Upload {
             let written = wire.poll_send(cx, &mut self.unsent);
             if self.unsent.len() < before {
                 self.moved_at = now();
+                self.has_begun = true;
             }
             ready!(written).map_err(Stopped::Connection)?;
             if matches!(self.stage, Stage::Flushing) {

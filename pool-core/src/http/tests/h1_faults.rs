@@ -129,7 +129,10 @@ async fn bytes_after_the_response_close_the_connection() {
     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\n\r\n";
     let (mut rig, response, _peer) = meet(get(), "\r\n\r\n", answer, false).await;
     assert_eq!(text(response.unwrap()).await, "hi");
-    assert_eq!(rig.end().await, (UNSOLICITED, Some(UNSOLICITED)));
+    assert_eq!(
+        rig.end().await,
+        (CloseReason::Unsolicited, Some(CloseReason::Unsolicited))
+    );
     assert!(!rig.conn.is_open());
 }
 
@@ -138,7 +141,7 @@ async fn an_unsolicited_response_closes_an_idle_connection() {
     let (io, mut peer) = tokio::io::duplex(1024);
     let mut rig = Rig::h1(ENGINE, io).await;
     peer.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-    assert_eq!(rig.next().await, Event::Closed(UNSOLICITED));
+    assert_eq!(rig.next().await, Event::Closed(CloseReason::Unsolicited));
     assert!(!rig.conn.is_open());
 }
 

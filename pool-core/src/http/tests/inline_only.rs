@@ -370,3 +370,70 @@ async fn a_request_that_comes_back_has_all_its_fields() {
     assert_eq!(request.headers().len(), 1);
     assert_eq!(request.headers()["x-a"], "1");
 }
+
+/// A stream that takes nothing before it has been read from so often.
+struct Clogged {
+    io: DuplexStream,
+    reads: usize,
+}
+
+impl AsyncRead for Clogged {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reads = self.reads.saturating_sub(1);
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Clogged {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.reads > 0 {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_the_request_could_be_written_is_not_its_response() {
+    let (io, mut peer) = tokio::io::duplex(1024);
+    let reads = usize::MAX;
+    let mut rig = Rig::h1(Http1Engine::Inline, Clogged { io, reads }).await;
+    let speak = async {
+        // Looked at by now, and not yet sent.
+        pass(Duration::from_secs(1)).await;
+        peer.write_all(OK).await.unwrap();
+    };
+    let (failed, ()) = tokio::join!(rig.send(post("body")), speak);
+    let failed = failed.unwrap_err();
+    assert_eq!(failed.evidence, Evidence::NotSent);
+    assert!(failed.request.is_some());
+    let unsolicited = CloseReason::Unsolicited;
+    assert_eq!(rig.end().await, (unsolicited, Some(unsolicited)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_has_to_wait_for_its_turn_on_the_socket_is_answered() {
+    let (io, mut peer) = tokio::io::duplex(1024);
+    let mut rig = Rig::h1(Http1Engine::Inline, Clogged { io, reads: 2 }).await;
+    assert!(rig.is_quiet().await);
+    let serve = async {
+        read_until(&mut peer, "\r\n\r\n").await;
+        peer.write_all(OK).await.unwrap();
+    };
+    let (response, ()) = tokio::join!(rig.send(get()), serve);
+    assert_eq!(response.unwrap().status(), 200);
+}

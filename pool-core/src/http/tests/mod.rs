@@ -6,8 +6,6 @@ mod hyper {
     use super::*;
 
     const ENGINE: Http1Engine = Http1Engine::Hyper;
-    /// Why a connection ends whose peer says more than it was asked; hyper does not tell it from other errors.
-    const UNSOLICITED: CloseReason = CloseReason::Error;
 
     mod h1;
     mod h1_faults;
@@ -20,7 +18,6 @@ mod inline {
     use super::*;
 
     const ENGINE: Http1Engine = Http1Engine::Inline;
-    const UNSOLICITED: CloseReason = CloseReason::Unsolicited;
 
     mod h1;
     mod h1_faults;

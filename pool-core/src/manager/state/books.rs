@@ -27,6 +27,11 @@ impl HostState {
         self.slot_of(id).map(|slot| ConnRef { slot, id })
     }
 
+    /// When this connection was opened.
+    pub(crate) fn opened(&self, conn: ConnRef) -> Option<Instant> {
+        self.find(conn).map(|slot| self.conns[slot].created)
+    }
+
     pub(super) fn conns_of(&self, endpoint: usize) -> Vec<usize> {
         self.endpoints[endpoint].conns(&self.conns)
     }

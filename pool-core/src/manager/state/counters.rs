@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::DialFailure;
+use super::{DialFailure, HostState};
 use crate::manager::reason::CloseReason;
 
 /// Counts of what has happened; at every quiescent point they conserve: `acquired = released + leased`,
@@ -31,6 +31,15 @@ pub(crate) struct Counters {
     pub(crate) orphaned: u64,
     /// Idle connections given up for another host.
     pub(crate) stolen: u64,
+    /// Times that reuse of HTTP/1.1 connections was suspended.
+    pub(crate) quarantines: u64,
+}
+
+impl HostState {
+    /// Counts a suspension of reuse.
+    pub(crate) fn count_quarantine(&mut self) {
+        self.counters.quarantines += 1;
+    }
 }
 
 impl Counters {
@@ -68,6 +77,7 @@ impl Counters {
             abandoned,
             orphaned,
             stolen,
+            quarantines,
         } = other;
         self.acquired += acquired;
         self.released += released;
@@ -87,5 +97,6 @@ impl Counters {
         self.abandoned += abandoned;
         self.orphaned += orphaned;
         self.stolen += stolen;
+        self.quarantines += quarantines;
     }
 }

@@ -88,6 +88,48 @@ impl Key {
         self
     }
 
+    /// Whether this is what [`plain`](Self::plain) would make of it.
+    pub(crate) fn is_plain(
+        &self,
+        wanted: Protocols,
+        identity: Option<&(ProfileId, TlsConfigId)>,
+    ) -> bool {
+        // Named one by one: a field that is added must be compared here as well.
+        let Parts {
+            scheme: _,
+            host: _,
+            port: _,
+            profile,
+            tls,
+            protocols,
+            source,
+            proxy,
+            partition,
+        } = &*self.0;
+        let is_identity = match identity {
+            Some((wanted, config)) => profile == wanted && tls == config,
+            None => *profile == ProfileId::native() && *tls == TlsConfigId::default(),
+        };
+        is_identity
+            && *protocols == wanted
+            && *source == SourceClass::Any
+            && *proxy == Proxy::Direct
+            && *partition == Partition::default()
+    }
+
+    /// The same origin from any source and in no partition, with these protocols and this TLS identity.
+    pub(crate) fn plain(
+        &self,
+        protocols: Protocols,
+        identity: Option<(ProfileId, TlsConfigId)>,
+    ) -> Self {
+        let plain = Self::new(self.scheme(), self.host(), self.port()).protocols(protocols);
+        match identity {
+            Some((profile, tls)) => plain.profile(profile).tls(tls),
+            None => plain,
+        }
+    }
+
     /// Whether TLS is spoken.
     pub fn scheme(&self) -> Scheme {
         self.0.scheme
@@ -264,6 +306,22 @@ mod tests {
                 assert_eq!(i == j, a == b, "{a:?} and {b:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_key_is_plain_if_it_is_what_would_be_made_anew() {
+        let base = Key::new(Scheme::Https, "a.test", 443);
+        for key in variants() {
+            let made = key.plain(Protocols::Auto, None);
+            assert_eq!(key.is_plain(Protocols::Auto, None), key == made, "{key:?}");
+            assert!(made.is_plain(Protocols::Auto, None), "{key:?}");
+        }
+        let identity = (ProfileId::new("other"), TlsConfigId::unique());
+        let made = base.plain(Protocols::Http1, Some(identity.clone()));
+        assert!(made.is_plain(Protocols::Http1, Some(&identity)));
+        assert!(!made.is_plain(Protocols::Http2, Some(&identity)));
+        assert!(!made.is_plain(Protocols::Http1, None));
+        assert!(!base.is_plain(Protocols::Auto, Some(&identity)));
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         &self.0.key
     }
 
+    /// Whether the host has been forgotten: what is asked of it from now on is for the one that takes its place.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.0.is_retired()
+    }
+
     /// Waits for a lease, without limit of its own: put a timeout around it, or use
     /// [`acquire_until`](Self::acquire_until).
     ///

@@ -1,5 +1,6 @@
 //! From a key to a lease on a connection that is worth using.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,14 +51,14 @@ impl Earlier {
 /// Waits for a usable connection.
 pub(super) async fn acquire(
     inner: &Arc<Inner>,
-    key: &Key,
+    host: &HostHandle<HttpConn>,
     options: &RequestOptions,
     earlier: Earlier,
 ) -> Result<Acquired, Error> {
     inner.settle();
     let env = &inner.env;
     let live = env.live();
-    let host = host_of(inner, key);
+    let host = serving(inner, host);
     let began = clock::now();
     let hint = hint(inner, &host, options, earlier.avoid, began);
     let wait = options
@@ -81,7 +82,7 @@ pub(super) async fn acquire(
                 };
                 within(deadline, acquire)
                     .await
-                    .unwrap_or_else(|| Err(late(key)))?
+                    .unwrap_or_else(|| Err(late(host.key())))?
             }
         };
         let now = clock::now();
@@ -123,13 +124,22 @@ pub(super) async fn acquire(
     }
 }
 
-/// The host that serves the key: that of its HTTP/1.1 connections if the origin wants no others.
-pub(super) fn host_of(inner: &Inner, key: &Key) -> HostHandle<HttpConn> {
-    let host = inner.manager.host(key);
+/// The host that serves instead, if another does: one that took its place, or that of the HTTP/1.1 connections if the origin
+/// wants no others.
+pub(super) fn serving<'a>(
+    inner: &Inner,
+    host: &'a HostHandle<HttpConn>,
+) -> Cow<'a, HostHandle<HttpConn>> {
+    let host = if host.is_retired() {
+        Cow::Owned(inner.manager.host(host.key()))
+    } else {
+        Cow::Borrowed(host)
+    };
     if !host.requires_http1() {
         return host;
     }
-    inner.manager.host(&key.clone().protocols(Protocols::Http1))
+    let key = host.key().clone().protocols(Protocols::Http1);
+    Cow::Owned(inner.manager.host(&key))
 }
 
 /// Why the connection must not be used, if so. Judged after the claim, so that nobody else uses it meanwhile either.

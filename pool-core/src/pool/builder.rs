@@ -10,6 +10,7 @@ use pool_localip::LocalAddrAllocator;
 use pool_tls::{FingerprintSource, Native, TlsConnector};
 use tokio::runtime::Handle;
 
+use super::familiar::Familiar;
 use super::live::Sources;
 use super::{Dialler, Env, Inner, LastHandle, Plugins, Pool};
 use crate::config::{Config, ConfigError};
@@ -161,7 +162,11 @@ impl PoolBuilder {
         let env = Arc::new(Env::new(live, sources, plugins));
         let dialler = Arc::new(Dialler { env: env.clone() });
         let manager = ConnectionManager::selecting(&env.live().config, dialler, looks);
-        let inner = Arc::new(Inner { manager, env });
+        let inner = Arc::new(Inner {
+            manager,
+            env,
+            familiar: Familiar::default(),
+        });
         if let Some(runtime) = runtime {
             inner.settle_on(runtime);
         }

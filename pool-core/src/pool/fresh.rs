@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use super::acquire::{Acquired, Earlier, host_of, late};
+use super::acquire::{Acquired, Earlier, late, serving};
 use super::dialler::open_greeted;
 use super::env::Env;
 use super::{Inner, RequestOptions, finite};
@@ -31,14 +31,15 @@ pub(super) struct Fresh {
 /// its own as soon as the limits allow.
 pub(super) async fn acquire_fresh(
     inner: &Arc<Inner>,
-    key: &Key,
+    host: &HostHandle<HttpConn>,
     options: &RequestOptions,
     earlier: Earlier,
     fresh: Fresh,
 ) -> Result<Acquired, Error> {
     inner.settle();
     let env = &inner.env;
-    let host = host_of(inner, key);
+    let host = serving(inner, host);
+    let key = host.key();
     let began = clock::now();
     let wait = options
         .acquire_timeout

@@ -6,6 +6,7 @@ mod close;
 mod connector;
 mod dialler;
 mod env;
+mod familiar;
 mod fresh;
 mod last_use;
 mod live;
@@ -31,6 +32,7 @@ pub use self::connector::{ConnectorIo, PoolConnector};
 use self::dialler::Dialler;
 pub(crate) use self::dialler::open_greeted;
 pub(crate) use self::env::{Env, finite};
+use self::familiar::Familiar;
 pub(crate) use self::live::Live;
 pub use self::live::ReconfigureError;
 pub use self::options::RequestOptions;
@@ -71,6 +73,7 @@ impl Drop for LastHandle {
 pub(crate) struct Inner {
     pub(crate) manager: ConnectionManager<HttpConn>,
     pub(crate) env: Arc<Env>,
+    familiar: Familiar,
 }
 
 impl fmt::Debug for Inner {
@@ -86,6 +89,7 @@ impl Inner {
     fn close(&self) {
         // Waiters first: they shall hear of the close, not of the dials that it ends.
         self.manager.close();
+        self.familiar.clear();
         self.env.closing.send_replace(true);
     }
 

@@ -1,12 +1,14 @@
 //! What a URL names, and what connections to it need.
 
 use http::Uri;
-use pool_tls::{FingerprintContext, TlsConfigId};
+use pool_tls::{FingerprintContext, ProfileId, TlsConfigId};
 
 use super::{Inner, RequestOptions};
 use crate::authority::{self, host_and_port};
 use crate::error::{BoxError, Error, ErrorKind};
-use crate::key::{Key, Scheme, SourceClass};
+use crate::http::HttpConn;
+use crate::key::{Key, Protocols, Scheme, SourceClass};
+use crate::manager::HostHandle;
 
 /// A request that cannot be sent.
 pub(crate) fn bad(url: impl std::fmt::Display, why: impl Into<BoxError>) -> Error {
@@ -27,18 +29,24 @@ pub(crate) fn without_secrets(url: &str) -> String {
     }
 }
 
+fn scheme_of(uri: &Uri) -> Option<Scheme> {
+    match uri.scheme_str()? {
+        "https" => Some(Scheme::Https),
+        "http" => Some(Scheme::Http),
+        _ => None,
+    }
+}
+
 /// Scheme, host and port of an absolute URI; an IPv6 address comes without brackets.
 pub(super) fn origin_of(uri: &Uri) -> Result<(Scheme, &str, u16), Error> {
-    let scheme = match uri.scheme_str() {
-        Some("https") => Scheme::Https,
-        Some("http") => Scheme::Http,
-        Some(_) => return Err(bad(uri, "only http:// and https:// can be sent")),
-        None => {
-            return Err(bad(
-                uri,
-                "the URL must be absolute, with http:// or https://",
-            ));
-        }
+    let Some(scheme) = scheme_of(uri) else {
+        return Err(bad(
+            uri,
+            match uri.scheme() {
+                Some(_) => "only http:// and https:// can be sent",
+                None => "the URL must be absolute, with http:// or https://",
+            },
+        ));
     };
     let (host, port) = uri
         .authority()
@@ -62,32 +70,72 @@ pub(super) fn origin_of(uri: &Uri) -> Result<(Scheme, &str, u16), Error> {
 /// What connections this URI and these options need.
 pub(crate) fn key_of(inner: &Inner, uri: &Uri, options: &RequestOptions) -> Result<Key, Error> {
     let (scheme, host, port) = origin_of(uri)?;
-    let env = &inner.env;
-    let protocols = options
-        .protocols
-        .unwrap_or_else(|| env.live().config.protocols);
     let mut key = Key::new(scheme, host, port)
-        .protocols(protocols)
+        .protocols(protocols(inner, options))
         .source(options.source.clone())
         .partition(options.partition.clone());
-    if scheme == Scheme::Https {
-        let exact = match &options.source {
-            SourceClass::Exact(addr) => Some(addr.to_string()),
-            SourceClass::Any | SourceClass::Named(_) => None,
-        };
-        let class = match &options.source {
-            SourceClass::Named(name) => Some(&**name),
-            SourceClass::Any | SourceClass::Exact(_) => exact.as_deref(),
-        };
-        let tls: TlsConfigId = env.plugins.tls.config_id();
-        // As the key has it: one host has one profile, however its name is written.
-        let cx = FingerprintContext::new(key.host(), port)
-            .with_partition(options.partition.name())
-            .with_source_class(class);
-        let profile = env.plugins.profile(&cx);
+    if let Some((profile, tls)) = identity(inner, &key, options) {
         key = key.profile(profile).tls(tls);
     }
     Ok(key)
+}
+
+/// The host of this URI and these options.
+pub(super) fn host_of(
+    inner: &Inner,
+    uri: &Uri,
+    options: &RequestOptions,
+) -> Result<HostHandle<HttpConn>, Error> {
+    let plain = options.source == SourceClass::Any && options.partition.name().is_none();
+    let authority = uri.authority().filter(|_| plain);
+    let (Some(scheme), Some(authority)) = (scheme_of(uri), authority) else {
+        return Ok(inner.manager.host(&key_of(inner, uri, options)?));
+    };
+    let key = match inner.familiar.find(scheme, authority) {
+        None => key_of(inner, uri, options)?,
+        Some(host) => {
+            let protocols = protocols(inner, options);
+            let identity = identity(inner, host.key(), options);
+            if host.key().is_plain(protocols, identity.as_ref()) {
+                return Ok(host);
+            }
+            host.key().plain(protocols, identity)
+        }
+    };
+    let host = inner.manager.host(&key);
+    inner.familiar.put(scheme, authority, &host);
+    Ok(host)
+}
+
+fn protocols(inner: &Inner, options: &RequestOptions) -> Protocols {
+    options
+        .protocols
+        .unwrap_or_else(|| inner.env.live().config.protocols)
+}
+
+/// The TLS profile and configuration of the next connection; none in plain text. The fingerprint source is asked for every
+/// request, and knows the host as the key has it: one host has one profile, however its name is written.
+fn identity(
+    inner: &Inner,
+    key: &Key,
+    options: &RequestOptions,
+) -> Option<(ProfileId, TlsConfigId)> {
+    if key.scheme() == Scheme::Http {
+        return None;
+    }
+    let exact = match &options.source {
+        SourceClass::Exact(addr) => Some(addr.to_string()),
+        SourceClass::Any | SourceClass::Named(_) => None,
+    };
+    let class = match &options.source {
+        SourceClass::Named(name) => Some(&**name),
+        SourceClass::Any | SourceClass::Exact(_) => exact.as_deref(),
+    };
+    let cx = FingerprintContext::new(key.host(), key.port())
+        .with_partition(options.partition.name())
+        .with_source_class(class);
+    let plugins = &inner.env.plugins;
+    Some((plugins.profile(&cx), plugins.tls.config_id()))
 }
 
 #[cfg(test)]

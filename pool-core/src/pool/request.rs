@@ -10,7 +10,7 @@ use tracing::debug;
 use super::acquire::{Acquired, Earlier, acquire as acquire_conn};
 use super::fresh::{Fresh, acquire_fresh};
 use super::last_use::LastUse;
-use super::origin::{bad, key_of, origin_of};
+use super::origin::{bad, host_of, origin_of};
 use super::{Inner, RequestOptions, finite};
 use crate::clock;
 use crate::error::{Error, ErrorKind};
@@ -32,11 +32,11 @@ pub(super) async fn send(
         .extensions_mut()
         .remove::<RequestOptions>()
         .unwrap_or_default();
-    let key = key_of(inner, request.uri(), &options)?;
+    let host = host_of(inner, request.uri(), &options)?;
     inner.env.retries.deposit();
     let mut tries = Tries {
         inner,
-        key,
+        host,
         options,
         earlier: Earlier::NONE,
         resent: false,
@@ -64,21 +64,21 @@ pub(super) async fn acquire(
     let uri: Uri = url
         .parse()
         .map_err(|error: http::uri::InvalidUri| bad(url, error))?;
-    let key = key_of(inner, &uri, options)?;
-    let mut acquired = acquire_conn(inner, &key, options, Earlier::NONE).await?;
+    let host = host_of(inner, &uri, options)?;
+    let mut acquired = acquire_conn(inner, &host, options, Earlier::NONE).await?;
     // There is no telling when it will be used.
     acquired.looked_at = false;
     Ok(PooledLease {
         inner: inner.clone(),
-        key,
+        key: host.key().clone(),
         acquired,
     })
 }
 
-/// The tries of one request.
+/// The tries of one request. Its host may have been forgotten meanwhile, or its origin want another.
 struct Tries<'a> {
     inner: &'a Arc<Inner>,
-    key: Key,
+    host: HostHandle<HttpConn>,
     options: RequestOptions,
     earlier: Earlier,
     /// Whether it was sent once more although the peer may have processed it.
@@ -113,12 +113,12 @@ enum Next {
 
 impl Tries<'_> {
     async fn acquire(&mut self) -> Result<Acquired, Error> {
-        let (inner, key, options, earlier) = (self.inner, &self.key, &self.options, self.earlier);
+        let (inner, host, options, earlier) = (self.inner, &self.host, &self.options, self.earlier);
         let acquired = match self.wants {
-            Wants::Any => acquire_conn(inner, key, options, earlier).await,
+            Wants::Any => acquire_conn(inner, host, options, earlier).await,
             // Rare, and large: on the heap, so that every other request is smaller.
             Wants::Fresh(fresh) => {
-                Box::pin(acquire_fresh(inner, key, options, earlier, fresh)).await
+                Box::pin(acquire_fresh(inner, host, options, earlier, fresh)).await
             }
         };
         let acquired = acquired.map_err(|error| error.with_attempts(self.earlier.attempts))?;
@@ -174,7 +174,7 @@ impl Tries<'_> {
             *again = matches!(self.wants, Wants::Fresh(_));
         }
         let error = error
-            .with_host(self.key.to_string())
+            .with_host(self.host.key().to_string())
             .with_attempts(self.earlier.attempts);
         let env = &self.inner.env;
         let limits = if self.options.no_retry {
@@ -186,7 +186,7 @@ impl Tries<'_> {
             }
         };
         // Another try would be told the same.
-        let only_http2 = self.key.allowed_protocols() == Protocols::Http2;
+        let only_http2 = self.host.key().allowed_protocols() == Protocols::Http2;
         if evidence == Evidence::Http1Required && only_http2 {
             return Err(error.with_detail("the request allows HTTP/2 only"));
         }
@@ -203,9 +203,9 @@ impl Tries<'_> {
             RetryVerdict::Retry { delay }
                 if !evidence.costs_the_peer() || env.retries.try_withdraw() =>
             {
-                debug!(key = %self.key, ?evidence, attempts = self.earlier.attempts, "request sent again");
+                debug!(key = %self.host.key(), ?evidence, attempts = self.earlier.attempts, "request sent again");
                 env.plugins.tell(&Event::Retried {
-                    key: &self.key,
+                    key: self.host.key(),
                     kind: error.kind(),
                     attempts: self.earlier.attempts,
                 });

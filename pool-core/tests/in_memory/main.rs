@@ -9,6 +9,7 @@
 mod bad_input;
 mod check_at_checkout;
 mod exhausted_sources;
+mod familiar_hosts;
 mod frames;
 mod idle_http1;
 mod load;

@@ -90,6 +90,36 @@ async fn h1_serves_concurrent_requests_within_the_limit() {
     pool.close(Duration::from_secs(5)).await;
 }
 
+#[tokio::test]
+async fn the_snapshot_counts_the_sessions_that_the_origin_saw_resumed() {
+    for (tls, requests) in [(true, 1), (true, 5), (false, 3)] {
+        let fleet = Fleet::builder().tls(tls).alpn(Alpn::Http1);
+        let fleet = fleet.start().await.expect("a fleet");
+        let mut config = Config::default();
+        config.limits.idle_per_host = 0;
+        let pool = pool(&fleet, config).build().expect("a pool");
+        for _ in 0..requests {
+            let response = pool.get(&fleet.url("/")).await.expect("a response");
+            response.into_body().bytes().await.expect("a body");
+        }
+        let ledger = fleet.ledger();
+        assert_eq!(ledger.accepted(), requests, "a connection for each");
+        let seen = pool.snapshot();
+        let (handshakes, resumed) = (seen.handshakes, seen.handshakes_resumed);
+        let expected = if tls {
+            (requests, requests - 1)
+        } else {
+            (0, 0)
+        };
+        assert_eq!((handshakes as usize, resumed as usize), expected);
+        assert_eq!(resumed as usize, ledger.resumed());
+        if tls {
+            assert_eq!(handshakes as usize, ledger.handshakes());
+        }
+        pool.close(Duration::from_secs(5)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn warming_opens_the_matrix_and_requests_then_dial_nothing() {
     let fleet = Fleet::builder()

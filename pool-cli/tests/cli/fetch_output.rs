@@ -152,6 +152,9 @@ async fn statistics_are_written_at_the_end() {
     assert_eq!(records.len(), 3);
     let stats = &records[2];
     assert_eq!(stats["requests"], 2, "{stats}");
+    let dialled = &stats["totals"]["dialled"];
+    assert_eq!(&stats["handshakes"], dialled, "{stats}");
+    assert!(stats["handshakes_resumed"].is_u64(), "{stats}");
     assert!(stats["lock_wait"].is_object(), "{stats}");
     let waits = &stats["acquire_wait"];
     assert_eq!(waits["count"], 2, "{stats}");

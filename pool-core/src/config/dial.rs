@@ -32,6 +32,18 @@ pub struct Dial {
     ///
     /// Defaults to 64: more than any honest answer has, and a bound for the others.
     pub max_addresses: usize,
+    /// Bytes that the kernel may hold of what a connection has still to send: 4096 to 2^30, or 0 for the system's own size.
+    ///
+    /// Defaults to 0. A size of one's own is fixed, where the system's grows with the traffic (Linux: `net.ipv4.tcp_wmem`);
+    /// it saves memory with many connections that a peer reads slowly. It is a wish: Linux doubles it, for its own books,
+    /// and allows no more than `net.core.wmem_max`. Connections that are open keep theirs.
+    pub send_buffer: u32,
+    /// Bytes that the kernel may hold of what has come in and was not read, and so how much the peer may send ahead: 4096
+    /// to 2^30, or 0 for the system's own size.
+    ///
+    /// Defaults to 0. As [`send_buffer`](Self::send_buffer); on Linux see `net.ipv4.tcp_rmem` and `net.core.rmem_max`. A path
+    /// carries no more than this much per round trip.
+    pub receive_buffer: u32,
     /// Whether another connection is dialled for those who wait while all open ones of a host are in use:
     /// `"immediate"`; after a wait such as `"20ms"`; `"if-wait-exceeds-connect"`; or `"never"`.
     ///
@@ -47,6 +59,8 @@ impl Default for Dial {
             backoff_max: Duration::from_secs(10),
             jitter: 0.5,
             max_addresses: 64,
+            send_buffer: 0,
+            receive_buffer: 0,
             when_busy: DialWhenBusy::Immediate,
         }
     }

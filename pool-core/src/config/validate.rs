@@ -191,6 +191,8 @@ impl Dial {
             backoff_max,
             jitter,
             max_addresses,
+            send_buffer,
+            receive_buffer,
             when_busy: _,
         } = *self;
         found.not_zero("dial.backoff_base", backoff_base);
@@ -213,6 +215,15 @@ impl Dial {
             );
         }
         found.at_least("dial.max_addresses", max_addresses, 1);
+        // The kernel doubles them, in a number of 31 bits.
+        for (key, bytes) in [
+            ("dial.send_buffer", send_buffer),
+            ("dial.receive_buffer", receive_buffer),
+        ] {
+            if bytes > 0 {
+                found.between(key, bytes, 4096, 1 << 30);
+            }
+        }
     }
 }
 

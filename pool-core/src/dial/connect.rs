@@ -4,11 +4,12 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pool_tls::BoxedIo;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Opens a byte stream to an address, from the source address it is told.
 ///
@@ -45,6 +46,12 @@ pub struct ConnectContext<'a> {
     pub source: Option<IpAddr>,
     /// The host name or address that `target` belongs to, in lower case, without brackets.
     pub host: &'a str,
+    /// Bytes of the kernel's send buffer, from [`Dial::send_buffer`](crate::config::Dial::send_buffer); `None` leaves
+    /// them to the system. A stream without such a buffer ignores it.
+    pub send_buffer: Option<NonZeroU32>,
+    /// Bytes of the kernel's receive buffer, from [`Dial::receive_buffer`](crate::config::Dial::receive_buffer); `None`
+    /// leaves them to the system. To be set before connecting: what the peer may send is scaled by it from the start.
+    pub receive_buffer: Option<NonZeroU32>,
 }
 
 impl<'a> ConnectContext<'a> {
@@ -54,6 +61,8 @@ impl<'a> ConnectContext<'a> {
             target,
             source: None,
             host,
+            send_buffer: None,
+            receive_buffer: None,
         }
     }
 
@@ -61,6 +70,14 @@ impl<'a> ConnectContext<'a> {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Option<IpAddr>>) -> Self {
         self.source = source.into();
+        self
+    }
+
+    /// Sets the sizes of the kernel's buffers, in bytes; 0 for the system's own.
+    #[must_use]
+    pub fn with_buffers(mut self, send: u32, receive: u32) -> Self {
+        self.send_buffer = NonZeroU32::new(send);
+        self.receive_buffer = NonZeroU32::new(receive);
         self
     }
 }
@@ -149,11 +166,17 @@ impl TcpConnector {
         self
     }
 
-    fn socket(&self, target: SocketAddr) -> io::Result<TcpSocket> {
-        let socket = match target {
+    fn socket(&self, cx: &ConnectContext<'_>) -> io::Result<TcpSocket> {
+        let socket = match cx.target {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
+        if let Some(bytes) = cx.send_buffer {
+            socket.set_send_buffer_size(bytes.get())?;
+        }
+        if let Some(bytes) = cx.receive_buffer {
+            socket.set_recv_buffer_size(bytes.get())?;
+        }
         socket.set_nodelay(true)?;
         if let Some(idle) = self.keepalive {
             socket.set_keepalive(true)?;
@@ -161,16 +184,20 @@ impl TcpConnector {
         }
         Ok(socket)
     }
+
+    async fn stream(&self, cx: &ConnectContext<'_>) -> Result<TcpStream, ConnectError> {
+        let socket = self.socket(cx)?;
+        if let Some(source) = cx.source {
+            bind(&socket, source, cx.target)?;
+        }
+        socket.connect(cx.target).await.map_err(refine)
+    }
 }
 
 #[async_trait]
 impl Connect for TcpConnector {
     async fn connect(&self, cx: ConnectContext<'_>) -> Result<Connected, ConnectError> {
-        let socket = self.socket(cx.target)?;
-        if let Some(source) = cx.source {
-            bind(&socket, source, cx.target)?;
-        }
-        let stream = socket.connect(cx.target).await.map_err(refine)?;
+        let stream = self.stream(&cx).await?;
         let local = stream.local_addr()?;
         if local == cx.target {
             // With nobody listening, a port of the ephemeral range on the same address can meet itself.
@@ -289,11 +316,33 @@ mod tests {
     #[tokio::test]
     async fn binding_reserves_no_port() {
         for (source, target) in [("127.0.2.1", "127.0.1.1:80"), ("::1", "[::1]:80")] {
-            let target = target.parse().unwrap();
-            let socket = TcpConnector::default().socket(target).unwrap();
-            bind(&socket, source.parse().unwrap(), target).unwrap();
+            let cx = ConnectContext::new(target.parse().unwrap(), "a.test");
+            let socket = TcpConnector::default().socket(&cx).unwrap();
+            bind(&socket, source.parse().unwrap(), cx.target).unwrap();
             assert_eq!(socket.local_addr().unwrap().port(), 0);
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_kernels_buffers_are_as_large_as_asked_for() {
+        use nix::sys::socket::{getsockopt, sockopt};
+
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let cx = ConnectContext::new(listener.local_addr().unwrap(), "a.test");
+        let sizes = async |send, receive| {
+            let cx = cx.with_buffers(send, receive);
+            let stream = TcpConnector::default().stream(&cx).await.unwrap();
+            (
+                getsockopt(&stream, sockopt::SndBuf).unwrap(),
+                getsockopt(&stream, sockopt::RcvBuf).unwrap(),
+            )
+        };
+        let (send, receive) = sizes(0, 0).await;
+        // The kernel doubles what it is told, and what it chooses itself depends on the machine.
+        assert_eq!(sizes(20_000, 0).await, (40_000, receive));
+        assert_eq!(sizes(0, 30_000).await, (send, 60_000));
+        assert_eq!(sizes(8192, 4096).await, (16_384, 8192));
     }
 
     #[tokio::test]

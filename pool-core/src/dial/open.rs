@@ -28,6 +28,8 @@ pub(crate) struct DialRequest<'a> {
     pub(crate) connect: &'a dyn Connect,
     /// Asked only if the key's scheme is https. Its identity is the key's.
     pub(crate) tls: &'a dyn TlsConnector,
+    /// Bytes of the kernel's buffers, to send and to receive; 0 for the system's own.
+    pub(crate) buffers: (u32, u32),
     pub(crate) connect_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
 }
@@ -155,7 +157,10 @@ struct Failure {
 
 impl DialRequest<'_> {
     async fn tcp(&self, leased: Option<IpAddr>) -> Result<Connected, Failure> {
-        let cx = ConnectContext::new(self.target, self.key.host()).with_source(leased);
+        let (send, receive) = self.buffers;
+        let cx = ConnectContext::new(self.target, self.key.host())
+            .with_source(leased)
+            .with_buffers(send, receive);
         let span = debug_span!(
             "connect",
             peer.addr = %self.target,

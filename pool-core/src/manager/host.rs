@@ -140,7 +140,7 @@ impl<C: Send + Sync + 'static> Host<C> {
                 mailboxes: Vec::new(),
                 spare: VecDeque::new(),
                 failure: None,
-                actions: Actions::new(),
+                actions: Actions::with_capacity(1),
                 endpoints: StdArc::default(),
                 endpoints_as_of: 0,
                 lessons: Lessons::default(),

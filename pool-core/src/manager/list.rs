@@ -6,6 +6,15 @@ use slab::Slab;
 /// into fewer cache lines is quicker on a host that was not used lately.
 type Slot = u32;
 
+/// Makes room for the first node alone, before it comes: a slab by itself begins with four, and there are many hosts of which
+/// most have one of each thing.
+#[inline]
+pub(crate) fn begin_with_one<T>(nodes: &mut Slab<T>) {
+    if nodes.capacity() == 0 {
+        nodes.reserve_exact(1);
+    }
+}
+
 /// No slot.
 const NIL: Slot = Slot::MAX;
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use super::list::{Linked, Links, List};
+use super::list::{Linked, Links, List, begin_with_one};
 use crate::info::ConnId;
 use crate::priority::Priority;
 
@@ -105,6 +105,7 @@ impl Waiters {
     ) -> WaiterRef {
         self.serials += 1;
         let serial = self.serials;
+        begin_with_one(&mut self.slots);
         let slot = self.slots.insert(Waiter {
             serial,
             place,
@@ -321,6 +322,16 @@ mod tests {
         let next = waiters.next(conn)?;
         waiters.serve(next);
         Some(next)
+    }
+
+    #[test]
+    fn one_at_a_time_needs_room_for_one() {
+        let mut waiters = Waiters::default();
+        for _ in 0..3 {
+            let waiter = join(&mut waiters, BACK);
+            assert!(waiters.collect(waiter));
+        }
+        assert_eq!(waiters.slots.capacity(), 1);
     }
 
     #[test]

@@ -73,17 +73,19 @@ impl PoolConnector {
                 .with_target(target)
                 .with_source(BoxError::from(exhausted))
         })?;
-        let timeouts = env.live().config.timeouts.clone();
+        let live = env.live();
+        let (timeouts, sizes) = (&live.config.timeouts, &live.config.dial);
         let request = DialRequest {
             key,
             target,
             connect: env.plugins.connect.as_ref(),
             tls: env.plugins.tls.as_ref(),
+            buffers: (sizes.send_buffer, sizes.receive_buffer),
             connect_timeout: timeouts.connect,
             handshake_timeout: timeouts.handshake,
         };
         let freed = Freed(env.source_freed.clone());
-        let opened = env.plugins.open(request, lease, freed).await?;
+        let opened = env.open(request, lease, freed).await?;
         Ok(ConnectorIo {
             io: TokioIo::new(opened.io),
             facts: Arc::new(opened.facts),

@@ -270,16 +270,18 @@ async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, Fai
             _permit: ticket.take_permit(),
             freed: Freed(env.source_freed.clone()),
         };
-        let timeouts = env.live().config.timeouts.clone();
+        let live = env.live();
+        let (timeouts, sizes) = (&live.config.timeouts, &live.config.dial);
         let request = DialRequest {
             key: &key,
             target: ticket.target(),
             connect: env.plugins.connect.as_ref(),
             tls: env.plugins.tls.as_ref(),
+            buffers: (sizes.send_buffer, sizes.receive_buffer),
             connect_timeout: timeouts.connect,
             handshake_timeout: timeouts.handshake,
         };
-        let opened = env.plugins.open(request, lease, guard).await?;
+        let opened = env.open(request, lease, guard).await?;
         let runtime = env
             .runtime()
             .ok_or_else(|| Error::new(ErrorKind::RuntimeGone))?;

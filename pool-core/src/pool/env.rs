@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::select;
+use pool_localip::Lease;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
@@ -13,8 +14,10 @@ use super::plugins::Plugins;
 use super::suspend::SuspendWatch;
 use super::sweeper::Inbox;
 use crate::clock;
+use crate::dial::{DialRequest, Opened};
+use crate::error::Error;
 use crate::http::{HttpSettings, RetryBudget, Running};
-use crate::observe::Histogram;
+use crate::observe::{Handshakes, Histogram};
 
 #[derive(Debug)]
 pub(crate) struct Env {
@@ -34,6 +37,7 @@ pub(crate) struct Env {
     pub(crate) acquire_wait: Histogram,
     pub(crate) connect_time: Histogram,
     pub(crate) handshake_time: Histogram,
+    pub(crate) handshakes: Handshakes,
 }
 
 impl Env {
@@ -52,6 +56,7 @@ impl Env {
             acquire_wait: Histogram::default(),
             connect_time: Histogram::default(),
             handshake_time: Histogram::default(),
+            handshakes: Handshakes::default(),
         }
     }
 
@@ -146,6 +151,24 @@ impl Env {
         if home.moves == moves {
             home.runtime = None;
         }
+    }
+
+    /// Opens a connection, and counts its handshake.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plugins::open`].
+    pub(crate) async fn open<G: Send + 'static>(
+        &self,
+        request: DialRequest<'_>,
+        lease: Lease,
+        guard: G,
+    ) -> Result<Opened, Error> {
+        let opened = self.plugins.open(request, lease, guard).await?;
+        if opened.times.handshake.is_some() {
+            self.handshakes.note(opened.facts.resumed);
+        }
+        Ok(opened)
     }
 
     pub(crate) fn http_settings(&self) -> HttpSettings {

@@ -20,6 +20,10 @@ pub struct PoolSnapshot {
     pub connect_time: Distribution,
     /// How long TLS handshakes took.
     pub handshake_time: Distribution,
+    /// TLS handshakes completed.
+    pub handshakes: u64,
+    /// Of these, those that resumed an earlier session.
+    pub handshakes_resumed: u64,
     /// Requests begun, those on an acquired lease included.
     pub requests: u64,
     /// Tries repeated out of the retry budget; those that the peer had not looked at cost nothing and are not counted.
@@ -32,12 +36,15 @@ pub struct PoolSnapshot {
 
 pub(super) fn take(inner: &Inner) -> PoolSnapshot {
     let env = &inner.env;
+    let (handshakes, handshakes_resumed) = env.handshakes.counts();
     let (requests, retries, retries_refused) = env.retries.counts();
     PoolSnapshot {
         connections: inner.manager.snapshot(),
         acquire_wait: env.acquire_wait.snapshot(),
         connect_time: env.connect_time.snapshot(),
         handshake_time: env.handshake_time.snapshot(),
+        handshakes,
+        handshakes_resumed,
         requests,
         retries,
         retries_refused,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ pub(crate) struct Network(Arc<State>);
 pub(crate) struct State {
     manners: Mutex<HashMap<SocketAddr, Manner>>,
     connects: Mutex<Vec<SocketAddr>>,
+    buffers: Mutex<Vec<(u32, u32)>>,
     requests: Mutex<Vec<SocketAddr>>,
     open: Mutex<Vec<SocketAddr>>,
     h2: frames::Seen,
@@ -71,6 +73,11 @@ impl State {
     /// Every address that was connected to, in that order.
     pub(crate) fn connects(&self) -> Vec<SocketAddr> {
         self.connects.lock().expect(INTACT).clone()
+    }
+
+    /// The sizes of the kernel's buffers that each connect was to have, to send and to receive; 0 for the system's own.
+    pub(crate) fn buffers(&self) -> Vec<(u32, u32)> {
+        self.buffers.lock().expect(INTACT).clone()
     }
 
     /// Every address that a request reached, in that order.
@@ -162,6 +169,9 @@ impl Connect for Network {
     async fn connect(&self, cx: ConnectContext<'_>) -> Result<Connected, ConnectError> {
         let network = &self.0;
         network.connects.lock().expect(INTACT).push(cx.target);
+        let buffers =
+            [cx.send_buffer, cx.receive_buffer].map(|size| size.map_or(0, NonZeroU32::get));
+        network.buffers.lock().expect(INTACT).push(buffers.into());
         match network.manner(cx.target) {
             Manner::Silent => std::future::pending().await,
             Manner::Refuses => return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()),

@@ -100,6 +100,16 @@ fn every_bad_value_is_blamed_by_its_key() {
         (|c| c.dial.jitter = 1.5, &["dial.jitter"]),
         (|c| c.dial.jitter = f64::NAN, &["dial.jitter"]),
         (|c| c.dial.max_addresses = 0, &["dial.max_addresses"]),
+        (|c| c.dial.send_buffer = 4095, &["dial.send_buffer"]),
+        (
+            |c| c.dial.send_buffer = (1 << 30) + 1,
+            &["dial.send_buffer"],
+        ),
+        (|c| c.dial.receive_buffer = 1, &["dial.receive_buffer"]),
+        (
+            |c| c.dial.receive_buffer = u32::MAX,
+            &["dial.receive_buffer"],
+        ),
         (|c| c.retry.max_attempts = 0, &["retry.max_attempts"]),
         (|c| c.retry.budget_percent = 101, &["retry.budget_percent"]),
         (
@@ -209,7 +219,7 @@ fn any_config() -> impl Strategy<Value = Config> {
     (
         prop::array::uniform12(counts()),
         prop::array::uniform16(durations()),
-        prop::array::uniform7(any::<u32>()),
+        prop::array::uniform9(any::<u32>()),
         prop_oneof![Just(f64::NAN), any::<f64>()],
         prop::collection::vec(".{0,3}", 0..3),
     )
@@ -260,6 +270,8 @@ fn any_config() -> impl Strategy<Value = Config> {
             c.retry.max_attempts = u[4];
             c.retry.budget_percent = u[5];
             c.retry.budget_min = u[6];
+            c.dial.send_buffer = u[7];
+            c.dial.receive_buffer = u[8];
             c.dial.jitter = jitter;
             c.eviction = names.into_iter().map(PolicyConfig::new).collect();
             c

@@ -136,6 +136,7 @@ impl Rig {
             target: "127.0.1.1:443".parse().unwrap(),
             connect: &self.connect,
             tls: &self.tls,
+            buffers: (0, 0),
             connect_timeout: CONNECT,
             handshake_timeout: HANDSHAKE,
         };

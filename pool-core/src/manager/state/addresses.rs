@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::conn::ConnState;
 use super::endpoint::{Endpoint, Standing};
 use super::{Actions, Addresses, HostState, Refusal};
+use crate::manager::list::begin_with_one;
 use crate::manager::reason::CloseReason;
 
 impl HostState {
@@ -105,6 +106,7 @@ impl HostState {
         match self.endpoint_at(addr) {
             Some(slot) => slot,
             None => {
+                begin_with_one(&mut self.endpoints);
                 let slot = self.endpoints.insert(Endpoint::new(addr));
                 self.by_addr.insert(addr, slot);
                 self.endpoint_changes += 1;

@@ -8,7 +8,7 @@ use super::endpoint::{Endpoint, Standing};
 use super::load::Load;
 use super::{Action, Actions, Claim, HostState, Phase, Refusal};
 use crate::info::ConnId;
-use crate::manager::list::Links;
+use crate::manager::list::{Links, begin_with_one};
 use crate::manager::reason::CloseReason;
 
 impl HostState {
@@ -59,6 +59,7 @@ impl HostState {
         self.counters.opened += 1;
         // Under another load from now on.
         self.load = Load::None;
+        begin_with_one(&mut self.conns);
         let slot = self.conns.insert(Conn {
             id,
             endpoint,

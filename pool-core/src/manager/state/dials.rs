@@ -8,6 +8,7 @@ use super::endpoint::FOREVER;
 use super::{Action, Actions, Addresses, ConnRef, ConnState, HostState, Phase, Refusal, Standing};
 use crate::config::DialWhenBusy;
 use crate::info::ConnId;
+use crate::manager::list::begin_with_one;
 use crate::manager::reason::CloseReason;
 
 /// Names one dial; a serial number tells it from later dials in the same slot.
@@ -372,6 +373,7 @@ impl HostState {
         let serial = self.dial_serials;
         self.endpoints[endpoint].dials += 1;
         self.endpoints[endpoint].last_dial = serial;
+        begin_with_one(&mut self.dials);
         self.dials.insert(Dial {
             serial,
             endpoint,

@@ -11,6 +11,8 @@ one_case_each!(Dial {
     backoff_max,
     jitter,
     max_addresses,
+    send_buffer,
+    receive_buffer,
     when_busy,
 });
 
@@ -162,6 +164,24 @@ async fn max_addresses() {
     pass(2 * SECOND).await;
     assert_eq!(pool.warm(&Warm::new(URL)).await.unwrap().ready(), 2);
     assert_eq!(network.connects().len(), 2, "at the next lookup");
+}
+
+async fn send_buffer() {
+    let (network, pool) = pool_with(1, |config| config.dial.send_buffer = 4096);
+    let _first = pool.acquire(URL).await.unwrap();
+    change(&pool, |config| config.dial.send_buffer = 8192);
+    let _second = pool.acquire(URL).await.unwrap();
+    change(&pool, |config| config.dial.send_buffer = 0);
+    let _third = pool.acquire(URL).await.unwrap();
+    assert_eq!(network.buffers(), [(4096, 0), (8192, 0), (0, 0)]);
+}
+
+async fn receive_buffer() {
+    let (network, pool) = pool_with(1, |config| config.dial.receive_buffer = 4096);
+    let _first = pool.acquire(URL).await.unwrap();
+    change(&pool, |config| config.dial.receive_buffer = 8192);
+    let _second = pool.acquire(URL).await.unwrap();
+    assert_eq!(network.buffers(), [(0, 4096), (0, 8192)]);
 }
 
 async fn when_busy() {

@@ -3,6 +3,17 @@
 use super::*;
 
 #[test]
+fn a_host_with_one_of_each_keeps_room_for_one() {
+    let mut rig = Rig::manual(LIMITS);
+    rig.h1();
+    let (conns, endpoints) = (rig.state.conns.capacity(), rig.state.endpoints.capacity());
+    assert_eq!((conns, endpoints), (1, 1));
+    let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
+    rig.join();
+    assert_eq!((rig.state.dials.len(), rig.state.dials.capacity()), (1, 1));
+}
+
+#[test]
 fn an_ejected_endpoint_is_not_claimed_and_comes_back_at_its_time() {
     let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
     let conn = rig.h1();

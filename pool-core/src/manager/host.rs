@@ -301,7 +301,10 @@ impl<C: Send + Sync + 'static> Host<C> {
             core.state
                 .release(lease, how, at, starving, &mut core.actions);
             match how {
-                Returned::Discard(reason) => host.suspect(core, lease.conn, reason, at),
+                Returned::Discard(reason) => {
+                    let opened = entry.status.created();
+                    host.suspect(core, lease.conn, opened, reason, at)
+                }
                 Returned::Clean | Returned::Failed => None,
             }
         };
@@ -344,7 +347,9 @@ impl<C: Send + Sync + 'static> Host<C> {
             let core = &mut *core;
             let at = now();
             // While the books still say when it was opened.
-            let quarantined = host.suspect(core, conn, reason, at);
+            let opened = core.state.opened(conn);
+            let suspect = |opened| host.suspect(core, conn, opened, reason, at);
+            let quarantined = opened.and_then(suspect);
             let entry = core.take_entry(conn);
             let reason = core.state.closed(conn, reason, at, &mut core.actions);
             if let Some(entry) = &entry {

@@ -73,13 +73,13 @@ impl<C: Send + Sync + 'static> Host<C> {
         &self,
         core: &mut Core<C>,
         conn: ConnRef,
+        opened: Instant,
         reason: CloseReason,
         at: Instant,
     ) -> Option<Duration> {
         if reason != CloseReason::Unsolicited {
             return None;
         }
-        let opened = core.state.opened(conn)?;
         let length = core.quarantine(conn, opened, at)?;
         self.taught.store(true, Ordering::SeqCst);
         Some(length)

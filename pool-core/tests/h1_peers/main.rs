@@ -12,7 +12,7 @@
 //! | frames a response in two ways, or in none | [`framing`]: `what_could_be_read_in_two_ways_is_refused_and_its_connection_closed` |
 //! | sends a body with 204, 304 or to HEAD | [`framing`]: `a_body_where_there_is_none_is_not_the_next_response` |
 //! | answers on an idle connection | [`quarantine`]: `an_answer_that_nobody_asked_for_closes_the_hosts_idle_connections`, `meanwhile_each_connection_serves_one_request_and_says_so`, `what_is_in_use_serves_its_one_response_and_closes`, `it_ends_and_comes_back_for_longer` |
-//! | answers twice, or while the next request is on its way | [`quarantine`]: `bytes_after_a_response_are_not_the_next_response`, `a_response_that_races_shifts_one_request_and_no_more` |
+//! | answers twice, or while the next request is on its way | [`quarantine`]: `bytes_after_a_response_are_not_the_next_response`, `what_has_arrived_by_the_time_of_the_request_is_not_its_response`, `a_response_that_races_shifts_one_request_and_no_more` |
 //! | answers before the request has ended | [`early`]: `an_early_answer_is_delivered_and_the_rest_of_the_request_is_not_sent`, `an_early_answer_to_a_request_that_ends_meanwhile_costs_nothing` |
 //! | says 100 never, twice, or 417 instead; switches unasked | [`early`]: `a_body_whose_peer_never_asks_for_it_is_sent_all_the_same`, `a_peer_that_asks_for_the_body_gets_it_at_once_however_often_it_asks`, `a_peer_that_does_not_want_the_body_does_not_get_it`; [`framing`] |
 //! | sends 1xx without end | [`early`]: `informational_responses_are_counted_by_the_inline_engine`, `informational_responses_do_not_move_the_deadline` |

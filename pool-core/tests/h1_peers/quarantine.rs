@@ -215,3 +215,42 @@ async fn the_callers_own_word_about_the_connection_stays() {
     })
     .await;
 }
+
+/// It has arrived, and nobody has looked since: whoever is about to use the connection does.
+#[tokio::test(start_paused = true)]
+async fn what_has_arrived_by_the_time_of_the_request_is_not_its_response() {
+    with_both(async |engine| {
+        let (pool, mut network) = in_memory(h1(engine));
+        let serve = async {
+            let mut far = network.accept().await;
+            far.serve(END, OK).await;
+            far
+        };
+        let (response, mut far) = tokio::join!(pool.get(URL), serve);
+        text(response.expect("a response")).await.expect("a body");
+        everything_has_happened().await;
+
+        // Nothing waits in here, so that no other task has a turn before the request.
+        far.say(STALE).await;
+        let serve = async {
+            let mut far = network.accept().await;
+            let head = far.request(END).await;
+            assert!(
+                head.contains("\r\nconnection: close\r\n"),
+                "{engine:?}: {head}"
+            );
+            far.say(OK).await;
+        };
+        let (response, ()) = tokio::join!(pool.get(URL), serve);
+        let body = text(response.expect("a response")).await;
+        assert_eq!(body.expect("a body"), "ok", "{engine:?}");
+        everything_has_happened().await;
+        let expected = match engine {
+            // It tells the request, which was about to be sent, and not whoever drives the connection.
+            Http1Engine::Hyper => [("peer_closed", 1), ("quarantined", 1)],
+            _ => [("quarantined", 1), ("unsolicited", 1)],
+        };
+        assert_eq!(reasons(&pool), expected, "{engine:?}");
+    })
+    .await;
+}

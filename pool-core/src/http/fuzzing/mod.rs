@@ -1,5 +1,6 @@
 //! What a fuzzer feeds with bytes. Compiled for tests, and under `--cfg pool_fuzzing`.
 
+mod lines;
 mod request;
 mod response;
 mod rig;
@@ -10,6 +11,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+pub use self::lines::mutate_lines;
 use self::response::{Answer, Asked};
 use self::rig::{End, Script};
 use super::inline::splits;

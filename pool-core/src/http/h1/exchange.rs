@@ -1,5 +1,6 @@
 //! One exchange on an HTTP/1.1 connection.
 
+use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use http::{Request, Response, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::Shared;
+use super::{Shared, is_unexpected_message};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::http::body::{PoolBody, Source};
 use crate::http::conn::HttpConn;
@@ -104,7 +105,10 @@ pub(in crate::http) async fn exchange(
                 .progress
                 .as_ref()
                 .is_some_and(|progress| progress.failed());
-            claim.broken();
+            match is_unasked(unsent.error()) {
+                true => claim.discard_as(CloseReason::Unsolicited),
+                false => claim.broken(),
+            }
             if let Some(request) = unsent.take_message() {
                 let request = restore(request, uri, host_added);
                 let error = shared.control.error().with_source(unsent.into_error());
@@ -129,6 +133,13 @@ pub(in crate::http) async fn exchange(
             Err(failed(Evidence::Deadline, spare, error))
         }
     }
+}
+
+/// Whether hyper found bytes that nobody had asked for when it was about to send the request. It tells the request alone:
+/// the connection ends without a word.
+fn is_unasked(error: &hyper::Error) -> bool {
+    let cause = StdError::source(error).and_then(|cause| cause.downcast_ref());
+    error.is_canceled() && cause.is_some_and(is_unexpected_message)
 }
 
 /// Undoes what [`head::prepare_h1`] did to a request that comes back untouched.
@@ -268,9 +279,14 @@ impl Claim {
     }
 
     fn discard(&mut self, reason: CloseReason) {
+        self.discard_as(self.shared.control.ended().unwrap_or(reason));
+    }
+
+    /// For this reason, whatever is known otherwise.
+    fn discard_as(&mut self, reason: CloseReason) {
         if let Some(mut lease) = self.lease.take() {
             self.shared.close_sender();
-            lease.discard(self.shared.control.ended().unwrap_or(reason));
+            lease.discard(reason);
         }
     }
 }

@@ -239,11 +239,6 @@ impl Network {
     pub(crate) async fn accept(&mut self) -> DuplexStream {
         self.dials.recv().await.expect("the pool lives")
     }
-
-    /// Whether the pool has dialled without anybody having accepted.
-    pub(crate) fn was_dialled(&self) -> bool {
-        !self.dials.is_empty()
-    }
 }
 
 #[derive(Debug)]

@@ -87,10 +87,10 @@ impl Wire {
     /// lie that the socket has no more. Whatever comes later wakes `waker`.
     pub(super) fn look(&mut self, waker: &Waker) -> Option<CloseReason> {
         if !self.read.is_empty() {
-            return Some(CloseReason::Unsolicited);
+            return Some(unasked(&self.read));
         }
-        let mut byte = [0];
-        let mut read = ReadBuf::new(&mut byte);
+        let mut bytes = [0; STATUS_LINE];
+        let mut read = ReadBuf::new(&mut bytes);
         // A task that has used up its turn is told "nothing yet" by every socket, whatever there is.
         let polled = {
             let io = &mut self.io;
@@ -100,8 +100,7 @@ impl Wire {
         match polled {
             Poll::Pending => None,
             Poll::Ready(Ok(())) if read.filled().is_empty() => Some(CloseReason::PeerClosed),
-            // An answer that nobody asked for.
-            Poll::Ready(Ok(())) => Some(CloseReason::Unsolicited),
+            Poll::Ready(Ok(())) => Some(unasked(read.filled())),
             Poll::Ready(Err(error)) => Some(why(&error)),
         }
     }
@@ -111,7 +110,7 @@ impl Wire {
         if self.read.is_empty() {
             CloseReason::PeerClosed
         } else {
-            CloseReason::Unsolicited
+            unasked(&self.read)
         }
     }
 
@@ -127,6 +126,22 @@ impl Wire {
 
     pub(super) fn io(&mut self) -> Pin<&mut Metered> {
         Pin::new(&mut self.io)
+    }
+}
+
+/// As much of a response as says its status.
+const STATUS_LINE: usize = "HTTP/1.1 408".len();
+
+/// What a connection ends of whose peer says something that nobody asked for. With a 408 it says that it has waited for a
+/// request for too long, and closes (RFC 9110 section 15.5.9): that is in order.
+fn unasked(bytes: &[u8]) -> CloseReason {
+    let status = bytes.get(..STATUS_LINE);
+    let is_timeout =
+        status.is_some_and(|line| line.starts_with(b"HTTP/1.") && line.ends_with(b" 408"));
+    if is_timeout {
+        CloseReason::PeerClosed
+    } else {
+        CloseReason::Unsolicited
     }
 }
 

@@ -182,7 +182,7 @@ impl Awaited<'_> {
             };
             // The socket takes nothing yet, and what has come meanwhile answers something else.
             if !upload.has_begun() && unsent.is_none() {
-                match ready!(wire.poll_fill(cx)) {
+                match ready!(wire.poll_fill(cx, 0)) {
                     Ok(0) => return Poll::Ready(Err(Failed::Connection(None))),
                     Ok(_) => return Poll::Ready(Err(Failed::Unasked)),
                     Err(error) => return Poll::Ready(Err(Failed::Connection(Some(error)))),
@@ -234,7 +234,7 @@ impl Awaited<'_> {
             if wire.read.len() >= self.shared.head {
                 return Poll::Ready(Err(Failed::Malformed(TOO_LONG)));
             }
-            match ready!(wire.poll_fill(cx)) {
+            match ready!(wire.poll_fill(cx, 0)) {
                 Ok(0) => return Poll::Ready(Err(Failed::Connection(None))),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Err(Failed::Connection(Some(error)))),

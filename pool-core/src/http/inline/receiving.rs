@@ -40,6 +40,14 @@ impl Rest {
         }
     }
 
+    /// The bytes that are known to come.
+    fn known(&self) -> u64 {
+        match self {
+            Self::Length(left) => *left,
+            Self::Chunked(_) | Self::UntilClose => 0,
+        }
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         match self {
             Self::Length(left) => *left == 0,
@@ -91,7 +99,7 @@ impl Receiving {
             if let Some(piece) = self.rest.next(&mut wire.read).map_err(Cut::Malformed)? {
                 return Poll::Ready(Ok(piece));
             }
-            match ready!(wire.poll_fill(cx)) {
+            match ready!(wire.poll_fill(cx, self.rest.known())) {
                 Ok(0) if matches!(self.rest, Rest::UntilClose) => {
                     return Poll::Ready(Ok(Piece::End));
                 }

@@ -5,7 +5,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
 
@@ -16,6 +16,9 @@ use crate::manager::CloseReason;
 
 /// Room that is worth a read.
 const LEAST_READ: usize = 1024;
+
+/// What TLS hands out at a time: room for less costs a read more.
+const RECORD: usize = 16 * 1024;
 
 /// Reads grow up to this while a body fills them.
 const LARGEST_READ: usize = 64 * 1024;
@@ -35,16 +38,25 @@ impl Wire {
         }
     }
 
-    /// Reads more. Zero: the peer sends no more.
-    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// Reads more; so many bytes, or none, are known to come. Zero: the peer sends no more.
+    pub(super) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        to_come: u64,
+    ) -> Poll<io::Result<usize>> {
         if self.read.capacity() == 0 {
             self.read = buffers::take();
         }
-        if self.read.capacity() - self.read.len() < LEAST_READ {
+        let to_come = usize::try_from(to_come).unwrap_or(usize::MAX);
+        let room = self.read.capacity() - self.read.len();
+        if room < to_come.clamp(LEAST_READ, RECORD) {
+            self.next_read = self.next_read.max(to_come.min(LARGEST_READ));
             self.read.reserve(self.next_read);
         }
-        let room = self.read.capacity() - self.read.len();
-        let read = pin!(self.io.read_buf(&mut self.read));
+        let room = (self.read.capacity() - self.read.len()).min(RECORD);
+        // No more than comes at a time: whoever reads may write zeros to all of the room first.
+        let mut here = (&mut self.read).limit(room);
+        let read = pin!(self.io.read_buf(&mut here));
         let n = ready!(read.poll(cx))?;
         if n == room {
             self.next_read = (2 * self.next_read).min(LARGEST_READ);

@@ -135,14 +135,12 @@ fn size(line: &[u8]) -> Result<u64, Malformed> {
     if digits == 0 || digits > 16 {
         return Err(Malformed("the size of a chunk"));
     }
-    let extension = line[digits..].trim_ascii_start();
+    let rest = &line[digits..];
+    let extension = rest.trim_ascii_start();
     let is_extension = extension.first().is_none_or(|&byte| byte == b';');
     // Nothing that another reader could take for the end of the line, or for something else.
     let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
-    if !is_extension
-        || extension.is_empty() && line.len() > digits
-        || !extension.iter().all(is_text)
-    {
+    if !is_extension || extension.is_empty() && !rest.is_empty() || !rest.iter().all(is_text) {
         return Err(Malformed("the extension of a chunk"));
     }
     let digits = std::str::from_utf8(&line[..digits]).unwrap_or_default();
@@ -209,6 +207,8 @@ mod tests {
             "1 x\r\na\r\n0\r\n\r\n",
             "1;\0\r\na\r\n0\r\n\r\n",
             "1;a\rb\r\na\r\n0\r\n\r\n",
+            "1\r;a\r\na\r\n0\r\n\r\n",
+            "1\x0c;a\r\na\r\n0\r\n\r\n",
             "0\r\n\n",
             "0\r\nx: 1\n\r\n",
             "0\r\nx y: 1\r\n\r\n",

@@ -6,6 +6,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use httparse::{Error as Wrong, Header, ParserConfig, Status};
 use memchr::memchr;
@@ -114,6 +115,11 @@ pub(super) fn parse_trailers(block: &Bytes, fields: usize) -> Result<HeaderMap, 
         }
         Ok(_) => return Err(Malformed("the trailers")),
         Err(wrong) => return Err(explain(wrong)),
+    }
+    // They come too late to say where a message ends, or whose it is (RFC 9110 section 6.5.1).
+    let late = [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING];
+    if late.iter().any(|name| trailers.contains_key(name)) {
+        return Err(Malformed("a field that no trailers may have"));
     }
     Ok(trailers)
 }
@@ -237,6 +243,10 @@ mod tests {
             "x: 1\r\n\r\nrest",
             "x: 1\r\n",
             "a:1\r\nb:1\r\nc:1\r\n\r\n",
+            "content-length: 1\r\n\r\n",
+            "Transfer-Encoding: chunked\r\n\r\n",
+            "connection: close\r\n\r\n",
+            "host: a\r\n\r\n",
         ] {
             assert!(
                 parse_trailers(&Bytes::from_static(wrong.as_bytes()), 2).is_err(),

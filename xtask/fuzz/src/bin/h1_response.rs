@@ -9,7 +9,9 @@ fuzz_target!(|input: &[u8]| fuzzing::h1_response(input));
 
 // One change in two is one of lines, the other one of bytes, where the dictionary is.
 fuzz_mutator!(|data: &mut [u8], size: usize, most: usize, seed: u32| {
-    let lines = (seed % 2 == 0).then(|| fuzzing::mutate_lines(&data[..size], most, seed));
+    let lines = seed
+        .is_multiple_of(2)
+        .then(|| fuzzing::mutate_lines(&data[..size], most, seed));
     match lines.flatten() {
         Some(changed) => {
             data[..changed.len()].copy_from_slice(&changed);

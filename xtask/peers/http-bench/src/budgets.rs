@@ -7,7 +7,7 @@ pub(crate) struct Budget {
     row: &'static str,
     /// Of the raw client's instructions in the same run: the number itself depends on the compiler and the processor.
     insn: f64,
-    /// Exactly as recorded, rounded up to a tenth: what a connection's first requests grow is in it.
+    /// As recorded, rounded up to a tenth unless a comment says otherwise: what a connection's first requests grow is in it.
     allocs: f64,
 }
 
@@ -23,7 +23,8 @@ pub(crate) const BUDGETS: &[Budget] = &[
     budget("h1/small/c16/ours_hyper", 1.693, 17.2),
     budget("h1/rich/c1/ours_hyper", 1.471, 21.1),
     budget("h2/small/c1/ours", 1.413, 11.1),
-    budget("h2/small/c16/ours", 1.435, 10.7),
+    // The crate's own depend on how many streams meet in a read: 6.6 to 7.0 of raw's in five runs.
+    budget("h2/small/c16/ours", 1.435, 11.1),
     budget("h2/rich/c1/ours", 1.264, 21.1),
 ];
 

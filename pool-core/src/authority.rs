@@ -12,16 +12,25 @@ pub(crate) fn host_and_port(authority: &Authority) -> (&str, Option<&str>) {
         Some(at) => &text[at + 1..],
         None => text,
     };
-    // The colons of an IPv6 address are in brackets.
-    let before = if text.starts_with('[') {
-        memchr(b']', text.as_bytes()).unwrap_or(0)
-    } else {
-        0
+    // The colons of an IPv6 address are in brackets. The http crate lets anything follow them, and so does this.
+    let host = match text.starts_with('[') {
+        true => memchr(b']', text.as_bytes()).map_or(text.len(), |at| at + 1),
+        false => memchr(b':', text.as_bytes()).unwrap_or(text.len()),
     };
-    match memchr(b':', &text.as_bytes()[before..]) {
-        Some(at) => (&text[..before + at], Some(&text[before + at + 1..])),
-        None => (text, None),
-    }
+    let (host, rest) = text.split_at(host);
+    (
+        host,
+        memchr(b':', rest.as_bytes()).map(|at| &rest[at + 1..]),
+    )
+}
+
+/// Whether nothing stands between the host and its port.
+pub(crate) fn is_whole(authority: &Authority) -> bool {
+    let (host, port) = host_and_port(authority);
+    let length = host.len() + port.map_or(0, |port| 1 + port.len());
+    let text = authority.as_str();
+    let begins = memrchr(b'@', text.as_bytes()).map_or(0, |at| at + 1);
+    text.len() - begins == length
 }
 
 /// A port as it is written; `None` if it is not one from 1 to 65535.
@@ -52,10 +61,13 @@ mod tests {
             ("[::1]", "[::1]", None),
             ("[::1]:8", "[::1]", Some("8")),
             ("u@[::1]:8", "[::1]", Some("8")),
+            ("[::1]8:080", "[::1]", Some("080")),
+            ("[::1]8", "[::1]", None),
         ] {
             let authority: Authority = text.parse().unwrap();
             assert_eq!(host_and_port(&authority), (host, port), "{text}");
             assert_eq!(authority.host(), host, "as the http crate has it");
+            assert_eq!(is_whole(&authority), !text.contains("]8"), "{text}");
         }
     }
 

@@ -50,9 +50,10 @@ pub(super) fn origin_of(uri: &Uri) -> Result<(Scheme, &str, u16), Error> {
     };
     let (host, port) = uri
         .authority()
+        .filter(|authority| authority::is_whole(authority))
         .map(host_and_port)
         .filter(|(host, _)| !host.is_empty())
-        .ok_or_else(|| bad(uri, "the URL has no host"))?;
+        .ok_or_else(|| bad(uri, "the URL has no host, or one that cannot be read"))?;
     // The http crate takes any digits for a port and then says that there is none, so that `:99999` would mean the
     // scheme's port, and another server.
     let port = match port {
@@ -165,6 +166,8 @@ mod tests {
             ("https://a.test:8o/", None),
             ("https://u:1@[::1]:65536", None),
             ("https://a.test:0/", None),
+            ("https://[::1]8:80/", None),
+            ("https://u@[::1]8/", None),
             ("https://u:1@a.test/", Some(443)),
             ("https://[::1]", Some(443)),
             ("https://a.test:/", Some(443)),

@@ -18,10 +18,8 @@ pub(crate) fn host_and_port(authority: &Authority) -> (&str, Option<&str>) {
         false => memchr(b':', text.as_bytes()).unwrap_or(text.len()),
     };
     let (host, rest) = text.split_at(host);
-    (
-        host,
-        memchr(b':', rest.as_bytes()).map(|at| &rest[at + 1..]),
-    )
+    let port = memrchr(b':', rest.as_bytes()).map(|at| &rest[at + 1..]);
+    (host, port)
 }
 
 /// Whether nothing stands between the host and its port.
@@ -63,11 +61,15 @@ mod tests {
             ("u@[::1]:8", "[::1]", Some("8")),
             ("[::1]8:080", "[::1]", Some("080")),
             ("[::1]8", "[::1]", None),
+            ("a[::2]8:080", "a[", Some("080")),
         ] {
             let authority: Authority = text.parse().unwrap();
             assert_eq!(host_and_port(&authority), (host, port), "{text}");
             assert_eq!(authority.host(), host, "as the http crate has it");
             assert_eq!(is_whole(&authority), !text.contains("]8"), "{text}");
+            let port = port.and_then(super::port);
+            let theirs = authority.port_u16().filter(|&port| port > 0);
+            assert_eq!(port, theirs, "as the http crate has it");
         }
     }
 

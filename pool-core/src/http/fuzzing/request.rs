@@ -194,8 +194,10 @@ impl Asked {
             Some("http") => 80,
             _ => 0,
         };
-        // As the http crate reads it. Zero is no port.
-        let port = authority.and_then(|authority| authority.port_u16());
+        // As the http crate reads it, which takes a sign as well. Zero is no port.
+        let port = authority.and_then(|authority| authority.port());
+        let port = port.filter(|port| port.as_str().bytes().all(|byte| byte.is_ascii_digit()));
+        let port = port.map(|port| port.as_u16());
         match port.filter(|&port| port != meant && port != 0) {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),

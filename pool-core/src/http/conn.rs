@@ -354,6 +354,16 @@ enum Machine {
 /// a request that was answered before it had been written.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
+/// As much of an HTTP/1.1 response as says its status.
+pub(super) const STATUS_LINE: usize = "HTTP/1.1 408".len();
+
+/// Whether a peer that speaks first on an idle HTTP/1.1 connection says that it has waited for a request for too long, and
+/// closes (RFC 9110 section 15.5.9): that is in order.
+pub(super) fn is_tired(bytes: &[u8]) -> bool {
+    let status = bytes.get(..STATUS_LINE);
+    status.is_some_and(|line| line.starts_with(b"HTTP/1.") && line.ends_with(b" 408"))
+}
+
 /// Whether an I/O error only says that the other side has closed.
 pub(super) fn is_peer_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use pool_tls::BoxedIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::conn::is_tired;
 use super::h2::{Flood, Watch};
 
 /// How many bytes were read and written.
@@ -20,6 +21,8 @@ pub(super) struct Meter {
     flood: AtomicU8,
     cancels_spent: AtomicBool,
     goaway_is_wrong: AtomicBool,
+    /// On HTTP/1.1.
+    peer_is_tired: AtomicBool,
 }
 
 impl Meter {
@@ -46,6 +49,11 @@ impl Meter {
     /// Whether the peer's GOAWAY left out a stream that had been answered, and proves nothing of the others.
     pub(super) fn has_wrong_goaway(&self) -> bool {
         self.goaway_is_wrong.load(Ordering::Relaxed)
+    }
+
+    /// Whether what was read last begins as what a peer says that will wait for no request any more.
+    pub(super) fn peer_is_tired(&self) -> bool {
+        self.peer_is_tired.load(Ordering::Relaxed)
     }
 
     /// Whether this side has reset so many streams that it should open no more.
@@ -106,6 +114,8 @@ impl Metered {
         let n = bytes.len() as u64;
         self.meter.read.fetch_add(n, Ordering::Relaxed);
         let Some(watch) = &mut self.watch else {
+            let tired = is_tired(bytes);
+            self.meter.peer_is_tired.store(tired, Ordering::Relaxed);
             return Ok(());
         };
         let flood = watch.read(bytes, self.meter.written());

@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{Shared, is_unexpected_message};
+use super::{Shared, is_unexpected_message, unasked};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::http::body::{PoolBody, Source};
 use crate::http::conn::HttpConn;
@@ -106,7 +106,7 @@ pub(in crate::http) async fn exchange(
                 .as_ref()
                 .is_some_and(|progress| progress.failed());
             match is_unasked(unsent.error()) {
-                true => claim.discard_as(CloseReason::Unsolicited),
+                true => claim.discard_as(unasked(&shared.meter)),
                 false => claim.broken(),
             }
             if let Some(request) = unsent.take_message() {

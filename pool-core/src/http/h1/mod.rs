@@ -213,7 +213,7 @@ impl Machine {
         }
         match Pin::new(&mut self.conn).poll(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(CloseReason::PeerClosed),
-            Poll::Ready(Err(error)) => Poll::Ready(why(&error)),
+            Poll::Ready(Err(error)) => Poll::Ready(why(&error, &self.shared.meter)),
             Poll::Pending => {
                 self.shared.settle();
                 let reason = match (wish, self.shared.stage()) {
@@ -244,15 +244,24 @@ impl Machine {
 }
 
 /// Why the connection ended; to hyper the end of one that has never been used is an incomplete message.
-fn why(error: &hyper::Error) -> CloseReason {
+fn why(error: &hyper::Error, meter: &Meter) -> CloseReason {
     let io = StdError::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     if error.is_incomplete_message() || io.is_some_and(is_peer_gone) {
         return CloseReason::PeerClosed;
     }
     if is_unexpected_message(error) {
-        return CloseReason::Unsolicited;
+        return unasked(meter);
     }
     CloseReason::Error
+}
+
+/// What a connection ends of whose peer has said more than it was asked.
+fn unasked(meter: &Meter) -> CloseReason {
+    if meter.peer_is_tired() {
+        CloseReason::PeerClosed
+    } else {
+        CloseReason::Unsolicited
+    }
 }
 
 /// Whether the peer has said more than it was asked. hyper has no word for this kind of error alone: it is the one that

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::task::coop::unconstrained;
 
 use super::buffers;
-use crate::http::conn::is_peer_gone;
+use crate::http::conn::{STATUS_LINE, is_peer_gone, is_tired};
 use crate::http::metered::Metered;
 use crate::manager::CloseReason;
 
@@ -141,16 +141,9 @@ impl Wire {
     }
 }
 
-/// As much of a response as says its status.
-const STATUS_LINE: usize = "HTTP/1.1 408".len();
-
-/// What a connection ends of whose peer says something that nobody asked for. With a 408 it says that it has waited for a
-/// request for too long, and closes (RFC 9110 section 15.5.9): that is in order.
+/// What a connection ends of whose peer says something that nobody asked for.
 fn unasked(bytes: &[u8]) -> CloseReason {
-    let status = bytes.get(..STATUS_LINE);
-    let is_timeout =
-        status.is_some_and(|line| line.starts_with(b"HTTP/1.") && line.ends_with(b" 408"));
-    if is_timeout {
+    if is_tired(bytes) {
         CloseReason::PeerClosed
     } else {
         CloseReason::Unsolicited

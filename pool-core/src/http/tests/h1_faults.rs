@@ -146,6 +146,25 @@ async fn an_unsolicited_response_closes_an_idle_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_is_tired_of_waiting_says_so_in_order() {
+    for (said, reason) in [
+        (
+            "HTTP/1.0 408 Request Time-out\r\n\r\n",
+            CloseReason::PeerClosed,
+        ),
+        ("HTTP/1.1 408", CloseReason::PeerClosed),
+        ("HTTP/1.1 40", CloseReason::Unsolicited),
+        ("HTTP/1.1 409 Conflict\r\n\r\n", CloseReason::Unsolicited),
+        ("HTTP/1.14080", CloseReason::Unsolicited),
+    ] {
+        let (io, mut peer) = tokio::io::duplex(1024);
+        let mut rig = Rig::h1(ENGINE, io).await;
+        peer.write_all(said.as_bytes()).await.unwrap();
+        assert_eq!(rig.next().await, Event::Closed(reason), "{said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_keep_alive_gets_no_second_request() {
     let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi";
     let (mut rig, response, _peer) = meet(get(), "\r\n\r\n", answer, false).await;

@@ -437,22 +437,3 @@ async fn a_request_that_has_to_wait_for_its_turn_on_the_socket_is_answered() {
     let (response, ()) = tokio::join!(rig.send(get()), serve);
     assert_eq!(response.unwrap().status(), 200);
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_is_tired_of_waiting_says_so_in_order() {
-    for (said, reason) in [
-        (
-            "HTTP/1.0 408 Request Time-out\r\n\r\n",
-            CloseReason::PeerClosed,
-        ),
-        ("HTTP/1.1 408", CloseReason::PeerClosed),
-        ("HTTP/1.1 40", CloseReason::Unsolicited),
-        ("HTTP/1.1 409 Conflict\r\n\r\n", CloseReason::Unsolicited),
-        ("HTTP/1.14080", CloseReason::Unsolicited),
-    ] {
-        let (io, mut peer) = tokio::io::duplex(1024);
-        let mut rig = Rig::h1(Http1Engine::Inline, io).await;
-        peer.write_all(said.as_bytes()).await.unwrap();
-        assert_eq!(rig.next().await, Event::Closed(reason), "{said}");
-    }
-}

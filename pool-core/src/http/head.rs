@@ -11,6 +11,10 @@ use http_body::Body;
 use crate::authority::{self, host_and_port};
 use crate::error::{Error, ErrorKind};
 
+/// Heads before the final one that a peer may send. RFC 9110 section 15.2 sets no limit, and a peer that sends them without
+/// end would keep a request for ever.
+pub(super) const MOST_INFORMATIONAL: usize = 100;
+
 /// Refuses what no pooled connection can carry: tunnels and protocol upgrades take the connection over, and a
 /// `content-length` that is not the body's leaves the peer waiting for the rest, which would be the next request.
 pub(super) fn check<B: Body>(request: &Request<B>) -> Result<(), Error> {

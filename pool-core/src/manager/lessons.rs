@@ -91,17 +91,21 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         });
     }
 
-    /// Whether the origin wants HTTP/1.1. Takes no lock unless it has said so once.
+    /// Whether the origin wants HTTP/1.1.
     pub(crate) fn requires_http1(&self) -> bool {
+        self.learned(Lessons::requires_http1)
+    }
+
+    /// Asks what has been learned. Takes no lock unless there is something.
+    pub(super) fn learned(&self, ask: impl FnOnce(&Lessons, Instant) -> bool) -> bool {
         if !self.0.taught.load(Ordering::Relaxed) {
             return false;
         }
         self.0.look(|core| {
             let at = now();
-            self.0
-                .taught
-                .store(core.lessons.are_any(at), Ordering::SeqCst);
-            core.lessons.requires_http1(at)
+            let any = core.lessons.are_any(at);
+            self.0.taught.store(any, Ordering::SeqCst);
+            ask(&core.lessons, at)
         })
     }
 

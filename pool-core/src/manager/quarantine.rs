@@ -16,7 +16,7 @@ use super::HostHandle;
 use super::host::{Core, Host};
 use super::reason::CloseReason;
 use super::state::ConnRef;
-use super::sync::{Ordering, now};
+use super::sync::Ordering;
 
 /// How long a host is in quarantine the first time: a server or a cache that has lost count has mostly been restarted by
 /// then, and the connections that it takes meanwhile cost less than one response given to the wrong request.
@@ -108,24 +108,16 @@ impl<C: Send + Sync + 'static> Core<C> {
 }
 
 impl<C: Send + Sync + 'static> HostHandle<C> {
-    /// Whether connections of HTTP/1.1 serve one request each. Takes no lock unless the host has learned something.
+    /// Whether connections of HTTP/1.1 serve one request each.
     pub(crate) fn is_quarantined(&self) -> bool {
-        if !self.0.taught.load(Ordering::Relaxed) {
-            return false;
-        }
-        self.0.look(|core| {
-            let at = now();
-            self.0
-                .taught
-                .store(core.lessons.are_any(at), Ordering::SeqCst);
-            core.lessons.quarantine.is_on(at)
-        })
+        self.learned(|lessons, at| lessons.quarantine.is_on(at))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manager::sync::now;
 
     fn secs(secs: u64) -> Duration {
         Duration::from_secs(secs)

@@ -11,7 +11,6 @@ use futures_util::stream::{FuturesUnordered, Stream};
 use crate::http::Running;
 
 /// Where connections are left for the task.
-#[derive(Default)]
 pub(super) struct Inbox(Mutex<Option<New>>);
 
 struct New {

@@ -75,7 +75,7 @@ pub(in crate::http) async fn exchange(
         // Asked for before the response, which would pass over them uncounted.
         while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
             informational += 1;
-            if informational > MOST_INFORMATIONAL {
+            if informational > head::MOST_INFORMATIONAL {
                 return Poll::Ready(Answer::TooManyHeads);
             }
         }
@@ -140,9 +140,6 @@ pub(in crate::http) async fn exchange(
         }
     }
 }
-
-/// Heads before the final one that a peer may send, as on HTTP/1.1.
-const MOST_INFORMATIONAL: usize = 100;
 
 enum Answer {
     Head(Response<RecvStream>),

@@ -21,15 +21,12 @@ use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::http::body::{PoolBody, Source};
 use crate::http::conn::HttpConn;
 use crate::http::deadline::{Deadline, now};
+use crate::http::head::MOST_INFORMATIONAL;
 use crate::http::request_body::Body;
 use crate::http::retry::Evidence;
 use crate::http::{ExchangeError, ExchangeTimeouts, answered, put_back};
 use crate::info::ConnInfo;
 use crate::manager::{CloseReason, Lease};
-
-/// Heads before the final one that a peer may send. RFC 9110 section 15.2 sets no limit, and a peer that sends them without
-/// end would keep a request for ever.
-const MOST_INFORMATIONAL: usize = 100;
 
 /// Sends one request and waits for the head of its response.
 pub(in crate::http) async fn exchange(

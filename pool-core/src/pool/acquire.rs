@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use pool_health::EvictionContext;
 use tokio::time::timeout_at;
 
+use super::env::Env;
 use super::{Inner, Live, RequestOptions, finite};
 use crate::clock;
 use crate::error::{Error, ErrorKind, Phase};
@@ -27,6 +28,35 @@ pub(crate) struct Acquired {
     pub(crate) fresh: bool,
     /// Whether it has been looked at, and nobody has waited for anything since.
     pub(crate) looked_at: bool,
+}
+
+impl Acquired {
+    /// A lease that was waited for since `began`, on a connection that has not been looked at.
+    pub(super) fn new(
+        env: &Env,
+        lease: Lease<HttpConn>,
+        began: Instant,
+        now: Instant,
+        earlier: Earlier,
+    ) -> Self {
+        let wait = now.saturating_duration_since(began);
+        env.acquire_wait.record(wait);
+        let reused = lease.uses_before() > 0;
+        let info = ConnInfo {
+            id: lease.id(),
+            facts: lease.conn().facts().clone(),
+            reused,
+            age: now.saturating_duration_since(lease.created()),
+            wait: earlier.waited.saturating_add(wait),
+            attempts: earlier.attempts + 1,
+        };
+        Self {
+            lease,
+            info,
+            fresh: !reused,
+            looked_at: false,
+        }
+    }
 }
 
 /// What a try needs to know of the earlier ones.
@@ -105,21 +135,11 @@ pub(super) async fn acquire(
             at_the_front = true;
             continue;
         }
-        let wait = now.saturating_duration_since(began);
-        env.acquire_wait.record(wait);
-        let info = ConnInfo {
-            id: lease.id(),
-            facts: lease.conn().facts().clone(),
-            reused: lease.uses_before() > 0,
-            age: now.saturating_duration_since(lease.created()),
-            wait: earlier.waited.saturating_add(wait),
-            attempts: earlier.attempts + 1,
-        };
+        let acquired = Acquired::new(env, lease, began, now, earlier);
         return Ok(Acquired {
-            lease,
-            info,
             fresh,
             looked_at: !fresh,
+            ..acquired
         });
     }
 }

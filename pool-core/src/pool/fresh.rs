@@ -14,7 +14,6 @@ use super::{Inner, RequestOptions, finite};
 use crate::clock;
 use crate::error::{Error, ErrorKind};
 use crate::http::HttpConn;
-use crate::info::ConnInfo;
 use crate::key::Key;
 use crate::manager::{Hint, HostHandle, Lease, Ticket};
 
@@ -61,23 +60,7 @@ pub(super) async fn acquire_fresh(
         // who wait for that.
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     };
-    let now = clock::now();
-    let wait = now.saturating_duration_since(began);
-    env.acquire_wait.record(wait);
-    let info = ConnInfo {
-        id: lease.id(),
-        facts: lease.conn().facts().clone(),
-        reused: lease.uses_before() > 0,
-        age: now.saturating_duration_since(lease.created()),
-        wait: earlier.waited.saturating_add(wait),
-        attempts: earlier.attempts + 1,
-    };
-    Ok(Acquired {
-        fresh: lease.uses_before() == 0,
-        lease,
-        info,
-        looked_at: false,
-    })
+    Ok(Acquired::new(env, lease, began, clock::now(), earlier))
 }
 
 /// Opens the connection in a task of the pool's own: if the request is dropped meanwhile, the connection is not.

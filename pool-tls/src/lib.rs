@@ -11,6 +11,7 @@ mod connector;
 mod error;
 mod id;
 mod source;
+pub mod spec;
 
 #[cfg(feature = "rustls")]
 pub use backend::rustls::{

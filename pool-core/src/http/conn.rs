@@ -12,6 +12,7 @@ use pool_tls::BoxedIo;
 use tokio::runtime::Handle;
 
 use super::control::{Control, Wish};
+use super::h2::Dress;
 use super::metered::{Meter, Metered};
 use super::{h1, h2, inline};
 use crate::config::Http1Engine;
@@ -56,6 +57,9 @@ pub(crate) struct HttpSettings {
     pub(crate) connection_window: u32,
     /// How long an HTTP/2 peer may take for its first SETTINGS; `None` for ever.
     pub(crate) greeting_timeout: Option<Duration>,
+    /// HTTP/2: how the connection opens and its requests look; `None` for the engine's own way. Its windows and its frame size
+    /// take the place of those above.
+    pub(crate) dress: Option<Arc<Dress>>,
 }
 
 impl Default for HttpSettings {
@@ -71,6 +75,7 @@ impl Default for HttpSettings {
             stream_window: 1024 * 1024,
             connection_window: 4 * 1024 * 1024,
             greeting_timeout: Some(Duration::from_secs(10)),
+            dress: None,
         }
     }
 }

@@ -185,6 +185,7 @@ impl Env {
             stream_window: http2.stream_window,
             connection_window: http2.connection_window,
             greeting_timeout: finite(live.config.timeouts.handshake),
+            dress: None,
         }
     }
 

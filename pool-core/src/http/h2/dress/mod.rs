@@ -20,6 +20,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::dresser::Dresser;
 pub(crate) use self::spec::Dress;
+#[cfg(test)]
+#[cfg(not(pool_loom))]
+pub(in crate::http) use self::tests::{chromium, firefox};
 use crate::http::metered::Metered;
 
 /// What the h2 crate reads and writes.

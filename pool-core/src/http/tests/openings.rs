@@ -122,6 +122,40 @@ async fn firefoxs_is_as_it_was_captured() {
     assert_eq!(frames[3].3, [0, 0xbe, 0, 0]);
 }
 
+/// The peer's SETTINGS may be there before the connection is first polled, and that may be before whoever asked for it.
+#[tokio::test(start_paused = true)]
+async fn the_first_request_goes_ahead_of_the_acknowledgement_and_without_one_it_goes_alone() {
+    for asks in [true, false] {
+        let (io, far) = tokio::io::duplex(64 * 1024);
+        let mut far = RawPeer(far);
+        far.write(SETTINGS, 0, 0, &[]).await;
+        let rig = Rig::h2(io, &in_dress(chromium())).await;
+        far.0.read_exact(&mut [0; 24]).await.unwrap();
+        assert_eq!(far.any().await.0, SETTINGS, "the driver has been polled");
+        assert_eq!(far.any().await.0, WINDOW_UPDATE);
+        let asked = async {
+            match asks {
+                true => drop(rig.send(get()).await),
+                false => std::future::pending().await,
+            }
+        };
+        let wanted: &[_] = match asks {
+            true => &[(HEADERS, 37), (SETTINGS, ACK)],
+            false => &[(SETTINGS, ACK)],
+        };
+        let watch = async {
+            for &wanted in wanted {
+                let (kind, flags, ..) = far.any().await;
+                assert_eq!((kind, flags), wanted);
+            }
+        };
+        tokio::select! {
+            () = asked => panic!("nobody answers"),
+            () = watch => {}
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_spec_without_anything_is_sent_without_anything() {
     let spec = Http2Spec {

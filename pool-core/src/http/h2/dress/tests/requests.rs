@@ -382,7 +382,7 @@ fn some_request() -> impl Strategy<Value = Asked> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn any_requests_are_read_as_they_were_asked_and_in_the_wanted_order(

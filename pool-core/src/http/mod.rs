@@ -58,7 +58,7 @@ use crate::manager::Lease;
 pub(crate) async fn exchange(
     lease: Lease<HttpConn>,
     request: &mut Request<Body>,
-    timeouts: &ExchangeTimeouts,
+    terms: &ExchangeTerms,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
     let target = info.facts.target;
@@ -68,20 +68,20 @@ pub(crate) async fn exchange(
     let result = match lease.conn().kind() {
         conn::Kind::Inline(shared) => {
             let shared = shared.clone();
-            inline::exchange(shared, lease, request, timeouts, info).await
+            inline::exchange(shared, lease, request, terms, info).await
         }
         conn::Kind::H1(shared) => {
             let shared = shared.clone();
             match head::check(request) {
                 // Boxed, because hyper's part of it is large.
-                Ok(()) => Box::pin(h1::exchange(shared, lease, request, timeouts, info)).await,
+                Ok(()) => Box::pin(h1::exchange(shared, lease, request, terms, info)).await,
                 Err(error) => refuse(error),
             }
         }
         conn::Kind::H2(shared) => {
             let shared = shared.clone();
             match head::check(request) {
-                Ok(()) => h2::exchange(shared, lease, request, timeouts, info).await,
+                Ok(()) => h2::exchange(shared, lease, request, terms, info).await,
                 Err(error) => refuse(error),
             }
         }
@@ -96,9 +96,9 @@ pub(crate) async fn exchange(
     })
 }
 
-/// The deadlines of one exchange; `None` waits for ever.
+/// What one exchange is held to. A deadline of `None` waits for ever.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ExchangeTimeouts {
+pub(crate) struct ExchangeTerms {
     /// From the last progress of the upload to the response's head. Waiting for the caller's own stream does not count.
     pub(crate) response_head: Option<Duration>,
     /// Between two pieces of the response's body, while the caller wants one.

@@ -22,13 +22,9 @@ impl TlsError {
         Self { kind, source: None }
     }
 
-    /// The refusal of a profile that is not among those the connector can send.
-    pub fn unknown_profile(asked: &ProfileId, can_send: &[ProfileId]) -> Self {
-        let names: Vec<_> = can_send.iter().map(ProfileId::as_str).collect();
-        Self::new(TlsErrorKind::UnknownProfile).with_source(format!(
-            "asked for `{asked}`, can send: {}",
-            names.join(", ")
-        ))
+    /// The refusal of a profile of which the connector can send nothing, or which it did not plan.
+    pub fn unknown_profile(asked: &ProfileId) -> Self {
+        Self::new(TlsErrorKind::UnknownProfile).with_source(format!("asked for `{asked}`"))
     }
 
     /// Sets what the backend said.
@@ -139,10 +135,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_profile_is_named_together_with_what_could_be_sent() {
-        let error = TlsError::unknown_profile(&ProfileId::new("lynx"), &[ProfileId::native()]);
+    fn a_refused_profile_is_named() {
+        let error = TlsError::unknown_profile(&ProfileId::new("lynx"));
         assert_eq!(error.kind(), TlsErrorKind::UnknownProfile);
         let source = error.source().unwrap().to_string();
-        assert_eq!(source, "asked for `lynx`, can send: native");
+        assert_eq!(source, "asked for `lynx`");
     }
 }

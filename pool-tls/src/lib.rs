@@ -10,6 +10,7 @@ pub mod conformance;
 mod connector;
 mod error;
 mod id;
+mod plan;
 mod source;
 pub mod spec;
 
@@ -20,4 +21,5 @@ pub use backend::rustls::{
 pub use connector::{BoxedIo, Io, NoTls, TlsConnector, TlsContext, TlsSession, TlsVersion};
 pub use error::{CertificateProblem, TlsError, TlsErrorKind};
 pub use id::{ProfileId, TlsConfigId};
+pub use plan::Plan;
 pub use source::{FingerprintContext, FingerprintSource, Fixed, Native};

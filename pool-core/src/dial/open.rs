@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pool_localip::{Exhausted, ExhaustedReason, Lease, Outcome};
-use pool_tls::{BoxedIo, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession};
+use pool_tls::{BoxedIo, Plan, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession};
 use tokio::time::timeout;
 use tracing::{Instrument, debug, debug_span, field};
 
@@ -28,6 +28,8 @@ pub(crate) struct DialRequest<'a> {
     pub(crate) connect: &'a dyn Connect,
     /// Asked only if the key's scheme is https. Its identity is the key's.
     pub(crate) tls: &'a dyn TlsConnector,
+    /// What the connector made of the key's profile; `None` if the pool has no such profile.
+    pub(crate) plan: Option<&'a Plan>,
     /// Bytes of the kernel's buffers, to send and to receive; 0 for the system's own.
     pub(crate) buffers: (u32, u32),
     pub(crate) connect_timeout: Duration,
@@ -257,8 +259,12 @@ impl DialRequest<'_> {
 
     async fn handshake(&self, leased: Option<IpAddr>, io: BoxedIo) -> Result<TlsSession, Error> {
         let fail = |kind| self.error(kind, leased);
+        let plan = self.plan.ok_or_else(|| {
+            let unknown = TlsError::unknown_profile(self.key.profile_id());
+            fail(ErrorKind::Tls).with_source(unknown)
+        })?;
         let scope = ticket_scope(self.key);
-        let cx = TlsContext::new(self.key.host(), self.key.profile_id())
+        let cx = TlsContext::new(self.key.host(), plan)
             .with_alpn(alpn::offer(self.key.allowed_protocols()))
             .with_scope(&scope);
         let span = debug_span!(

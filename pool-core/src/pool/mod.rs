@@ -13,6 +13,7 @@ mod live;
 mod options;
 mod origin;
 mod plugins;
+mod profiles;
 mod request;
 mod service;
 mod snapshot;

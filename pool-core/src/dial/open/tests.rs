@@ -196,6 +196,7 @@ async fn dial(target: SocketAddr, source: &str) -> Result<Opened, Error> {
         target,
         connect: &TcpConnector::default(),
         tls: &NoTls,
+        plan: None,
         buffers: (0, 0),
         connect_timeout: Duration::MAX,
         handshake_timeout: Duration::MAX,

@@ -11,8 +11,7 @@ use async_trait::async_trait;
 use self::lru::Lru;
 use self::tickets::{ScopedTickets, Space, Tickets};
 use crate::{
-    BoxedIo, ProfileId, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession,
-    TlsVersion,
+    BoxedIo, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession, TlsVersion,
 };
 
 mod builder;
@@ -63,11 +62,11 @@ impl RustlsConnector {
         }
     }
 
-    /// The configuration for one space. All of them share verifier and client certificate.
-    fn config(&self, space: Space) -> Arc<ClientConfig> {
+    /// The configuration for one space, made from `base`. All of them share verifier and client certificate.
+    fn config(&self, space: Space, base: &ClientConfig) -> Arc<ClientConfig> {
         let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
         let config = configs.get_or_insert_with(&space, || {
-            let mut config = self.base.clone();
+            let mut config = base.clone();
             config.alpn_protocols = space.alpn().to_vec();
             config.resumption = match &self.tickets {
                 Some(tickets) => {
@@ -87,13 +86,9 @@ impl TlsConnector for RustlsConnector {
         self.id
     }
 
-    fn profiles(&self) -> Vec<ProfileId> {
-        vec![ProfileId::native()]
-    }
-
     async fn connect(&self, cx: &TlsContext<'_>, io: BoxedIo) -> Result<TlsSession, TlsError> {
-        if *cx.profile != ProfileId::native() {
-            return Err(TlsError::unknown_profile(cx.profile, &self.profiles()));
+        if cx.plan.made_by() != self.id {
+            return Err(TlsError::unknown_profile(cx.plan.profile_id()));
         }
         let name = ServerName::try_from(cx.server_name)
             .map_err(|error| TlsError::new(TlsErrorKind::ServerName).with_source(error))?
@@ -104,7 +99,7 @@ impl TlsConnector for RustlsConnector {
                 .with_source("an ALPN protocol name has 1 to 255 bytes"));
         }
 
-        let config = self.config(Space::new(cx));
+        let config = self.config(Space::new(cx), &self.base);
         let stream = tokio_rustls::TlsConnector::from(config)
             .connect(name, io)
             .await
@@ -118,7 +113,7 @@ impl TlsConnector for RustlsConnector {
         let resumed = conn.handshake_kind() == Some(HandshakeKind::Resumed);
         let alpn = conn.alpn_protocol().map(<[u8]>::to_vec);
         Ok(
-            TlsSession::new(Box::new(stream), version, cx.profile.clone())
+            TlsSession::new(Box::new(stream), version, cx.plan.profile_id().clone())
                 .with_alpn(alpn)
                 .with_resumed(resumed),
         )
@@ -143,9 +138,11 @@ const MAX_CONFIGS: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Plan;
 
     fn space(scope: &str) -> Space {
-        Space::new(&TlsContext::new("example.com", &ProfileId::native()).with_scope(scope))
+        let plan = Plan::native(TlsConfigId::default());
+        Space::new(&TlsContext::new("example.com", &plan).with_scope(scope))
     }
 
     #[test]
@@ -154,7 +151,7 @@ mod tests {
             .roots(Roots::WebPki)
             .build()
             .unwrap();
-        let config = connector.config(space(""));
+        let config = connector.config(space(""), &connector.base);
         assert!(!config.key_log.will_log("CLIENT_TRAFFIC_SECRET_0"));
         assert!(!config.enable_early_data);
         assert!(!config.enable_secret_extraction);
@@ -167,7 +164,7 @@ mod tests {
             .key_log(true)
             .build()
             .unwrap();
-        let config = connector.config(space(""));
+        let config = connector.config(space(""), &connector.base);
         assert!(config.key_log.will_log("CLIENT_TRAFFIC_SECRET_0"));
     }
 
@@ -177,14 +174,23 @@ mod tests {
             .roots(Roots::WebPki)
             .build()
             .unwrap();
-        let first = connector.config(space("first"));
-        assert!(Arc::ptr_eq(&first, &connector.config(space("first"))));
-        assert!(!Arc::ptr_eq(&first, &connector.config(space("second"))));
+        let first = connector.config(space("first"), &connector.base);
+        assert!(Arc::ptr_eq(
+            &first,
+            &connector.config(space("first"), &connector.base)
+        ));
+        assert!(!Arc::ptr_eq(
+            &first,
+            &connector.config(space("second"), &connector.base)
+        ));
 
         for n in 0..1000 {
-            connector.config(space(&n.to_string()));
+            connector.config(space(&n.to_string()), &connector.base);
         }
         assert_eq!(connector.configs.lock().unwrap().len(), MAX_CONFIGS);
-        assert!(!Arc::ptr_eq(&first, &connector.config(space("first"))));
+        assert!(!Arc::ptr_eq(
+            &first,
+            &connector.config(space("first"), &connector.base)
+        ));
     }
 }

@@ -83,6 +83,7 @@ pub(crate) async fn open<G: Send + 'static>(
     // One value that outlives every socket below; its fields drop in order, and so does the pair inside `Bound`.
     let held = (lease, guard);
     let leased = held.0.addr();
+    let plan = request.planned(leased)?;
     let started = clock::now();
     let connected = match request.tcp(leased).await {
         Ok(connected) => connected,
@@ -109,13 +110,13 @@ pub(crate) async fn open<G: Send + 'static>(
         profile: None,
         resumed: false,
     };
-    let io = match request.key.scheme() {
-        Scheme::Http => {
+    let io = match plan {
+        None => {
             facts.protocol = request.decide(leased, None)?;
             io
         }
-        Scheme::Https => {
-            let session = request.handshake(leased, io).await?;
+        Some(plan) => {
+            let session = request.handshake(plan, leased, io).await?;
             times.handshake = Some(clock::now().duration_since(connected_at));
             facts.protocol = request.decide(leased, session.alpn.as_deref())?;
             facts.profile = Some(session.profile);
@@ -257,12 +258,34 @@ impl DialRequest<'_> {
         Failure { error, outcome }
     }
 
-    async fn handshake(&self, leased: Option<IpAddr>, io: BoxedIo) -> Result<TlsSession, Error> {
+    /// The plan for the key's profile, if its hello may be sent for this key; `None` on plain text.
+    fn planned(&self, leased: Option<IpAddr>) -> Result<Option<&Plan>, Error> {
+        if self.key.scheme() == Scheme::Http {
+            return Ok(None);
+        }
+        let id = self.key.profile_id();
+        let refused = match self.plan {
+            None => TlsError::unknown_profile(id),
+            Some(plan) => match &plan.profile().hello {
+                Some(hello) if !alpn::suits(self.key.allowed_protocols(), hello.alpn()) => {
+                    TlsError::new(TlsErrorKind::UnknownProfile).with_source(format!(
+                        "`{id}` offers {}, of which the first is not allowed here",
+                        hello.alpn().join(", "),
+                    ))
+                }
+                _ => return Ok(Some(plan)),
+            },
+        };
+        Err(self.error(ErrorKind::Tls, leased).with_source(refused))
+    }
+
+    async fn handshake(
+        &self,
+        plan: &Plan,
+        leased: Option<IpAddr>,
+        io: BoxedIo,
+    ) -> Result<TlsSession, Error> {
         let fail = |kind| self.error(kind, leased);
-        let plan = self.plan.ok_or_else(|| {
-            let unknown = TlsError::unknown_profile(self.key.profile_id());
-            fail(ErrorKind::Tls).with_source(unknown)
-        })?;
         let scope = ticket_scope(self.key);
         let cx = TlsContext::new(self.key.host(), plan)
             .with_alpn(alpn::offer(self.key.allowed_protocols()))

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use pool_tls::spec::Profile;
+use pool_tls::spec::{ClientHelloSpec, Profile};
 use pool_tls::{TlsConfigId, TlsVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -109,6 +109,8 @@ pub(super) struct Rig {
     pub(super) connect: FakeConnect,
     pub(super) tls: FakeTls,
     pub(super) key: Key,
+    /// The hello of the key's profile.
+    pub(super) hello: Option<ClientHelloSpec>,
     log: Log,
 }
 
@@ -123,6 +125,7 @@ impl Rig {
             },
             tls,
             key: Key::new(Scheme::Https, "a.test", 443),
+            hello: None,
             log,
         }
     }
@@ -135,9 +138,10 @@ impl Rig {
         });
         let profile = Profile {
             id: self.key.profile_id().clone(),
+            hello: self.hello.clone(),
             ..Profile::native()
         };
-        let plan = self.tls.plan(&Arc::new(profile)).unwrap();
+        let plan = Plan::new(Arc::new(profile), self.tls.config_id());
         let request = DialRequest {
             key: &self.key,
             target: "127.0.1.1:443".parse().unwrap(),

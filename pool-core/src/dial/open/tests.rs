@@ -2,6 +2,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use pool_tls::spec::{ClientHelloSpec, ExtensionOrder, ExtensionSpec};
 use pool_tls::{NoTls, ProfileId};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket};
@@ -153,6 +154,27 @@ async fn each_phase_has_its_own_deadline() {
         Rig::new(wire, FakeTls::Waits).open().await.unwrap_err();
         assert_eq!(clock::now() - before, after);
     }
+}
+
+#[tokio::test]
+async fn a_profile_whose_hello_may_not_be_sent_opens_no_socket() {
+    let mut rig = Rig::new(Wire::Opens, H2);
+    rig.hello = Some(ClientHelloSpec {
+        session_id: true,
+        ciphers: vec![],
+        extension_order: ExtensionOrder::Fixed,
+        extensions: vec![ExtensionSpec::Alpn(vec!["h2".into(), "http/1.1".into()])],
+    });
+    rig.key = Key::new(Scheme::Https, "a.test", 443).protocols(Protocols::Http1);
+    let error = rig.open().await.unwrap_err();
+    assert!(!blames_target(&error));
+    let cause = error.source().and_then(|tls| tls.source()).unwrap();
+    assert_eq!(
+        cause.to_string(),
+        "`native` offers h2, http/1.1, of which the first is not allowed here"
+    );
+    assert!(rig.connect.far.lock().unwrap().is_empty());
+    assert_eq!(rig.given_back(), ["lease None", "guard"]);
 }
 
 #[tokio::test]

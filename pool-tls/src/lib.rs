@@ -22,4 +22,6 @@ pub use connector::{BoxedIo, Io, NoTls, TlsConnector, TlsContext, TlsSession, Tl
 pub use error::{CertificateProblem, TlsError, TlsErrorKind};
 pub use id::{ProfileId, TlsConfigId};
 pub use plan::Plan;
-pub use source::{FingerprintContext, FingerprintSource, Fixed, Native};
+pub use source::{
+    FingerprintContext, FingerprintSource, Fixed, Native, Per, Weighted, WeightsError,
+};

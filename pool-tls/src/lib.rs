@@ -6,12 +6,17 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+pub mod client_hello;
 pub mod conformance;
 mod connector;
 mod error;
+pub mod http2_opening;
 mod id;
+pub mod ja;
+pub mod names;
 mod source;
 pub mod spec;
+mod wire;
 
 #[cfg(feature = "rustls")]
 pub use backend::rustls::{

@@ -6,13 +6,18 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+pub mod client_hello;
 pub mod conformance;
 mod connector;
 mod error;
+pub mod http2_opening;
 mod id;
+pub mod ja;
+pub mod names;
 mod plan;
 mod source;
 pub mod spec;
+mod wire;
 
 #[cfg(feature = "rustls")]
 pub use backend::rustls::{

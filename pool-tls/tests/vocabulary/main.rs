@@ -1,0 +1,4 @@
+//! What captured clients sent, and what this crate says of it.
+
+mod captures;
+mod names;

@@ -14,6 +14,8 @@ pub mod http2_opening;
 mod id;
 pub mod ja;
 pub mod names;
+#[cfg(feature = "profiles")]
+mod near;
 mod source;
 pub mod spec;
 mod wire;

@@ -10,6 +10,7 @@ pub mod client_hello;
 pub mod conformance;
 mod connector;
 mod error;
+pub mod fidelity;
 pub mod http2_opening;
 mod id;
 pub mod ja;

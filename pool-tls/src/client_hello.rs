@@ -1,7 +1,7 @@
 //! A strict parser of ClientHellos.
 
 mod error;
-mod extensions;
+pub(crate) mod extensions;
 
 use crate::wire::{Reader, u16_list};
 

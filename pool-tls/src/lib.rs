@@ -10,10 +10,13 @@ pub mod client_hello;
 pub mod conformance;
 mod connector;
 mod error;
+pub mod fidelity;
 pub mod http2_opening;
 mod id;
 pub mod ja;
 pub mod names;
+#[cfg(feature = "profiles")]
+mod near;
 mod plan;
 mod source;
 pub mod spec;

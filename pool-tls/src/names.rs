@@ -55,6 +55,7 @@ impl Registry {
     }
 
     /// What one of its code points is, in a message.
+    #[cfg(feature = "profiles")]
     pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::CipherSuite => "cipher suite",
@@ -72,6 +73,7 @@ impl Registry {
     }
 
     /// All names.
+    #[cfg(feature = "profiles")]
     pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
         self.table().iter().map(|(_, name)| *name)
     }

@@ -2,3 +2,5 @@
 
 mod captures;
 mod names;
+#[cfg(feature = "profiles")]
+mod profiles;

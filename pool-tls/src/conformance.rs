@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::spec::Profile;
 use crate::{
     BoxedIo, FingerprintContext, FingerprintSource, Plan, ProfileId, TlsConfigId, TlsConnector,
-    TlsContext, TlsErrorKind, TlsSession,
+    TlsContext, TlsErrorKind, TlsSession, self_check,
 };
 
 /// Checks a [`TlsConnector`], under its own hello and under each of `profiles`.
@@ -54,6 +54,7 @@ pub async fn connector(
             id,
             "a plan names the connector that made it"
         );
+        sends_what_the_plan_says(connector, &plan).await;
         refuses_what_it_cannot_send(connector, server_name, &plan).await;
         reports_a_peer_without_tls(connector, server_name, &plan).await;
         connects(connector, server_name, &plan, peer).await;
@@ -84,8 +85,20 @@ pub fn source(source: &dyn FingerprintSource, can_send: &[ProfileId]) {
     }
 }
 
+async fn sends_what_the_plan_says(connector: &dyn TlsConnector, plan: &Plan) {
+    let sent = match self_check(connector, plan, 8).await {
+        Ok(sent) => sent,
+        Err(error) => panic!("no hello of `{}`: {error}: {error:?}", plan.profile_id()),
+    };
+    assert_eq!(
+        sent.map(|report| report.grade),
+        plan.report().map(|report| report.grade),
+        "the grade of what is sent is the one that was planned"
+    );
+}
+
 async fn refuses_what_it_cannot_send(connector: &dyn TlsConnector, server_name: &str, plan: &Plan) {
-    let of_another = Plan::new(plan.profile().clone(), TlsConfigId::unique());
+    let of_another = Plan::own_hello(plan.profile().clone(), TlsConfigId::unique());
     let cases = [
         (server_name, &of_another, TlsErrorKind::UnknownProfile),
         ("", plan, TlsErrorKind::ServerName),

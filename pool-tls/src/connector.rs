@@ -35,7 +35,7 @@ pub trait TlsConnector: fmt::Debug + Send + Sync {
     /// [`UnknownProfile`](TlsErrorKind::UnknownProfile) if this connector can send no part of the profile's hello.
     fn plan(&self, profile: &Arc<Profile>) -> Result<Plan, TlsError> {
         match profile.hello {
-            None => Ok(Plan::new(profile.clone(), self.config_id())),
+            None => Ok(Plan::own_hello(profile.clone(), self.config_id())),
             Some(_) => Err(TlsError::unknown_profile(&profile.id)),
         }
     }

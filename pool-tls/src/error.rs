@@ -69,6 +69,8 @@ pub enum TlsErrorKind {
     ServerName,
     /// The connector cannot send the profile that was asked for. Nothing was sent.
     UnknownProfile,
+    /// The connector cannot send the profile as faithfully as is required; the source names what would differ. Nothing was sent.
+    Unfaithful,
     /// The peer supports none of the application protocols that were offered, and says so.
     NoCommonProtocol,
     /// The peer supports no TLS version, cipher suite or other necessity in common with the connector.
@@ -90,6 +92,9 @@ impl fmt::Display for TlsErrorKind {
             Self::Closed => "the peer closed the connection during the handshake",
             Self::ServerName => "the server name is neither a DNS name nor an IP address",
             Self::UnknownProfile => "the connector cannot send this fingerprint profile",
+            Self::Unfaithful => {
+                "the connector cannot send this fingerprint profile as faithfully as required"
+            }
             Self::NoCommonProtocol => "the peer supports none of the offered application protocols",
             Self::Incompatible => "the peer supports no TLS version or cipher suite of ours",
             Self::Disabled => "no TLS connector is configured",

@@ -18,6 +18,7 @@ pub mod names;
 #[cfg(feature = "profiles")]
 mod near;
 mod plan;
+mod self_check;
 mod source;
 pub mod spec;
 mod wire;
@@ -30,6 +31,7 @@ pub use connector::{BoxedIo, Io, NoTls, TlsConnector, TlsContext, TlsSession, Tl
 pub use error::{CertificateProblem, TlsError, TlsErrorKind};
 pub use id::{ProfileId, TlsConfigId};
 pub use plan::Plan;
+pub use self_check::self_check;
 pub use source::{
     FingerprintContext, FingerprintSource, Fixed, Native, Per, Weighted, WeightsError,
 };

@@ -15,20 +15,6 @@ pub struct ClientHelloSpec {
     pub extensions: Vec<ExtensionSpec>,
 }
 
-impl ClientHelloSpec {
-    /// The application protocols it offers, in order of preference.
-    pub fn alpn(&self) -> &[String] {
-        let mut lists = self
-            .extensions
-            .iter()
-            .filter_map(|extension| match extension {
-                ExtensionSpec::Alpn(protocols) => Some(protocols.as_slice()),
-                _ => None,
-            });
-        lists.next().unwrap_or_default()
-    }
-}
-
 /// A place in a list of code points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Slot {

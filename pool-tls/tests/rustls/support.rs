@@ -165,7 +165,24 @@ pub(crate) async fn exchange(
     scope: &str,
 ) -> TlsSession {
     let plan = Plan::native(connector.config_id());
-    let cx = TlsContext::new(NAME, &plan).with_scope(scope);
+    ping(
+        connector,
+        server,
+        TlsContext::new(NAME, &plan).with_scope(scope),
+    )
+    .await
+}
+
+/// The same under a plan.
+pub(crate) async fn exchange_under(
+    connector: &RustlsConnector,
+    server: &Server,
+    plan: &Plan,
+) -> TlsSession {
+    ping(connector, server, TlsContext::new(NAME, plan)).await
+}
+
+async fn ping(connector: &RustlsConnector, server: &Server, cx: TlsContext<'_>) -> TlsSession {
     let mut session = connect(connector, cx, server.open()).await.unwrap();
     session.io.write_all(b"ping").await.unwrap();
     let mut back = [0; 4];

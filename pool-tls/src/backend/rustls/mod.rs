@@ -4,18 +4,22 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::rustls::client::Resumption;
+use ::rustls::client::danger::ServerCertVerifier;
 use ::rustls::pki_types::ServerName;
 use ::rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
 use async_trait::async_trait;
 
 use self::lru::Lru;
 use self::tickets::{ScopedTickets, Space, Tickets};
+use crate::spec::Profile;
 use crate::{
-    BoxedIo, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession, TlsVersion,
+    BoxedIo, Plan, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession,
+    TlsVersion,
 };
 
 mod builder;
 mod classify;
+mod imitate;
 mod lru;
 mod tickets;
 mod verifier;
@@ -24,8 +28,8 @@ pub use builder::{Roots, RustlsConnectorBuilder, TlsConfigError, TlsConfigErrorK
 
 /// A [`TlsConnector`] on rustls: TLS 1.2 and 1.3, certificates checked, session tickets kept apart by scope.
 ///
-/// It sends the hello of rustls itself, profile `native`, and imitates no browser. It never sends early data. Its
-/// provider is ring, passed explicitly, so another provider in the same process does not matter.
+/// Under a profile it sends as much of the profile's hello as rustls can, and its [`Plan`] says how much that is: never all of
+/// a browser's. It never sends early data. Its provider is ring, passed explicitly, so another provider in the same process does not matter.
 ///
 /// In TLS 1.3 a server judges our certificate after our side of the handshake is done: its refusal is an error of the
 /// first read, not of [`connect`](TlsConnector::connect).
@@ -33,7 +37,8 @@ pub struct RustlsConnector {
     id: TlsConfigId,
     checks_certificates: bool,
     has_client_certificate: bool,
-    /// What all spaces have in common.
+    verifier: Arc<dyn ServerCertVerifier>,
+    /// What all spaces under rustls's own hello have in common.
     base: ClientConfig,
     /// `None` resumes no session.
     tickets: Option<Arc<Tickets>>,
@@ -48,6 +53,7 @@ impl RustlsConnector {
 
     fn new(
         base: ClientConfig,
+        verifier: Arc<dyn ServerCertVerifier>,
         tickets: Option<Arc<Tickets>>,
         checks_certificates: bool,
         has_client_certificate: bool,
@@ -57,6 +63,7 @@ impl RustlsConnector {
             checks_certificates,
             has_client_certificate,
             base,
+            verifier,
             tickets,
             configs: Mutex::new(Lru::new(MAX_CONFIGS)),
         }
@@ -86,6 +93,16 @@ impl TlsConnector for RustlsConnector {
         self.id
     }
 
+    fn plan(&self, profile: &Arc<Profile>) -> Result<Plan, TlsError> {
+        let Some(hello) = &profile.hello else {
+            return Ok(Plan::own_hello(profile.clone(), self.id));
+        };
+        let config = imitate::config(&self.base, &self.verifier, profile, hello)?;
+        let sent = imitate::drawn(&config, self.tickets.is_some())?;
+        let report = imitate::report(hello, &sent);
+        Ok(Plan::imitating(profile.clone(), self.id, report).with_state(config))
+    }
+
     async fn connect(&self, cx: &TlsContext<'_>, io: BoxedIo) -> Result<TlsSession, TlsError> {
         if cx.plan.made_by() != self.id {
             return Err(TlsError::unknown_profile(cx.plan.profile_id()));
@@ -99,7 +116,7 @@ impl TlsConnector for RustlsConnector {
                 .with_source("an ALPN protocol name has 1 to 255 bytes"));
         }
 
-        let config = self.config(Space::new(cx), &self.base);
+        let config = self.config(Space::new(cx), cx.plan.state().unwrap_or(&self.base));
         let stream = tokio_rustls::TlsConnector::from(config)
             .connect(name, io)
             .await
@@ -138,7 +155,6 @@ const MAX_CONFIGS: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Plan;
 
     fn space(scope: &str) -> Space {
         let plan = Plan::native(TlsConfigId::default());

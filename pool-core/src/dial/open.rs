@@ -108,6 +108,7 @@ pub(crate) async fn open<G: Send + 'static>(
         leased,
         protocol: Protocol::Http1,
         profile: None,
+        fidelity: None,
         resumed: false,
     };
     let io = match plan {
@@ -120,6 +121,7 @@ pub(crate) async fn open<G: Send + 'static>(
             times.handshake = Some(clock::now().duration_since(connected_at));
             facts.protocol = request.decide(leased, session.alpn.as_deref())?;
             facts.profile = Some(session.profile);
+            facts.fidelity = Some(plan.fidelity());
             facts.resumed = session.resumed;
             session.io
         }

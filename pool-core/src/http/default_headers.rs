@@ -60,7 +60,11 @@ mod tests {
     }
 
     fn defaults() -> DefaultHeaders {
-        let pairs = [("user-agent", "Lynx"), ("accept", "*/*"), ("priority", "u=0")];
+        let pairs = [
+            ("user-agent", "Lynx"),
+            ("accept", "*/*"),
+            ("priority", "u=0"),
+        ];
         DefaultHeaders::new(&pairs.map(|(name, value)| (name.into(), value.into()))).unwrap()
     }
 

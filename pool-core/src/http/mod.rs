@@ -8,6 +8,7 @@ mod body;
 mod conn;
 mod control;
 mod deadline;
+mod default_headers;
 #[cfg(any(test, pool_fuzzing))]
 #[cfg(not(pool_loom))]
 pub mod fuzzing;
@@ -33,6 +34,7 @@ use ::http::{Request, Response, StatusCode};
 
 pub use self::body::PoolBody;
 pub(crate) use self::conn::{ConnEvents, Driver, HttpConn, HttpSettings, Running};
+pub(crate) use self::default_headers::DefaultHeaders;
 pub use self::request_body::Body;
 pub(crate) use self::retry::{Evidence, RetryBudget, RetryLimits, RetryVerdict, retry_verdict};
 pub use self::spelling::HeaderSpelling;
@@ -44,7 +46,7 @@ use crate::manager::Lease;
 /// Sends `request` on the leased connection and waits for the head of the response.
 ///
 /// The body of the response carries `info` and the lease. `request` needs an absolute URI, or on
-/// HTTP/1.1 a `host` header; it is brought into the form of the protocol here. The body is uploaded meanwhile; where
+/// HTTP/1.1 a `host` header; it is brought into the form of the protocol here, and gets the connection's default headers. The body is uploaded meanwhile; where
 /// the head comes first, reading the response body drives the rest of an HTTP/2 upload.
 ///
 /// # Errors
@@ -65,6 +67,9 @@ pub(crate) async fn exchange(
     let source = info.facts.leased;
     let on_error = info.clone();
     let refuse = |error| Err(ExchangeError::new(Evidence::RequestFailed, true, error));
+    if let Some(defaults) = lease.conn().default_headers() {
+        defaults.complete(request.headers_mut());
+    }
     let result = match lease.conn().kind() {
         conn::Kind::Inline(shared) => {
             let shared = shared.clone();

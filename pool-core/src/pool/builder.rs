@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use pool_health::{EvictionPolicy, HealthCheck, OutlierPolicy};
 use pool_localip::LocalAddrAllocator;
+use pool_tls::fidelity::Fidelity;
 use pool_tls::spec::Profile;
 use pool_tls::{FingerprintSource, Native, ProfileId, TlsConnector, TlsError};
 use tokio::runtime::Handle;
@@ -31,6 +32,7 @@ pub struct PoolBuilder {
     selector: Option<Arc<dyn Selector>>,
     tls: Option<Arc<dyn TlsConnector>>,
     profiles: Vec<Arc<Profile>>,
+    least_fidelity: Option<Fidelity>,
     fingerprints: Option<Arc<dyn FingerprintSource>>,
     local_addrs: Option<Arc<dyn LocalAddrAllocator>>,
     resolver: Option<Arc<dyn Resolver>>,
@@ -64,6 +66,16 @@ impl PoolBuilder {
     /// Which request gets it is for [`fingerprints`](Self::fingerprints) to say.
     pub fn profile(mut self, profile: impl Into<Arc<Profile>>) -> Self {
         self.profiles.push(profile.into());
+        self
+    }
+
+    /// Refuses, when the pool is built, profiles whose hello would come less near than this.
+    ///
+    /// Without it a profile is sent as nearly as the TLS connector can, a warning says how nearly, and below
+    /// [`Exact`](Fidelity::Exact) none of the profile's headers go with it: a browser's name over another's hello gives
+    /// itself away.
+    pub fn require_fidelity(mut self, least: Fidelity) -> Self {
+        self.least_fidelity = Some(least);
         self
     }
 
@@ -142,6 +154,7 @@ impl PoolBuilder {
             selector,
             tls,
             profiles,
+            least_fidelity,
             fingerprints,
             local_addrs,
             resolver,
@@ -156,8 +169,12 @@ impl PoolBuilder {
             None => registry.build_tls(&config.tls)?,
         };
         let plugins = Plugins {
-            profiles: Profiles::plan(tls.as_ref(), profiles)
-                .map_err(|(profile, source)| BuildError::Profile { profile, source })?,
+            profiles: Profiles::plan(
+                tls.as_ref(),
+                profiles,
+                least_fidelity.unwrap_or(Fidelity::Native),
+            )
+            .map_err(|(profile, source)| BuildError::Profile { profile, source })?,
             tls,
             fingerprints: fingerprints.unwrap_or_else(|| Arc::new(Native)),
             local_addrs: match local_addrs {
@@ -202,7 +219,7 @@ pub enum BuildError {
     Config(ConfigError),
     /// A policy is unknown or refuses its options.
     Policy(RegistryError),
-    /// The TLS connector cannot send a profile.
+    /// The TLS connector cannot send a profile, or not as faithfully as required.
     Profile {
         /// Which one.
         profile: ProfileId,

@@ -287,7 +287,7 @@ async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, Fai
             .runtime()
             .ok_or_else(|| Error::new(ErrorKind::RuntimeGone))?;
         let facts = Arc::new(opened.facts);
-        let settings = env.http_settings();
+        let settings = env.http_settings(&key);
         let began = HttpConn::handshake(
             opened.io,
             facts.protocol,

@@ -141,7 +141,7 @@ impl Rig {
             hello: self.hello.clone(),
             ..Profile::native()
         };
-        let plan = Plan::new(Arc::new(profile), self.tls.config_id());
+        let plan = Plan::own_hello(Arc::new(profile), self.tls.config_id());
         let request = DialRequest {
             key: &self.key,
             target: "127.0.1.1:443".parse().unwrap(),

@@ -215,6 +215,7 @@ fn facts(protocol: Protocol) -> Arc<ConnFacts> {
         leased: None,
         protocol,
         profile: None,
+        fidelity: None,
         resumed: false,
     })
 }

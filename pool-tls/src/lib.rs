@@ -17,6 +17,7 @@ pub mod ja;
 pub mod names;
 #[cfg(feature = "profiles")]
 mod near;
+mod nearest;
 mod plan;
 mod self_check;
 mod source;
@@ -30,6 +31,7 @@ pub use backend::rustls::{
 pub use connector::{BoxedIo, Io, NoTls, TlsConnector, TlsContext, TlsSession, TlsVersion};
 pub use error::{CertificateProblem, TlsError, TlsErrorKind};
 pub use id::{ProfileId, TlsConfigId};
+pub use nearest::Nearest;
 pub use plan::Plan;
 pub use self_check::self_check;
 pub use source::{

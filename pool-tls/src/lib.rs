@@ -1,7 +1,7 @@
-#![cfg_attr(feature = "rustls", doc = include_str!("../README.md"))]
+#![cfg_attr(all(feature = "rustls", feature = "profiles"), doc = include_str!("../README.md"))]
 #![cfg_attr(
-    not(feature = "rustls"),
-    doc = "TLS connectors and fingerprint selection for outbound connections."
+    not(all(feature = "rustls", feature = "profiles")),
+    doc = "TLS connectors, and fingerprints and their selection, for outbound connections."
 )]
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,10 @@ pub mod conformance;
 mod connector;
 mod error;
 pub mod fidelity;
+/// For the fuzzer of this repository, and not part of the interface.
+#[cfg(all(any(test, pool_fuzzing), feature = "profiles"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http2_opening;
 mod id;
 pub mod ja;

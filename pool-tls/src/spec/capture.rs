@@ -341,9 +341,20 @@ impl Http2Spec {
         if !opening.priorities.is_empty() {
             return problem("priority", "PRIORITY frames, which no profile can say");
         }
-        let names = request.headers.iter().map(|(name, _)| name.as_str());
-        let pseudo = names.take_while(|name| name.starts_with(':'));
-        let pseudo: Option<Vec<_>> = pseudo.map(PseudoHeader::named).collect();
+        let names: Vec<&str> = request
+            .headers
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let regular = names.iter().position(|name| !name.starts_with(':'));
+        let (pseudo, regular) = names.split_at(regular.unwrap_or(names.len()));
+        if regular.iter().any(|name| name.starts_with(':')) {
+            return problem("pseudo_order", "a pseudo-header after other headers");
+        }
+        let pseudo: Option<Vec<_>> = pseudo
+            .iter()
+            .map(|name| PseudoHeader::named(name))
+            .collect();
         let Some(Ok(pseudo_order)) = pseudo.map(<[PseudoHeader; 4]>::try_from) else {
             return problem("pseudo_order", "not the four pseudo-headers of a request");
         };

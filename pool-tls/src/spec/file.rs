@@ -68,9 +68,14 @@ fn place(text: &str, start: usize) -> (usize, String) {
     let is_heading = |line: &&&str| line.starts_with('[') && line.ends_with(']');
     let last_heading = lines.iter().rposition(|line| is_heading(&line));
     let inside = &lines[last_heading.map_or(0, |at| at + 1)..];
-    let key = inside.iter().rev().find_map(|line| line.split_once('='));
+    let bare = |key: &str| {
+        key.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let keys = inside.iter().rev().filter_map(|line| line.split_once('='));
+    let key = keys.map(|(key, _)| key.trim()).find(|key| bare(key));
     let heading = last_heading.map(|at| lines[at].trim_matches(['[', ']']));
-    let parts = [heading, key.map(|(key, _)| key.trim())];
+    let parts = [heading, key];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
     match parts.is_empty() {
         true => (line, "profile".to_owned()),

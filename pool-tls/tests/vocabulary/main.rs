@@ -4,3 +4,6 @@ mod captures;
 mod names;
 #[cfg(feature = "profiles")]
 mod profiles;
+#[cfg(feature = "profiles")]
+mod refusals;
+mod spec;

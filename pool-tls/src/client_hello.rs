@@ -249,4 +249,4 @@ const MAX_RECORD: usize = 1 << 14;
 const MAX_MESSAGE: usize = 2 + 32 + (1 + 32) + (2 + 0xfffe) + (1 + 0xff) + (2 + 0xffff);
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

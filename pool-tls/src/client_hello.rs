@@ -35,7 +35,8 @@ pub struct ClientHello {
 impl ClientHello {
     /// Reads the TLS records that a client begins with, and puts a hello that is spread over several together.
     ///
-    /// What follows the record in which the hello ends is not looked at: early data may.
+    /// What follows the record in which the hello ends is not looked at: early data may. Every call reads from the start:
+    /// a listener bounds how much it reads, 64 KiB are plenty, and for how long.
     ///
     /// # Errors
     ///

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pool_tls::ProfileId;
+use pool_tls::fidelity::Fidelity;
 
 /// The HTTP version a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +59,9 @@ pub struct ConnFacts {
     pub protocol: Protocol,
     /// The TLS profile that was sent; `None` on plain text.
     pub profile: Option<ProfileId>,
+    /// How near the hello came to the profile's; `None` on plain text. [`Native`](Fidelity::Native) where the profile is the
+    /// backend's own hello.
+    pub fidelity: Option<Fidelity>,
     /// Whether the TLS session was resumed.
     pub resumed: bool,
 }

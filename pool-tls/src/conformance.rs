@@ -9,12 +9,13 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::spec::Profile;
 use crate::{
-    BoxedIo, FingerprintContext, FingerprintSource, ProfileId, TlsConfigId, TlsConnector,
-    TlsContext, TlsErrorKind, TlsSession,
+    BoxedIo, FingerprintContext, FingerprintSource, Plan, ProfileId, TlsConfigId, TlsConnector,
+    TlsContext, TlsErrorKind, TlsSession, self_check,
 };
 
-/// Checks a [`TlsConnector`].
+/// Checks a [`TlsConnector`], under its own hello and under each of `profiles`.
 ///
 /// `peer` opens a new connection to a TLS server that the connector trusts as `server_name`, that agrees to the
 /// protocol `http/1.1`, and that sends back what it reads. An end of a `tokio::io::duplex` whose other end a spawned
@@ -26,6 +27,7 @@ use crate::{
 pub async fn connector(
     connector: &dyn TlsConnector,
     server_name: &str,
+    profiles: &[Arc<Profile>],
     peer: &(dyn Fn() -> BoxedIo + Sync),
 ) {
     let id = connector.config_id();
@@ -36,16 +38,27 @@ pub async fn connector(
     );
     assert_eq!(id, connector.config_id(), "the identity does not change");
 
-    let profiles = connector.profiles();
-    assert!(
-        !profiles.is_empty(),
-        "a connector can send at least one profile"
-    );
-    refuses_what_it_cannot_send(connector, server_name, &profiles[0]).await;
-    reports_a_peer_without_tls(connector, server_name, &profiles[0]).await;
-    for profile in &profiles {
-        connects(connector, server_name, profile, peer).await;
-        keeps_tickets_in_their_scope(connector, server_name, profile, peer).await;
+    let native = Arc::new(Profile::native());
+    for profile in [&native].into_iter().chain(profiles) {
+        let plan = match connector.plan(profile) {
+            Ok(plan) => plan,
+            Err(error) => panic!("cannot plan `{}`: {error}: {error:?}", profile.id),
+        };
+        assert_eq!(
+            plan.profile(),
+            profile,
+            "the profile planned is the one asked for"
+        );
+        assert_eq!(
+            plan.made_by(),
+            id,
+            "a plan names the connector that made it"
+        );
+        sends_what_the_plan_says(connector, &plan).await;
+        refuses_what_it_cannot_send(connector, server_name, &plan).await;
+        reports_a_peer_without_tls(connector, server_name, &plan).await;
+        connects(connector, server_name, &plan, peer).await;
+        keeps_tickets_in_their_scope(connector, server_name, &plan, peer).await;
     }
     assert_eq!(id, connector.config_id(), "the identity does not change");
 }
@@ -72,23 +85,32 @@ pub fn source(source: &dyn FingerprintSource, can_send: &[ProfileId]) {
     }
 }
 
-async fn refuses_what_it_cannot_send(
-    connector: &dyn TlsConnector,
-    server_name: &str,
-    profile: &ProfileId,
-) {
-    let unheard_of = ProfileId::new("conformance: no such profile");
+async fn sends_what_the_plan_says(connector: &dyn TlsConnector, plan: &Plan) {
+    let sent = match self_check(connector, plan, 8).await {
+        Ok(sent) => sent,
+        Err(error) => panic!("no hello of `{}`: {error}: {error:?}", plan.profile_id()),
+    };
+    assert_eq!(
+        sent.map(|report| report.grade),
+        plan.report().map(|report| report.grade),
+        "the grade of what is sent is the one that was planned"
+    );
+}
+
+async fn refuses_what_it_cannot_send(connector: &dyn TlsConnector, server_name: &str, plan: &Plan) {
+    let of_another = Plan::own_hello(plan.profile().clone(), TlsConfigId::unique());
     let cases = [
-        (server_name, &unheard_of, TlsErrorKind::UnknownProfile),
-        ("", profile, TlsErrorKind::ServerName),
-        ("not a name", profile, TlsErrorKind::ServerName),
-        ("[::1]", profile, TlsErrorKind::ServerName),
+        (server_name, &of_another, TlsErrorKind::UnknownProfile),
+        ("", plan, TlsErrorKind::ServerName),
+        ("not a name", plan, TlsErrorKind::ServerName),
+        ("[::1]", plan, TlsErrorKind::ServerName),
     ];
-    for (name, profile, expected) in cases {
+    for (name, plan, expected) in cases {
+        let profile = plan.profile_id();
         let peer = Script::default();
         let written = Arc::clone(&peer.written);
         let result = connector
-            .connect(&TlsContext::new(name, profile), Box::new(peer))
+            .connect(&TlsContext::new(name, plan), Box::new(peer))
             .await;
         assert_eq!(
             kind_of(result),
@@ -103,11 +125,7 @@ async fn refuses_what_it_cannot_send(
     }
 }
 
-async fn reports_a_peer_without_tls(
-    connector: &dyn TlsConnector,
-    server_name: &str,
-    profile: &ProfileId,
-) {
+async fn reports_a_peer_without_tls(connector: &dyn TlsConnector, server_name: &str, plan: &Plan) {
     let http: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
     for (input, expected) in [
         (&b""[..], TlsErrorKind::Closed),
@@ -118,7 +136,7 @@ async fn reports_a_peer_without_tls(
             ..Script::default()
         };
         let result = connector
-            .connect(&TlsContext::new(server_name, profile), Box::new(peer))
+            .connect(&TlsContext::new(server_name, plan), Box::new(peer))
             .await;
         assert_eq!(
             kind_of(result),
@@ -132,29 +150,32 @@ async fn reports_a_peer_without_tls(
 async fn connects(
     connector: &dyn TlsConnector,
     server_name: &str,
-    profile: &ProfileId,
+    plan: &Plan,
     peer: &(dyn Fn() -> BoxedIo + Sync),
 ) {
-    let cx = TlsContext::new(server_name, profile).with_scope("conformance: connects");
+    let cx = TlsContext::new(server_name, plan).with_scope("conformance: connects");
     let offered = cx.with_alpn(&[b"http/1.1"]);
     let session = exchange(connector, &offered, peer).await;
     assert_eq!(
-        session.profile, *profile,
+        session.profile,
+        *plan.profile_id(),
         "the profile sent is the one asked for"
     );
     assert_eq!(session.alpn.as_deref(), Some(&b"http/1.1"[..]));
 
-    let session = exchange(connector, &cx, peer).await;
-    assert_eq!(session.alpn, None, "a protocol agreed on, but none offered");
+    if plan.profile().hello.is_none() {
+        let session = exchange(connector, &cx, peer).await;
+        assert_eq!(session.alpn, None, "a protocol agreed on, but none offered");
+    }
 }
 
 async fn keeps_tickets_in_their_scope(
     connector: &dyn TlsConnector,
     server_name: &str,
-    profile: &ProfileId,
+    plan: &Plan,
     peer: &(dyn Fn() -> BoxedIo + Sync),
 ) {
-    let cx = TlsContext::new(server_name, profile);
+    let cx = TlsContext::new(server_name, plan);
     exchange(connector, &cx.with_scope("conformance: one"), peer).await;
     let other = exchange(connector, &cx.with_scope("conformance: two"), peer).await;
     assert!(

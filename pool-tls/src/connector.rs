@@ -1,11 +1,13 @@
 //! The seam between a pool and a TLS implementation.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{ProfileId, TlsConfigId, TlsError, TlsErrorKind};
+use crate::spec::Profile;
+use crate::{Plan, ProfileId, TlsConfigId, TlsError, TlsErrorKind};
 
 /// Turns a byte stream into a TLS session.
 ///
@@ -21,21 +23,33 @@ pub trait TlsConnector: fmt::Debug + Send + Sync {
     /// handed to requests that asked for the other.
     fn config_id(&self) -> TlsConfigId;
 
-    /// The fingerprint profiles that this connector can really send.
+    /// Makes a profile ready to be sent.
     ///
-    /// Called when a pool is configured, to refuse a profile that no connection could be opened with.
-    fn profiles(&self) -> Vec<ProfileId>;
+    /// Called when a pool is built, once per profile, not per connection: it may take some milliseconds. What it finds out
+    /// goes into the plan, with which [`connect`](Self::connect) is then called.
+    ///
+    /// As provided it knows the backend's own hello and no other.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownProfile`](TlsErrorKind::UnknownProfile) if this connector can send no part of the profile's hello.
+    fn plan(&self, profile: &Arc<Profile>) -> Result<Plan, TlsError> {
+        match profile.hello {
+            None => Ok(Plan::own_hello(profile.clone(), self.config_id())),
+            Some(_) => Err(TlsError::unknown_profile(&profile.id)),
+        }
+    }
 
     /// Runs a handshake over `io`, which must be connected already.
     ///
-    /// The connector checks the peer's certificate against `cx.server_name`. It sends the hello of `cx.profile` or none
+    /// The connector checks the peer's certificate against `cx.server_name`. It sends the hello that `cx.plan` says or none
     /// at all: to answer with another one would give away what the profile was chosen to hide. It sets no time limit;
     /// the caller does.
     ///
     /// # Errors
     ///
-    /// [`TlsErrorKind`] says which. [`UnknownProfile`](TlsErrorKind::UnknownProfile) and
-    /// [`ServerName`](TlsErrorKind::ServerName) come before the first byte is sent. `io` is closed on every error.
+    /// [`TlsErrorKind`] says which. [`UnknownProfile`](TlsErrorKind::UnknownProfile), for a plan that another connector
+    /// made, and [`ServerName`](TlsErrorKind::ServerName) come before the first byte is sent. `io` is closed on every error.
     ///
     /// # Cancel safety
     ///
@@ -51,10 +65,12 @@ pub struct TlsContext<'a> {
     /// A DNS name, or an IP address without brackets. The certificate must be valid for it; a name is also sent as SNI.
     pub server_name: &'a str,
     /// The application protocols to offer, in order of preference, such as `h2` and `http/1.1`. Empty offers none.
+    ///
+    /// Not used under a profile with a hello, which has protocols of its own: with others it would be another hello.
     pub alpn: &'a [&'a [u8]],
-    /// The fingerprint to send.
-    pub profile: &'a ProfileId,
-    /// Who may resume whose sessions: tickets are cached per server name, connector, `alpn`, `profile` and this.
+    /// The fingerprint to send, as this connector planned it.
+    pub plan: &'a Plan,
+    /// Who may resume whose sessions: tickets are cached per server name, connector, `alpn`, profile and this.
     ///
     /// A ticket lets the server recognise who comes back. So the caller puts in here what must not be linked, such as
     /// its partition and its class of source addresses.
@@ -63,11 +79,11 @@ pub struct TlsContext<'a> {
 
 impl<'a> TlsContext<'a> {
     /// A handshake with `server_name`, without ALPN, in the empty scope.
-    pub fn new(server_name: &'a str, profile: &'a ProfileId) -> Self {
+    pub fn new(server_name: &'a str, plan: &'a Plan) -> Self {
         Self {
             server_name,
             alpn: &[],
-            profile,
+            plan,
             scope: "",
         }
     }
@@ -167,7 +183,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> Io for T {}
 /// A boxed [`Io`].
 pub type BoxedIo = Box<dyn Io>;
 
-/// The null connector: it can send no profile and refuses every handshake with [`TlsErrorKind::Disabled`].
+/// The null connector: it refuses every handshake with [`TlsErrorKind::Disabled`].
 ///
 /// For a build without a backend, where `http://` still works.
 #[derive(Clone, Copy, Debug, Default)]
@@ -177,10 +193,6 @@ pub struct NoTls;
 impl TlsConnector for NoTls {
     fn config_id(&self) -> TlsConfigId {
         TlsConfigId::default()
-    }
-
-    fn profiles(&self) -> Vec<ProfileId> {
-        Vec::new()
     }
 
     async fn connect(&self, _cx: &TlsContext<'_>, _io: BoxedIo) -> Result<TlsSession, TlsError> {
@@ -197,8 +209,8 @@ mod tests {
     #[tokio::test]
     async fn without_a_backend_every_handshake_is_refused_with_the_reason() {
         let (ours, _theirs) = tokio::io::duplex(64);
-        let profile = ProfileId::native();
-        let cx = TlsContext::new("example.com", &profile);
+        let plan = Plan::native(NoTls.config_id());
+        let cx = TlsContext::new("example.com", &plan);
         let error = NoTls.connect(&cx, Box::new(ours)).await.unwrap_err();
         assert_eq!(error.kind(), TlsErrorKind::Disabled);
         assert_eq!(error.to_string(), "no TLS connector is configured");

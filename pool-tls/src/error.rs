@@ -22,13 +22,9 @@ impl TlsError {
         Self { kind, source: None }
     }
 
-    /// The refusal of a profile that is not among those the connector can send.
-    pub fn unknown_profile(asked: &ProfileId, can_send: &[ProfileId]) -> Self {
-        let names: Vec<_> = can_send.iter().map(ProfileId::as_str).collect();
-        Self::new(TlsErrorKind::UnknownProfile).with_source(format!(
-            "asked for `{asked}`, can send: {}",
-            names.join(", ")
-        ))
+    /// The refusal of a profile of which the connector can send nothing, or which it did not plan.
+    pub fn unknown_profile(asked: &ProfileId) -> Self {
+        Self::new(TlsErrorKind::UnknownProfile).with_source(format!("asked for `{asked}`"))
     }
 
     /// Sets what the backend said.
@@ -73,6 +69,8 @@ pub enum TlsErrorKind {
     ServerName,
     /// The connector cannot send the profile that was asked for. Nothing was sent.
     UnknownProfile,
+    /// The connector cannot send the profile as faithfully as is required; the source names what would differ. Nothing was sent.
+    Unfaithful,
     /// The peer supports none of the application protocols that were offered, and says so.
     NoCommonProtocol,
     /// The peer supports no TLS version, cipher suite or other necessity in common with the connector.
@@ -94,6 +92,9 @@ impl fmt::Display for TlsErrorKind {
             Self::Closed => "the peer closed the connection during the handshake",
             Self::ServerName => "the server name is neither a DNS name nor an IP address",
             Self::UnknownProfile => "the connector cannot send this fingerprint profile",
+            Self::Unfaithful => {
+                "the connector cannot send this fingerprint profile as faithfully as required"
+            }
             Self::NoCommonProtocol => "the peer supports none of the offered application protocols",
             Self::Incompatible => "the peer supports no TLS version or cipher suite of ours",
             Self::Disabled => "no TLS connector is configured",
@@ -139,10 +140,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_profile_is_named_together_with_what_could_be_sent() {
-        let error = TlsError::unknown_profile(&ProfileId::new("lynx"), &[ProfileId::native()]);
+    fn a_refused_profile_is_named() {
+        let error = TlsError::unknown_profile(&ProfileId::new("lynx"));
         assert_eq!(error.kind(), TlsErrorKind::UnknownProfile);
         let source = error.source().unwrap().to_string();
-        assert_eq!(source, "asked for `lynx`, can send: native");
+        assert_eq!(source, "asked for `lynx`");
     }
 }

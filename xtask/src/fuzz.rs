@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: libFuzzer on what comes from a peer, and on what goes to one.
+//! `cargo xtask fuzz`: libFuzzer on what comes from a peer, on what goes to one, and on files.
 
 mod args;
 mod report;
@@ -22,6 +22,7 @@ TARGET        one of them instead of all:
                            refuses it
               h1_request   a request, to the inline engine: what goes out is that one request
               h1_body      a chunked body, in one piece and in several
+              client_hello what a client begins with, as TLS or as HTTP/2, and a fingerprint profile
 --for TIME    how long each target runs: 60s, 10m, 1h (60s if nothing is said)
 --seed N      where chance begins (without it, from the clock)
 --input FILE  run the target on this input alone
@@ -139,6 +140,20 @@ impl Folders {
         for folder in [&self.seeds, &self.corpus, &self.found] {
             fs::create_dir_all(folder)?;
         }
+        for folder in target.folders() {
+            let named = folder.rsplit('/').next().unwrap_or(folder);
+            for entry in fs::read_dir(root().join(folder))? {
+                let path = entry?.path();
+                let name = path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                if name.ends_with(".bin") || name.ends_with(".toml") {
+                    fs::copy(&path, self.seeds.join(format!("{named}-{name}")))?;
+                }
+            }
+        }
         for (name, input) in seeds::read(target.seeds()).map_err(std::io::Error::other)? {
             fs::write(self.seeds.join(name), input)?;
         }
@@ -149,7 +164,7 @@ impl Folders {
 /// Lets the fuzzer look for something.
 fn search(binary: &Path, target: Target, args: &Args, folders: &Folders) -> Result<(), Failure> {
     let mut command = Command::new(binary);
-    command.args(flags(args, folders));
+    command.args(flags(target, args, folders));
     // What a panic says is enough; where it was is in the fuzzer.
     command.current_dir(root()).env("RUST_BACKTRACE", "0");
     command.stdin(Stdio::null()).stderr(Stdio::piped());
@@ -193,14 +208,18 @@ fn search(binary: &Path, target: Target, args: &Args, folders: &Folders) -> Resu
     }
 }
 
-fn flags(args: &Args, folders: &Folders) -> Vec<String> {
+fn flags(target: Target, args: &Args, folders: &Folders) -> Vec<String> {
     let shown = |path: &Path| path.display().to_string();
     vec![
         format!("-max_total_time={}", args.time.as_secs()),
         format!("-seed={}", args.seed),
-        format!("-dict={}", shown(&root().join("xtask/fuzz/h1.dict"))),
+        format!(
+            "-dict={}",
+            shown(&root().join("xtask/fuzz").join(target.dictionary()))
+        ),
         format!("-artifact_prefix={}/", shown(&folders.found)),
-        "-max_len=4096".to_owned(),
+        // A browser's hello, or a profile in TOML, takes more than half of it.
+        "-max_len=8192".to_owned(),
         // Seconds and MiB that no input may take.
         "-timeout=10".to_owned(),
         "-rss_limit_mb=1024".to_owned(),
@@ -275,7 +294,7 @@ mod tests {
             corpus: "c".into(),
             found: "f".into(),
         };
-        let flags = flags(&args, &folders);
+        let flags = flags(Target::Body, &args, &folders);
         for said in ["-max_total_time=300", "-seed=7", "-artifact_prefix=f/"] {
             assert!(flags.iter().any(|flag| flag == said), "{said}: {flags:?}");
         }

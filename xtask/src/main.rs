@@ -27,7 +27,7 @@ Tasks:
   tidy      check the house rules that a program can check (`--long` lists long files)
   deny      check licences, banned crates and sources against deny.toml
   bench     measure the pool beside other pools (`cargo xtask bench --help`)
-  fuzz      look for bytes that the HTTP/1.1 engine should not accept (`cargo xtask fuzz --help`)
+  fuzz      look for bytes that the HTTP/1.1 engine or the fingerprints' parsers get wrong (`cargo xtask fuzz --help`)
   mutants   apply one-line faults to the core and show that a test notices each (`cargo xtask mutants --help`)
   features  check each crate with each of its features alone
   nginx     run the command line against a real nginx with small limits and reloads

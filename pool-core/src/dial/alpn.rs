@@ -12,6 +12,14 @@ pub(crate) fn offer(protocols: Protocols) -> &'static [&'static [u8]] {
     }
 }
 
+/// Whether the hello of a profile, which has protocols of its own, may be sent where these are allowed.
+///
+/// A server that takes the first of them must not break the rule; that it takes a later one is judged after the handshake.
+pub(crate) fn suits(protocols: Protocols, hello: &[String]) -> bool {
+    let first = hello.first().map_or(HTTP1, |name| name.as_bytes());
+    offer(protocols).contains(&first)
+}
+
 /// The HTTP version after the handshake, or what the server did wrong.
 ///
 /// `chosen` is the server's ALPN answer. A server without ALPN speaks HTTP/1.1; over plain text HTTP/2 is spoken by
@@ -73,6 +81,22 @@ mod tests {
         }
         for (protocols, expected) in [(Auto, h1), (Http1, h1), (Http2, h2)] {
             assert_eq!(decide(Scheme::Http, protocols, None), expected);
+        }
+    }
+
+    #[test]
+    fn a_hello_that_asks_first_for_what_is_not_allowed_is_not_sent() {
+        let both = ["h2".to_owned(), "http/1.1".to_owned()];
+        for (protocols, hello, expected) in [
+            (Protocols::Auto, &both[..], true),
+            (Protocols::Http1, &both[..], false),
+            (Protocols::Http2, &both[..], true),
+            (Protocols::Auto, &[], true),
+            (Protocols::Http1, &[], true),
+            (Protocols::Http2, &[], false),
+            (Protocols::Http1, &both[1..], true),
+        ] {
+            assert_eq!(suits(protocols, hello), expected, "{protocols:?} {hello:?}");
         }
     }
 

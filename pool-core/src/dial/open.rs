@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pool_localip::{Exhausted, ExhaustedReason, Lease, Outcome};
-use pool_tls::{BoxedIo, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession};
+use pool_tls::{BoxedIo, Plan, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession};
 use tokio::time::timeout;
 use tracing::{Instrument, debug, debug_span, field};
 
@@ -28,6 +28,8 @@ pub(crate) struct DialRequest<'a> {
     pub(crate) connect: &'a dyn Connect,
     /// Asked only if the key's scheme is https. Its identity is the key's.
     pub(crate) tls: &'a dyn TlsConnector,
+    /// What the connector made of the key's profile; `None` if the pool has no such profile.
+    pub(crate) plan: Option<&'a Plan>,
     /// Bytes of the kernel's buffers, to send and to receive; 0 for the system's own.
     pub(crate) buffers: (u32, u32),
     pub(crate) connect_timeout: Duration,
@@ -81,6 +83,7 @@ pub(crate) async fn open<G: Send + 'static>(
     // One value that outlives every socket below; its fields drop in order, and so does the pair inside `Bound`.
     let held = (lease, guard);
     let leased = held.0.addr();
+    let plan = request.planned(leased)?;
     let started = clock::now();
     let connected = match request.tcp(leased).await {
         Ok(connected) => connected,
@@ -105,18 +108,20 @@ pub(crate) async fn open<G: Send + 'static>(
         leased,
         protocol: Protocol::Http1,
         profile: None,
+        fidelity: None,
         resumed: false,
     };
-    let io = match request.key.scheme() {
-        Scheme::Http => {
+    let io = match plan {
+        None => {
             facts.protocol = request.decide(leased, None)?;
             io
         }
-        Scheme::Https => {
-            let session = request.handshake(leased, io).await?;
+        Some(plan) => {
+            let session = request.handshake(plan, leased, io).await?;
             times.handshake = Some(clock::now().duration_since(connected_at));
             facts.protocol = request.decide(leased, session.alpn.as_deref())?;
             facts.profile = Some(session.profile);
+            facts.fidelity = Some(plan.fidelity());
             facts.resumed = session.resumed;
             session.io
         }
@@ -255,10 +260,36 @@ impl DialRequest<'_> {
         Failure { error, outcome }
     }
 
-    async fn handshake(&self, leased: Option<IpAddr>, io: BoxedIo) -> Result<TlsSession, Error> {
+    /// The plan for the key's profile, if its hello may be sent for this key; `None` on plain text.
+    fn planned(&self, leased: Option<IpAddr>) -> Result<Option<&Plan>, Error> {
+        if self.key.scheme() == Scheme::Http {
+            return Ok(None);
+        }
+        let id = self.key.profile_id();
+        let refused = match self.plan {
+            None => TlsError::unknown_profile(id),
+            Some(plan) => match &plan.profile().hello {
+                Some(hello) if !alpn::suits(self.key.allowed_protocols(), hello.alpn()) => {
+                    TlsError::new(TlsErrorKind::UnknownProfile).with_source(format!(
+                        "`{id}` offers {}, of which the first is not allowed here",
+                        hello.alpn().join(", "),
+                    ))
+                }
+                _ => return Ok(Some(plan)),
+            },
+        };
+        Err(self.error(ErrorKind::Tls, leased).with_source(refused))
+    }
+
+    async fn handshake(
+        &self,
+        plan: &Plan,
+        leased: Option<IpAddr>,
+        io: BoxedIo,
+    ) -> Result<TlsSession, Error> {
         let fail = |kind| self.error(kind, leased);
         let scope = ticket_scope(self.key);
-        let cx = TlsContext::new(self.key.host(), self.key.profile_id())
+        let cx = TlsContext::new(self.key.host(), plan)
             .with_alpn(alpn::offer(self.key.allowed_protocols()))
             .with_scope(&scope);
         let span = debug_span!(

@@ -12,6 +12,7 @@ use pool_tls::BoxedIo;
 use tokio::runtime::Handle;
 
 use super::control::{Control, Wish};
+use super::default_headers::DefaultHeaders;
 use super::h2::Dress;
 use super::metered::{Meter, Metered};
 use super::{h1, h2, inline};
@@ -57,6 +58,8 @@ pub(crate) struct HttpSettings {
     pub(crate) connection_window: u32,
     /// How long an HTTP/2 peer may take for its first SETTINGS; `None` for ever.
     pub(crate) greeting_timeout: Option<Duration>,
+    /// What requests get that do not say otherwise; `None` for nothing.
+    pub(crate) default_headers: Option<Arc<DefaultHeaders>>,
     /// HTTP/2: how the connection opens and its requests look; `None` for the engine's own way. Its windows and its frame size
     /// take the place of those above.
     pub(crate) dress: Option<Arc<Dress>>,
@@ -75,6 +78,7 @@ impl Default for HttpSettings {
             stream_window: 1024 * 1024,
             connection_window: 4 * 1024 * 1024,
             greeting_timeout: Some(Duration::from_secs(10)),
+            default_headers: None,
             dress: None,
         }
     }
@@ -87,6 +91,7 @@ pub(crate) struct HttpConn {
     facts: Arc<ConnFacts>,
     control: Arc<Control>,
     meter: Arc<Meter>,
+    default_headers: Option<Arc<DefaultHeaders>>,
     kind: Kind,
 }
 
@@ -141,6 +146,7 @@ impl HttpConn {
             facts,
             control,
             meter,
+            default_headers: settings.default_headers.clone(),
             kind,
         };
         Ok((conn, driver))
@@ -219,6 +225,10 @@ impl HttpConn {
         let answer = self.control.ask_for_ping();
         // The sender is dropped when the driver ends, whatever ends it.
         answer.await.unwrap_or_else(|_| Err(self.control.error()))
+    }
+
+    pub(super) fn default_headers(&self) -> Option<&DefaultHeaders> {
+        self.default_headers.as_deref()
     }
 
     pub(super) fn kind(&self) -> &Kind {

@@ -8,6 +8,7 @@ mod body;
 mod conn;
 mod control;
 mod deadline;
+mod default_headers;
 #[cfg(any(test, pool_fuzzing))]
 #[cfg(not(pool_loom))]
 pub mod fuzzing;
@@ -33,6 +34,8 @@ use ::http::{Request, Response, StatusCode};
 
 pub use self::body::PoolBody;
 pub(crate) use self::conn::{ConnEvents, Driver, HttpConn, HttpSettings, Running};
+pub(crate) use self::default_headers::DefaultHeaders;
+pub(crate) use self::h2::Dress;
 pub use self::request_body::Body;
 pub(crate) use self::retry::{Evidence, RetryBudget, RetryLimits, RetryVerdict, retry_verdict};
 pub use self::spelling::HeaderSpelling;
@@ -44,7 +47,7 @@ use crate::manager::Lease;
 /// Sends `request` on the leased connection and waits for the head of the response.
 ///
 /// The body of the response carries `info` and the lease. `request` needs an absolute URI, or on
-/// HTTP/1.1 a `host` header; it is brought into the form of the protocol here. The body is uploaded meanwhile; where
+/// HTTP/1.1 a `host` header; it is brought into the form of the protocol here, and gets the connection's default headers. The body is uploaded meanwhile; where
 /// the head comes first, reading the response body drives the rest of an HTTP/2 upload.
 ///
 /// # Errors
@@ -58,30 +61,33 @@ use crate::manager::Lease;
 pub(crate) async fn exchange(
     lease: Lease<HttpConn>,
     request: &mut Request<Body>,
-    timeouts: &ExchangeTimeouts,
+    terms: &ExchangeTerms,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
     let target = info.facts.target;
     let source = info.facts.leased;
     let on_error = info.clone();
     let refuse = |error| Err(ExchangeError::new(Evidence::RequestFailed, true, error));
+    if let Some(defaults) = lease.conn().default_headers() {
+        defaults.complete(request.headers_mut());
+    }
     let result = match lease.conn().kind() {
         conn::Kind::Inline(shared) => {
             let shared = shared.clone();
-            inline::exchange(shared, lease, request, timeouts, info).await
+            inline::exchange(shared, lease, request, terms, info).await
         }
         conn::Kind::H1(shared) => {
             let shared = shared.clone();
             match head::check(request) {
                 // Boxed, because hyper's part of it is large.
-                Ok(()) => Box::pin(h1::exchange(shared, lease, request, timeouts, info)).await,
+                Ok(()) => Box::pin(h1::exchange(shared, lease, request, terms, info)).await,
                 Err(error) => refuse(error),
             }
         }
         conn::Kind::H2(shared) => {
             let shared = shared.clone();
             match head::check(request) {
-                Ok(()) => h2::exchange(shared, lease, request, timeouts, info).await,
+                Ok(()) => h2::exchange(shared, lease, request, terms, info).await,
                 Err(error) => refuse(error),
             }
         }
@@ -96,9 +102,9 @@ pub(crate) async fn exchange(
     })
 }
 
-/// The deadlines of one exchange; `None` waits for ever.
+/// What one exchange is held to. A deadline of `None` waits for ever.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ExchangeTimeouts {
+pub(crate) struct ExchangeTerms {
     /// From the last progress of the upload to the response's head. Waiting for the caller's own stream does not count.
     pub(crate) response_head: Option<Duration>,
     /// Between two pieces of the response's body, while the caller wants one.

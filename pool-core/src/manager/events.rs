@@ -1,6 +1,7 @@
 //! What happens to connections and addresses, told to their host.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use pool_health::{ConnStats, EndpointStats, HostEndpoints, HostStats, Outcome};
 
@@ -48,8 +49,8 @@ pub(crate) struct ConnView {
 
 impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Claims at once or not at all, where the hint says if that will do.
-    pub(crate) fn try_acquire_hinted(&self, hint: &Hint) -> Option<Lease<C>> {
-        let granted = Host::try_claim(&self.0, Some(hint), now())?;
+    pub(crate) fn try_acquire_hinted(&self, hint: &Hint, at: Instant) -> Option<Lease<C>> {
+        let granted = Host::try_claim(&self.0, Some(hint), at)?;
         Some(Lease::new(granted))
     }
 

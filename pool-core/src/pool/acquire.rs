@@ -96,8 +96,9 @@ pub(super) async fn acquire(
         .unwrap_or(live.config.timeouts.acquire);
     let deadline = finite(wait).and_then(|wait| began.checked_add(wait));
     let mut at_the_front = false;
+    let mut now = began;
     loop {
-        let lease = match host.try_acquire_hinted(&hint) {
+        let lease = match host.try_acquire_hinted(&hint, now) {
             Some(lease) => lease,
             None => {
                 let acquire = match deadline {
@@ -110,12 +111,11 @@ pub(super) async fn acquire(
                 } else {
                     acquire.priority(options.priority)
                 };
-                within(deadline, acquire)
-                    .await
-                    .unwrap_or_else(|| Err(late(host.key())))?
+                let waited = within(deadline, acquire).await;
+                now = clock::now();
+                waited.unwrap_or_else(|| Err(late(host.key())))?
             }
         };
-        let now = clock::now();
         let fresh = lease.uses_before() == 0 && lease.created() >= began;
         // As the peer has counted, which was not suspended with this machine.
         let slept = env.suspend.slept_since(lease.alive_at(), now);

@@ -7,11 +7,14 @@ use std::sync::atomic::AtomicU64;
 
 use pool_health::{EvictionPolicy, HealthCheck, OutlierPolicy};
 use pool_localip::LocalAddrAllocator;
-use pool_tls::{FingerprintSource, Native, TlsConnector};
+use pool_tls::fidelity::Fidelity;
+use pool_tls::spec::Profile;
+use pool_tls::{FingerprintSource, Native, ProfileId, TlsConnector, TlsError};
 use tokio::runtime::Handle;
 
 use super::familiar::Familiar;
 use super::live::Sources;
+use super::profiles::Profiles;
 use super::{Dialler, Env, Inner, LastHandle, Plugins, Pool};
 use crate::config::{Config, ConfigError};
 use crate::dial::{Connect, Resolver, SystemResolver, TcpConnector};
@@ -28,6 +31,8 @@ pub struct PoolBuilder {
     sources: Sources,
     selector: Option<Arc<dyn Selector>>,
     tls: Option<Arc<dyn TlsConnector>>,
+    profiles: Vec<Arc<Profile>>,
+    least_fidelity: Option<Fidelity>,
     fingerprints: Option<Arc<dyn FingerprintSource>>,
     local_addrs: Option<Arc<dyn LocalAddrAllocator>>,
     resolver: Option<Arc<dyn Resolver>>,
@@ -55,7 +60,28 @@ impl PoolBuilder {
         self
     }
 
-    /// Chooses the TLS profile of each request. Defaults to the backend's own hello.
+    /// Adds a profile that connections may be opened under, besides the backend's own hello. One of the same name replaces
+    /// an earlier one.
+    ///
+    /// Which request gets it is for [`fingerprints`](Self::fingerprints) to say.
+    pub fn profile(mut self, profile: impl Into<Arc<Profile>>) -> Self {
+        self.profiles.push(profile.into());
+        self
+    }
+
+    /// Refuses, when the pool is built, profiles whose hello would come less near than this.
+    ///
+    /// Without it a profile is sent as nearly as the TLS connector can, a warning says how nearly, and below
+    /// [`Exact`](Fidelity::Exact) none of the profile's headers go with it: a browser's name over another's hello gives
+    /// itself away.
+    pub fn require_fidelity(mut self, least: Fidelity) -> Self {
+        self.least_fidelity = Some(least);
+        self
+    }
+
+    /// Chooses the profile of each request. Defaults to the backend's own hello.
+    ///
+    /// A name that was not added with [`profile`](Self::profile) fails the request.
     pub fn fingerprints(mut self, fingerprints: Arc<dyn FingerprintSource>) -> Self {
         self.fingerprints = Some(fingerprints);
         self
@@ -119,14 +145,16 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] if the configuration contradicts itself, names an unknown policy, or a policy refuses its
-    /// options.
+    /// [`BuildError`] if the configuration contradicts itself, names an unknown policy, a policy refuses its options, or
+    /// the TLS connector a profile.
     pub fn build(self) -> Result<Pool, BuildError> {
         let Self {
             config,
             sources,
             selector,
             tls,
+            profiles,
+            least_fidelity,
             fingerprints,
             local_addrs,
             resolver,
@@ -136,11 +164,18 @@ impl PoolBuilder {
         } = self;
         config.validate().map_err(BuildError::Config)?;
         let registry = &sources.registry;
+        let tls = match tls {
+            Some(tls) => tls,
+            None => registry.build_tls(&config.tls)?,
+        };
         let plugins = Plugins {
-            tls: match tls {
-                Some(tls) => tls,
-                None => registry.build_tls(&config.tls)?,
-            },
+            profiles: Profiles::plan(
+                tls.as_ref(),
+                profiles,
+                least_fidelity.unwrap_or(Fidelity::Native),
+            )
+            .map_err(|(profile, source)| BuildError::Profile { profile, source })?,
+            tls,
             fingerprints: fingerprints.unwrap_or_else(|| Arc::new(Native)),
             local_addrs: match local_addrs {
                 Some(local_addrs) => local_addrs,
@@ -184,6 +219,13 @@ pub enum BuildError {
     Config(ConfigError),
     /// A policy is unknown or refuses its options.
     Policy(RegistryError),
+    /// The TLS connector cannot send a profile, or not as faithfully as required.
+    Profile {
+        /// Which one.
+        profile: ProfileId,
+        /// What the connector said.
+        source: TlsError,
+    },
 }
 
 impl From<RegistryError> for BuildError {
@@ -197,6 +239,9 @@ impl fmt::Display for BuildError {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::Policy(error) => error.fmt(f),
+            Self::Profile { profile, .. } => {
+                write!(f, "cannot use the fingerprint profile `{profile}`")
+            }
         }
     }
 }
@@ -206,6 +251,7 @@ impl StdError for BuildError {
         match self {
             Self::Config(error) => error.source(),
             Self::Policy(error) => error.source(),
+            Self::Profile { source, .. } => Some(source),
         }
     }
 }

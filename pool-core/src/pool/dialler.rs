@@ -277,6 +277,7 @@ async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, Fai
             target: ticket.target(),
             connect: env.plugins.connect.as_ref(),
             tls: env.plugins.tls.as_ref(),
+            plan: env.plugins.profiles.plan_for(key.profile_id()),
             buffers: (sizes.send_buffer, sizes.receive_buffer),
             connect_timeout: timeouts.connect,
             handshake_timeout: timeouts.handshake,
@@ -286,7 +287,7 @@ async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, Fai
             .runtime()
             .ok_or_else(|| Error::new(ErrorKind::RuntimeGone))?;
         let facts = Arc::new(opened.facts);
-        let settings = env.http_settings();
+        let settings = env.http_settings(&key);
         let began = HttpConn::handshake(
             opened.io,
             facts.protocol,

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::dial::{DialRequest, Opened};
 use crate::error::Error;
 use crate::http::{HttpSettings, RetryBudget, Running};
+use crate::key::{Key, Scheme};
 use crate::observe::{Handshakes, Histogram};
 
 #[derive(Debug)]
@@ -171,9 +172,14 @@ impl Env {
         Ok(opened)
     }
 
-    pub(crate) fn http_settings(&self) -> HttpSettings {
+    /// How connections under this key are spoken to.
+    pub(crate) fn http_settings(&self, key: &Key) -> HttpSettings {
         let live = self.live();
         let (http1, http2) = (&live.config.http1, &live.config.http2);
+        let planned = match key.scheme() {
+            Scheme::Https => self.plugins.profiles.get(key.profile_id()),
+            Scheme::Http => None,
+        };
         HttpSettings {
             ping_interval: finite(http2.ping_interval),
             ping_timeout: http2.ping_timeout,
@@ -185,7 +191,8 @@ impl Env {
             stream_window: http2.stream_window,
             connection_window: http2.connection_window,
             greeting_timeout: finite(live.config.timeouts.handshake),
-            dress: None,
+            default_headers: planned.and_then(|planned| planned.headers.clone()),
+            dress: planned.and_then(|planned| planned.dress.clone()),
         }
     }
 

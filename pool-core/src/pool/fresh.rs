@@ -45,7 +45,7 @@ pub(super) async fn acquire_fresh(
         .unwrap_or(env.live().config.timeouts.acquire);
     let deadline = finite(wait).and_then(|wait| began.checked_add(wait));
     let lease = loop {
-        if let Some(lease) = host.try_acquire_hinted(&Hint::default())
+        if let Some(lease) = host.try_acquire_hinted(&Hint::default(), clock::now())
             && lease.created() > fresh.since
         {
             break lease;

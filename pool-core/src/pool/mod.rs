@@ -13,6 +13,7 @@ mod live;
 mod options;
 mod origin;
 mod plugins;
+mod profiles;
 mod request;
 mod service;
 mod snapshot;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::InvalidUri;
+use pool_tls::Plan;
 use tokio::runtime::Handle;
 
 pub use self::builder::{BuildError, PoolBuilder};
@@ -243,6 +245,12 @@ impl Pool {
     #[doc(alias = "UpdateConfig")]
     pub fn reconfigure(&self, config: Config) -> Result<(), ReconfigureError> {
         live::reconfigure(self.inner(), config)
+    }
+
+    /// Every fingerprint profile of this pool as its TLS connector planned it, the backend's own hello among them, in no
+    /// order.
+    pub fn plans(&self) -> Vec<Plan> {
+        self.inner().env.plugins.profiles.plans().cloned().collect()
     }
 
     /// The configuration in force.

@@ -15,6 +15,7 @@ use pool_health::{
 use pool_localip::{AllocContext, Exhausted, LocalAddrAllocator};
 use pool_tls::{FingerprintContext, FingerprintSource, ProfileId, TlsConnector};
 
+use super::profiles::Profiles;
 use crate::config::Config;
 use crate::dial::{self, Connect, DialRequest, Opened, Resolver};
 use crate::error::{Error, ErrorKind};
@@ -27,6 +28,7 @@ use crate::select::{SelectContext, Selector};
 #[derive(Debug)]
 pub(crate) struct Plugins {
     pub(crate) tls: Arc<dyn TlsConnector>,
+    pub(crate) profiles: Profiles,
     pub(crate) fingerprints: Arc<dyn FingerprintSource>,
     pub(crate) local_addrs: Arc<dyn LocalAddrAllocator>,
     pub(crate) resolver: Arc<dyn Resolver>,

@@ -15,7 +15,7 @@ use super::{Inner, RequestOptions, finite};
 use crate::clock;
 use crate::error::{Error, ErrorKind};
 use crate::http::{
-    Body, Evidence, ExchangeError, ExchangeTimeouts, HttpConn, PoolBody, RetryLimits, RetryVerdict,
+    Body, Evidence, ExchangeError, ExchangeTerms, HttpConn, PoolBody, RetryLimits, RetryVerdict,
 };
 use crate::http::{exchange, retry_verdict};
 use crate::info::ConnInfo;
@@ -257,7 +257,7 @@ async fn exchange_once(
     let (target, conn) = (lease.target(), lease.conn_ref());
     let live = env.live();
     let configured = &live.config.timeouts;
-    let timeouts = ExchangeTimeouts {
+    let terms = ExchangeTerms {
         response_head: finite(
             options
                 .response_head_timeout
@@ -269,7 +269,7 @@ async fn exchange_once(
     let gauge = inner.manager.selects().then(|| host.endpoints());
     let timed = gauge.map(|endpoints| (endpoints, clock::now()));
     let last = LastUse::of(&lease, &host).map(|last| last.announce(request));
-    let mut result = exchange(lease, request, &timeouts, info).await;
+    let mut result = exchange(lease, request, &terms, info).await;
     if let Some(last) = last {
         last.take_back(request);
     }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::clock;
 use crate::error::BoxError;
-use crate::http::{Body, ExchangeTimeouts, HttpConn, exchange};
+use crate::http::{Body, ExchangeTerms, HttpConn, exchange};
 use crate::info::{ConnInfo, Protocol};
 use crate::manager::Lease;
 use crate::pool::{Env, finite};
@@ -90,8 +90,8 @@ impl<'a> LeaseProbe<'a> {
             attempts: 1,
         };
         let mut built = self.build(request).map_err(ProbeError::failed)?;
-        let timeouts = ExchangeTimeouts::default();
-        let response = exchange(within, &mut built, &timeouts, info).await;
+        let terms = ExchangeTerms::default();
+        let response = exchange(within, &mut built, &terms, info).await;
         let response = response.map_err(|failed| ProbeError::failed(failed.error))?;
         let mut answer = ProbeResponse::new(response.status().as_u16());
         for (name, value) in response.headers() {

@@ -19,6 +19,7 @@ mod network;
 mod panicking_plugins;
 mod priorities;
 mod profile_of_each_request;
+mod profiles_as_planned;
 mod reconfigured;
 mod refused_connects;
 mod restless_policies;

@@ -47,6 +47,7 @@ pub(crate) struct State {
     connects: Mutex<Vec<SocketAddr>>,
     buffers: Mutex<Vec<(u32, u32)>>,
     requests: Mutex<Vec<SocketAddr>>,
+    heads: Mutex<Vec<String>>,
     open: Mutex<Vec<SocketAddr>>,
     h2: frames::Seen,
 }
@@ -83,6 +84,11 @@ impl State {
     /// Every address that a request reached, in that order.
     pub(crate) fn requests(&self) -> Vec<SocketAddr> {
         self.requests.lock().expect(INTACT).clone()
+    }
+
+    /// The head of every request over HTTP/1.1, in that order.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().expect(INTACT).clone()
     }
 
     /// How many requests reached this address.
@@ -134,6 +140,8 @@ impl State {
             if head.starts_with(b"PRI * HTTP/2.0") {
                 return frames::serve(self, io, addr).await;
             }
+            let text = String::from_utf8_lossy(&head).into_owned();
+            self.heads.lock().expect(INTACT).push(text);
             head.clear();
             self.note_request(addr);
             if !self.answer(io, addr).await {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::network::{Network, addrs};
 use async_trait::async_trait;
 use pool_core::{ErrorKind, Pool, StaticResolver};
+use pool_tls::spec::Profile;
 use pool_tls::{BoxedIo, FingerprintContext, FingerprintSource, ProfileId, TlsConfigId};
 use pool_tls::{TlsConnector, TlsContext, TlsError, TlsSession, TlsVersion};
 
@@ -31,18 +32,26 @@ impl TlsConnector for Mute {
     fn config_id(&self) -> TlsConfigId {
         TlsConfigId::default()
     }
-    fn profiles(&self) -> Vec<ProfileId> {
-        Vec::new()
-    }
     async fn connect(&self, cx: &TlsContext<'_>, io: BoxedIo) -> Result<TlsSession, TlsError> {
-        Ok(TlsSession::new(io, TlsVersion::Tls13, cx.profile.clone()))
+        Ok(TlsSession::new(
+            io,
+            TlsVersion::Tls13,
+            cx.plan.profile_id().clone(),
+        ))
     }
 }
 
 fn pool(source: &Arc<Restless>) -> Pool {
     let resolver = StaticResolver::default();
     resolver.set("a.test", 443, addrs(1));
-    Pool::builder()
+    let mut builder = Pool::builder();
+    for n in 1..=8 {
+        builder = builder.profile(Profile {
+            id: ProfileId::new(&format!("profile-{n}")),
+            ..Profile::native()
+        });
+    }
+    builder
         .resolver(Arc::new(resolver))
         .connect(Network::new())
         .tls(Arc::new(Mute))
@@ -83,4 +92,20 @@ async fn the_source_sees_one_name_for_one_host() {
         drop(pool.acquire(url).await.unwrap());
     }
     assert_eq!(*source.asked_for.lock().unwrap(), ["a.test"; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_that_nobody_added_fails_the_request_and_says_its_name() {
+    let source = Arc::<Restless>::default();
+    let pool = pool(&source);
+    for _ in 0..8 {
+        drop(pool.acquire("https://a.test/").await.unwrap());
+    }
+    let error = pool.acquire("https://a.test/").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls);
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    assert_eq!(cause.to_string(), "asked for `profile-9`");
 }

@@ -1,8 +1,19 @@
 //! What a client looks like on the wire, as data.
 
+#[cfg(feature = "profiles")]
+mod built_in;
+mod capture;
+mod error;
+#[cfg(feature = "profiles")]
+mod file;
+mod fingerprint;
 mod hello;
 mod http2;
+mod validate;
 
+#[cfg(feature = "profiles")]
+pub use built_in::UnknownProfile;
+pub use error::SpecError;
 pub use hello::{ClientHelloSpec, EchGreaseSpec, ExtensionOrder, ExtensionSpec, Slot};
 pub use http2::{Http2Spec, PseudoHeader, StreamPriority};
 
@@ -50,3 +61,9 @@ impl Profile {
         }
     }
 }
+
+/// The version in the record of every hello that a profile describes, RFC 8446 section 5.1.
+const RECORD_VERSION: u16 = 0x0301;
+
+/// The version in the hello itself, RFC 8446 section 4.1.2.
+const LEGACY_VERSION: u16 = 0x0303;

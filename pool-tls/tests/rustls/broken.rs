@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use pool_tls::{
-    BoxedIo, NoTls, ProfileId, RustlsConnector, TlsConfigId, TlsConnector, TlsContext, TlsError,
+    BoxedIo, NoTls, Plan, RustlsConnector, TlsConfigId, TlsConnector, TlsContext, TlsError,
     TlsSession, conformance,
 };
 
@@ -11,15 +11,15 @@ use crate::support::{Ca, NAME, Server};
 #[tokio::test]
 #[should_panic(expected = "has an identity")]
 async fn a_connector_without_an_identity_does_not_conform() {
-    conformance::connector(&NoTls, NAME, &|| {
+    conformance::connector(&NoTls, NAME, &[], &|| {
         unreachable!("there is nothing to connect")
     })
     .await;
 }
 
 #[tokio::test]
-#[should_panic(expected = "as `conformance: no such profile`")]
-async fn a_connector_that_sends_another_hello_does_not_conform() {
+#[should_panic(expected = "connecting to `example.com` as `native`")]
+async fn a_connector_that_takes_the_plan_of_another_does_not_conform() {
     check(Break::Profile).await;
 }
 
@@ -40,7 +40,7 @@ async fn check(broken: Break) {
     let inner = ca.trusted().build().unwrap();
     let server = Server::new(&ca.leaf(&[NAME])).alpn(&[b"http/1.1"]);
     let open = || -> BoxedIo { server.open() };
-    conformance::connector(&Broken { inner, broken }, NAME, &open).await;
+    conformance::connector(&Broken { inner, broken }, NAME, &[], &open).await;
 }
 
 #[derive(Debug)]
@@ -62,15 +62,11 @@ impl TlsConnector for Broken {
         self.inner.config_id()
     }
 
-    fn profiles(&self) -> Vec<ProfileId> {
-        self.inner.profiles()
-    }
-
     async fn connect(&self, cx: &TlsContext<'_>, io: BoxedIo) -> Result<TlsSession, TlsError> {
-        let native = ProfileId::native();
+        let native = Plan::native(self.inner.config_id());
         let mut cx = *cx;
         match self.broken {
-            Break::Profile => cx.profile = &native,
+            Break::Profile => cx.plan = &native,
             Break::Scope => cx.scope = "",
             Break::Alpn => cx.alpn = &[b"http/1.1"],
         }

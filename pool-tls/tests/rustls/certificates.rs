@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use pool_tls::{
-    CertificateProblem, ProfileId, Roots, RustlsConnector, TlsConfigErrorKind, TlsContext,
-    TlsErrorKind, TlsVersion,
+    CertificateProblem, Plan, ProfileId, Roots, RustlsConnector, TlsConfigErrorKind, TlsConnector,
+    TlsContext, TlsErrorKind, TlsVersion,
 };
 use tokio::io::AsyncReadExt;
 
@@ -34,8 +34,8 @@ async fn a_certificate_for_an_ip_address_is_accepted_for_that_address_alone() {
     let connector = ca.trusted().build().unwrap();
     let server = Server::new(&ca.leaf(&["192.0.2.1", "2001:db8::1"]));
     for ip in ["192.0.2.1", "2001:db8::1"] {
-        let profile = ProfileId::native();
-        let cx = TlsContext::new(ip, &profile);
+        let plan = Plan::native(connector.config_id());
+        let cx = TlsContext::new(ip, &plan);
         connect(&connector, cx, server.open()).await.unwrap();
     }
     let wrong = TlsErrorKind::Certificate(CertificateProblem::WrongName);
@@ -59,8 +59,8 @@ async fn an_expired_certificate_is_refused_with_the_reason() {
         params.not_after = rcgen::date_time_ymd(2002, 1, 1);
     });
     let connector = ca.trusted().build().unwrap();
-    let profile = ProfileId::native();
-    let cx = TlsContext::new(NAME, &profile);
+    let plan = Plan::native(connector.config_id());
+    let cx = TlsContext::new(NAME, &plan);
     let result = connect(&connector, cx, Server::new(&leaf).open()).await;
     let error = result.unwrap_err();
     let expired = TlsErrorKind::Certificate(CertificateProblem::Expired);
@@ -201,8 +201,8 @@ async fn a_client_certificate_that_the_server_refuses_fails_the_first_read() {
         .client_cert_pem(cert.as_bytes(), key.as_bytes());
     let connector = builder.unwrap().build().unwrap();
 
-    let profile = ProfileId::native();
-    let cx = TlsContext::new(NAME, &profile);
+    let plan = Plan::native(connector.config_id());
+    let cx = TlsContext::new(NAME, &plan);
     let mut session = connect(&connector, cx, server.open()).await.unwrap();
     let error = session.io.read_u8().await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "{error}");

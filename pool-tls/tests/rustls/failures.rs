@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pool_tls::{ProfileId, TlsConnector, TlsContext, TlsErrorKind};
+use pool_tls::{Plan, TlsConfigId, TlsConnector, TlsContext, TlsErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{Ca, NAME, Server, connect};
@@ -39,8 +39,8 @@ async fn a_connection_that_closes_in_the_handshake_is_reported_closed() {
 async fn answer_with(bytes: &[u8]) -> TlsErrorKind {
     let connector = Ca::new().trusted().build().unwrap();
     let (ours, mut theirs) = tokio::io::duplex(16 * 1024);
-    let profile = ProfileId::native();
-    let cx = TlsContext::new(NAME, &profile);
+    let plan = Plan::native(connector.config_id());
+    let cx = TlsContext::new(NAME, &plan);
     let peer = async {
         let mut hello = [0; 5];
         theirs.read_exact(&mut hello).await.unwrap();
@@ -56,8 +56,8 @@ async fn answer_with(bytes: &[u8]) -> TlsErrorKind {
 async fn a_stalled_handshake_is_given_up_by_dropping_it() {
     let connector = Ca::new().trusted().build().unwrap();
     let (ours, mut theirs) = tokio::io::duplex(16 * 1024);
-    let profile = ProfileId::native();
-    let cx = TlsContext::new(NAME, &profile);
+    let plan = Plan::native(connector.config_id());
+    let cx = TlsContext::new(NAME, &plan);
     let handshake = connect(&connector, cx, Box::new(ours));
     let result = tokio::time::timeout(Duration::from_secs(10), handshake).await;
     assert!(result.is_err(), "the peer never answers");
@@ -71,13 +71,12 @@ async fn a_stalled_handshake_is_given_up_by_dropping_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_profile_that_cannot_be_sent_is_refused_before_the_first_byte() {
+async fn a_plan_of_another_connector_is_refused_before_the_first_byte() {
     let ca = Ca::new();
     let connector = ca.trusted().build().unwrap();
     let (ours, mut theirs) = tokio::io::duplex(16 * 1024);
-    let profile = ProfileId::new("some-browser");
-    assert!(!connector.profiles().contains(&profile));
-    let cx = TlsContext::new(NAME, &profile);
+    let plan = Plan::native(TlsConfigId::unique());
+    let cx = TlsContext::new(NAME, &plan);
     // A hello to this peer would wait for ever; paused time makes the limit pass as soon as it does.
     let handshake = connect(&connector, cx, Box::new(ours));
     let result = tokio::time::timeout(Duration::from_secs(10), handshake).await;
@@ -93,10 +92,10 @@ async fn a_profile_that_cannot_be_sent_is_refused_before_the_first_byte() {
 async fn a_failed_handshake_leaves_the_connector_usable() {
     let ca = Ca::new();
     let connector = ca.trusted().build().unwrap();
-    let profile = ProfileId::native();
+    let plan = Plan::native(connector.config_id());
     let (ours, theirs) = tokio::io::duplex(16 * 1024);
     drop(theirs);
-    let cx = TlsContext::new(NAME, &profile);
+    let cx = TlsContext::new(NAME, &plan);
     let error = connect(&connector, cx, Box::new(ours)).await.unwrap_err();
     assert_eq!(error.kind(), TlsErrorKind::Closed);
 

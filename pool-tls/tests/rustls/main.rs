@@ -8,5 +8,7 @@
 mod broken;
 mod certificates;
 mod failures;
+#[cfg(feature = "profiles")]
+mod profiles;
 mod sessions;
 mod support;

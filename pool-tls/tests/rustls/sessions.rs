@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pool_tls::{
-    BoxedIo, ProfileId, RustlsConnector, TlsConnector, TlsContext, TlsErrorKind, conformance,
+    BoxedIo, Plan, RustlsConnector, TlsConnector, TlsContext, TlsErrorKind, conformance,
 };
 
 use crate::support::{Ca, NAME, Server, connect, exchange};
@@ -14,7 +14,7 @@ async fn the_connector_conforms() {
     let connector = ca.trusted().build().unwrap();
     let server = Server::new(&ca.leaf(&[NAME])).alpn(&[b"http/1.1"]);
     let open = || -> BoxedIo { server.open() };
-    let check = conformance::connector(&connector, NAME, &open);
+    let check = conformance::connector(&connector, NAME, &[], &open);
     let limit = Duration::from_secs(60);
     tokio::time::timeout(limit, check).await.unwrap();
 }
@@ -51,8 +51,8 @@ async fn alpn(ours: &[&[u8]], theirs: &[&[u8]]) -> Result<Option<Vec<u8>>, TlsEr
     let ca = Ca::new();
     let connector = ca.trusted().build().unwrap();
     let server = Server::new(&ca.leaf(&[NAME])).alpn(theirs);
-    let profile = ProfileId::native();
-    let cx = TlsContext::new(NAME, &profile).with_alpn(ours);
+    let plan = Plan::native(connector.config_id());
+    let cx = TlsContext::new(NAME, &plan).with_alpn(ours);
     match connect(&connector, cx, server.open()).await {
         Ok(session) => Ok(session.alpn),
         Err(error) => Err(error.kind()),
@@ -120,8 +120,8 @@ async fn without_room_for_a_server_no_session_is_resumed() {
 
 /// Whether a connection that reads nothing, so that no ticket comes in, was resumed.
 async fn handshake(connector: &RustlsConnector, server: &Server) -> bool {
-    let profile = ProfileId::native();
-    let cx = TlsContext::new(NAME, &profile);
+    let plan = Plan::native(connector.config_id());
+    let cx = TlsContext::new(NAME, &plan);
     let session = connect(connector, cx, server.open()).await;
     session.unwrap().resumed
 }

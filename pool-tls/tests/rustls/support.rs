@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pool_tls::{
-    BoxedIo, ProfileId, Roots, RustlsConnector, RustlsConnectorBuilder, TlsConnector, TlsContext,
+    BoxedIo, Plan, Roots, RustlsConnector, RustlsConnectorBuilder, TlsConnector, TlsContext,
     TlsError, TlsErrorKind, TlsSession,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -164,8 +164,25 @@ pub(crate) async fn exchange(
     server: &Server,
     scope: &str,
 ) -> TlsSession {
-    let profile = ProfileId::native();
-    let cx = TlsContext::new(NAME, &profile).with_scope(scope);
+    let plan = Plan::native(connector.config_id());
+    ping(
+        connector,
+        server,
+        TlsContext::new(NAME, &plan).with_scope(scope),
+    )
+    .await
+}
+
+/// The same under a plan.
+pub(crate) async fn exchange_under(
+    connector: &RustlsConnector,
+    server: &Server,
+    plan: &Plan,
+) -> TlsSession {
+    ping(connector, server, TlsContext::new(NAME, plan)).await
+}
+
+async fn ping(connector: &RustlsConnector, server: &Server, cx: TlsContext<'_>) -> TlsSession {
     let mut session = connect(connector, cx, server.open()).await.unwrap();
     session.io.write_all(b"ping").await.unwrap();
     let mut back = [0; 4];
@@ -180,7 +197,7 @@ pub(crate) async fn failure(
     server: &Server,
     name: &str,
 ) -> TlsErrorKind {
-    let profile = ProfileId::native();
-    let result = connect(connector, TlsContext::new(name, &profile), server.open()).await;
+    let plan = Plan::native(connector.config_id());
+    let result = connect(connector, TlsContext::new(name, &plan), server.open()).await;
     result.unwrap_err().kind()
 }

@@ -12,10 +12,12 @@ pub(super) enum Target {
     Response,
     Request,
     Body,
+    ClientHello,
 }
 
 impl Target {
-    pub(super) const ALL: [Self; 3] = [Self::Response, Self::Request, Self::Body];
+    pub(super) const ALL: [Self; 4] =
+        [Self::Response, Self::Request, Self::Body, Self::ClientHello];
 
     /// Its binary in xtask/fuzz.
     pub(super) fn name(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Target {
             Self::Response => "h1_response",
             Self::Request => "h1_request",
             Self::Body => "h1_body",
+            Self::ClientHello => "client_hello",
         }
     }
 
@@ -32,6 +35,29 @@ impl Target {
             Self::Response => include_str!("../../fuzz/seeds/h1_response.txt"),
             Self::Request => include_str!("../../fuzz/seeds/h1_request.txt"),
             Self::Body => include_str!("../../fuzz/seeds/h1_body.txt"),
+            Self::ClientHello => include_str!("../../fuzz/seeds/client_hello.txt"),
+        }
+    }
+
+    /// Folders whose files it begins with too, from the root of the repository: `.bin` and `.toml`.
+    pub(super) fn folders(self) -> &'static [&'static str] {
+        match self {
+            Self::Response | Self::Request | Self::Body => &[],
+            Self::ClientHello => &[
+                "pool-tls/profiles",
+                "pool-tls/tests/captures/chromium-156.0.8078.79",
+                "pool-tls/tests/captures/curl-7.88.1-debian",
+                "pool-tls/tests/captures/firefox-esr-153.7.0",
+                "pool-tls/tests/captures/rustls-0.23-default-ring",
+            ],
+        }
+    }
+
+    /// Words that its inputs are made of, a file in xtask/fuzz.
+    pub(super) fn dictionary(self) -> &'static str {
+        match self {
+            Self::Response | Self::Request | Self::Body => "h1.dict",
+            Self::ClientHello => "client_hello.dict",
         }
     }
 }

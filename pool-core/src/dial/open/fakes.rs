@@ -4,7 +4,8 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use pool_tls::{ProfileId, TlsConfigId, TlsVersion};
+use pool_tls::spec::{ClientHelloSpec, Profile};
+use pool_tls::{TlsConfigId, TlsVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
@@ -78,17 +79,18 @@ impl TlsConnector for FakeTls {
         TlsConfigId::default()
     }
 
-    fn profiles(&self) -> Vec<ProfileId> {
-        vec![ProfileId::native()]
-    }
-
     async fn connect(&self, cx: &TlsContext<'_>, mut io: BoxedIo) -> Result<TlsSession, TlsError> {
         let alpn: Vec<_> = cx.alpn.iter().map(|p| String::from_utf8_lossy(p)).collect();
-        let hello = format!("{} {} {}\n", cx.server_name, alpn.join(","), cx.profile);
+        let hello = format!(
+            "{} {} {}\n",
+            cx.server_name,
+            alpn.join(","),
+            cx.plan.profile_id()
+        );
         io.write_all(hello.as_bytes()).await.unwrap();
         match self {
             Self::Agrees(alpn) => {
-                let session = TlsSession::new(io, TlsVersion::Tls13, cx.profile.clone());
+                let session = TlsSession::new(io, TlsVersion::Tls13, cx.plan.profile_id().clone());
                 Ok(session
                     .with_alpn(alpn.map(<[u8]>::to_vec))
                     .with_resumed(true))
@@ -107,6 +109,8 @@ pub(super) struct Rig {
     pub(super) connect: FakeConnect,
     pub(super) tls: FakeTls,
     pub(super) key: Key,
+    /// The hello of the key's profile.
+    pub(super) hello: Option<ClientHelloSpec>,
     log: Log,
 }
 
@@ -121,6 +125,7 @@ impl Rig {
             },
             tls,
             key: Key::new(Scheme::Https, "a.test", 443),
+            hello: None,
             log,
         }
     }
@@ -131,11 +136,18 @@ impl Rig {
             let outcome = released.outcome;
             log.lock().unwrap().push(format!("lease {outcome:?}"));
         });
+        let profile = Profile {
+            id: self.key.profile_id().clone(),
+            hello: self.hello.clone(),
+            ..Profile::native()
+        };
+        let plan = Plan::own_hello(Arc::new(profile), self.tls.config_id());
         let request = DialRequest {
             key: &self.key,
             target: "127.0.1.1:443".parse().unwrap(),
             connect: &self.connect,
             tls: &self.tls,
+            plan: Some(&plan),
             buffers: (0, 0),
             connect_timeout: CONNECT,
             handshake_timeout: HANDSHAKE,

@@ -2,6 +2,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use pool_tls::spec::{ClientHelloSpec, ExtensionOrder, ExtensionSpec};
 use pool_tls::{NoTls, ProfileId};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket};
@@ -156,6 +157,27 @@ async fn each_phase_has_its_own_deadline() {
 }
 
 #[tokio::test]
+async fn a_profile_whose_hello_may_not_be_sent_opens_no_socket() {
+    let mut rig = Rig::new(Wire::Opens, H2);
+    rig.hello = Some(ClientHelloSpec {
+        session_id: true,
+        ciphers: vec![],
+        extension_order: ExtensionOrder::Fixed,
+        extensions: vec![ExtensionSpec::Alpn(vec!["h2".into(), "http/1.1".into()])],
+    });
+    rig.key = Key::new(Scheme::Https, "a.test", 443).protocols(Protocols::Http1);
+    let error = rig.open().await.unwrap_err();
+    assert!(!blames_target(&error));
+    let cause = error.source().and_then(|tls| tls.source()).unwrap();
+    assert_eq!(
+        cause.to_string(),
+        "`native` offers h2, http/1.1, of which the first is not allowed here"
+    );
+    assert!(rig.connect.far.lock().unwrap().is_empty());
+    assert_eq!(rig.given_back(), ["lease None", "guard"]);
+}
+
+#[tokio::test]
 async fn the_handshake_gets_name_protocols_and_profile_of_the_key() {
     let mut rig = Rig::new(Wire::Opens, H2);
     rig.key = Key::new(Scheme::Https, "::1", 443)
@@ -196,6 +218,7 @@ async fn dial(target: SocketAddr, source: &str) -> Result<Opened, Error> {
         target,
         connect: &TcpConnector::default(),
         tls: &NoTls,
+        plan: None,
         buffers: (0, 0),
         connect_timeout: Duration::MAX,
         handshake_timeout: Duration::MAX,

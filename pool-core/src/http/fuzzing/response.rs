@@ -9,7 +9,7 @@ use http_body::Body as _;
 
 use super::rig::{End, Rig, Script};
 use crate::config::Http1Engine;
-use crate::http::{Body, ExchangeTimeouts, exchange};
+use crate::http::{Body, ExchangeTerms, exchange};
 use crate::info::{ConnId, ConnInfo};
 
 /// What a client asks, and what its peer answers.
@@ -194,9 +194,14 @@ fn one(rig: &mut Rig, mut request: Request<Body>, seen: &mut Seen) {
         attempts: 1,
     };
     let read = async {
-        let timeouts = ExchangeTimeouts::default();
-        let Ok(response) = exchange(lease, &mut request, &timeouts, info).await else {
-            return Outcome::Failed;
+        let terms = ExchangeTerms::default();
+        let response = match exchange(lease, &mut request, &terms, info).await {
+            Ok(response) => response,
+            // A failed try, but a response all the same.
+            Err(failed) => match failed.answer {
+                Some(answer) => *answer,
+                None => return Outcome::Failed,
+            },
         };
         let (parts, mut body) = response.into_parts();
         seen.head = Some(Head {

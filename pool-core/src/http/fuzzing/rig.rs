@@ -149,6 +149,7 @@ fn facts() -> Arc<ConnFacts> {
         leased: None,
         protocol: Protocol::Http1,
         profile: None,
+        fidelity: None,
         resumed: false,
     })
 }

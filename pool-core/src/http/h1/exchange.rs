@@ -19,7 +19,7 @@ use crate::http::conn::HttpConn;
 use crate::http::deadline::{Deadline, now};
 use crate::http::request_body::{Body, Progress, Upload};
 use crate::http::retry::Evidence;
-use crate::http::{ExchangeError, ExchangeTimeouts, answered, copy_head, head};
+use crate::http::{ExchangeError, ExchangeTerms, answered, copy_head, head};
 use crate::info::ConnInfo;
 use crate::manager::CloseReason;
 use crate::manager::Lease;
@@ -29,7 +29,7 @@ pub(in crate::http) async fn exchange(
     shared: Arc<Shared>,
     lease: Lease<HttpConn>,
     given: &mut Request<Body>,
-    timeouts: &ExchangeTimeouts,
+    terms: &ExchangeTerms,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
     let mut request = std::mem::take(given);
@@ -74,7 +74,7 @@ pub(in crate::http) async fn exchange(
         }
     };
     let mut sent = pin!(sent);
-    let mut deadline = Deadline::new(timeouts.response_head, shared.runtime.clone());
+    let mut deadline = Deadline::new(terms.response_head, shared.runtime.clone());
     let answer = poll_fn(|cx| {
         if let Poll::Ready(answer) = sent.as_mut().poll(cx) {
             return Poll::Ready(Some(answer));
@@ -89,7 +89,7 @@ pub(in crate::http) async fn exchange(
 
     match answer {
         Some(Ok(response)) => match refuse(&response) {
-            None => answered(receive(response, claim, timeouts, info), || {
+            None => answered(receive(response, claim, terms, info), || {
                 let resendable = spare.is_some();
                 *given = spare.unwrap_or_default();
                 resendable
@@ -168,7 +168,7 @@ fn refuse(response: &Response<Incoming>) -> Option<&'static str> {
 fn receive(
     response: Response<Incoming>,
     mut claim: Claim,
-    timeouts: &ExchangeTimeouts,
+    terms: &ExchangeTerms,
     info: ConnInfo,
 ) -> Response<PoolBody> {
     let runtime = claim.shared.runtime.clone();
@@ -179,7 +179,7 @@ fn receive(
     } else {
         Source::H1(Box::new(Receiving { incoming, claim }))
     };
-    let body = PoolBody::new(source, info, timeouts.body_idle, runtime);
+    let body = PoolBody::new(source, info, terms.body_idle, runtime);
     Response::from_parts(parts, body)
 }
 

@@ -21,7 +21,7 @@ use crate::http::deadline::{Deadline, now};
 use crate::http::request_body::Body;
 use crate::http::retry::Evidence;
 use crate::http::upload::{Pump, Pumped};
-use crate::http::{ExchangeError, ExchangeTimeouts, answered, head, put_back};
+use crate::http::{ExchangeError, ExchangeTerms, answered, head, put_back};
 use crate::info::ConnInfo;
 use crate::manager::{CloseReason, Lease};
 
@@ -30,7 +30,7 @@ pub(in crate::http) async fn exchange(
     shared: Arc<Shared>,
     lease: Lease<HttpConn>,
     request: &mut Request<Body>,
-    timeouts: &ExchangeTimeouts,
+    terms: &ExchangeTerms,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
     // The caller's own stays as it is, for another try.
@@ -61,7 +61,7 @@ pub(in crate::http) async fn exchange(
     let mut informational = 0;
     let mut moved = now();
     let timer = pin!(None);
-    let mut deadline = Deadline::at(timer, timeouts.response_head, shared.runtime.clone());
+    let mut deadline = Deadline::at(timer, terms.response_head, shared.runtime.clone());
     let answer = poll_fn(|cx| {
         if let Some(uploading) = &mut pump
             && let Poll::Ready(pumped) = uploading.poll(cx)
@@ -91,7 +91,7 @@ pub(in crate::http) async fn exchange(
     .await;
 
     match answer {
-        Answer::Head(response) => answered(receive(response, pump, claim, timeouts, info), || {
+        Answer::Head(response) => answered(receive(response, pump, claim, terms, info), || {
             put_back(request, spare)
         }),
         Answer::Broken(error) => {
@@ -233,7 +233,7 @@ fn receive(
     response: Response<RecvStream>,
     pump: Option<Pump>,
     claim: Claim,
-    timeouts: &ExchangeTimeouts,
+    terms: &ExchangeTerms,
     info: ConnInfo,
 ) -> Response<PoolBody> {
     let runtime = claim.shared.runtime.clone();
@@ -255,7 +255,7 @@ fn receive(
     } else {
         Source::H2(Box::new(receiving))
     };
-    let body = PoolBody::new(source, info, timeouts.body_idle, runtime);
+    let body = PoolBody::new(source, info, terms.body_idle, runtime);
     Response::from_parts(parts, body)
 }
 

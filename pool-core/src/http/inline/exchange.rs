@@ -24,7 +24,7 @@ use crate::http::deadline::{Deadline, now};
 use crate::http::head::MOST_INFORMATIONAL;
 use crate::http::request_body::Body;
 use crate::http::retry::Evidence;
-use crate::http::{ExchangeError, ExchangeTimeouts, answered, put_back};
+use crate::http::{ExchangeError, ExchangeTerms, answered, put_back};
 use crate::info::ConnInfo;
 use crate::manager::{CloseReason, Lease};
 
@@ -33,7 +33,7 @@ pub(in crate::http) async fn exchange(
     shared: Arc<Shared>,
     lease: Lease<HttpConn>,
     request: &mut Request<Body>,
-    timeouts: &ExchangeTimeouts,
+    terms: &ExchangeTerms,
     info: ConnInfo,
 ) -> Result<Response<PoolBody>, ExchangeError> {
     let mut unsent = buffers::take();
@@ -45,7 +45,7 @@ pub(in crate::http) async fn exchange(
     let (expects_continue, closes) = (said.expects_continue, said.closes);
     let upgrade = said.upgrade().cloned();
     let mut claim = Claim::new(shared.clone(), lease);
-    if !shared.begin(timeouts.looked_at) {
+    if !shared.begin(terms.looked_at) {
         claim.broken(CloseReason::PeerClosed);
         let error = shared.control.error();
         return Err(ExchangeError::new(Evidence::NotSent, true, error));
@@ -68,7 +68,7 @@ pub(in crate::http) async fn exchange(
         informational: 0,
     };
     let timer = pin!(None);
-    let mut deadline = Deadline::at(timer, timeouts.response_head, shared.runtime.clone());
+    let mut deadline = Deadline::at(timer, terms.response_head, shared.runtime.clone());
     let answer = poll_fn(|cx| {
         if let Poll::Ready(answer) = awaited.poll(cx, &mut upload) {
             return Poll::Ready(answer);
@@ -84,7 +84,7 @@ pub(in crate::http) async fn exchange(
             if closes {
                 message.keeps_alive = false;
             }
-            let response = receive(head, message, upload, claim, timeouts, info);
+            let response = receive(head, message, upload, claim, terms, info);
             return answered(response, || put_back(request, spare));
         }
         Err(failure) => failure,
@@ -250,7 +250,7 @@ fn receive(
     message: Message,
     upload: Upload,
     claim: Claim,
-    timeouts: &ExchangeTimeouts,
+    terms: &ExchangeTerms,
     info: ConnInfo,
 ) -> Response<PoolBody> {
     let runtime = claim.shared.runtime.clone();
@@ -278,6 +278,6 @@ fn receive(
     } else {
         Source::Inline(Box::new(receiving))
     };
-    let body = PoolBody::new(source, info, timeouts.body_idle, runtime);
+    let body = PoolBody::new(source, info, terms.body_idle, runtime);
     Response::from_parts(parts, body)
 }

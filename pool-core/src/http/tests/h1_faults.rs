@@ -223,12 +223,12 @@ async fn a_cancelled_request_closes_the_connection() {
 async fn a_silent_peer_runs_into_the_response_head_timeout() {
     let (io, _peer) = tokio::io::duplex(1024);
     let mut rig = Rig::h1(ENGINE, io).await;
-    let timeouts = ExchangeTimeouts {
+    let terms = ExchangeTerms {
         response_head: Some(Duration::from_secs(5)),
         body_idle: None,
-        ..ExchangeTimeouts::default()
+        ..ExchangeTerms::default()
     };
-    let failed = rig.send_within(get(), &timeouts).await.unwrap_err();
+    let failed = rig.send_within(get(), &terms).await.unwrap_err();
     assert_eq!(failed.evidence, Evidence::Deadline);
     let phase = ErrorKind::Timeout(Phase::ResponseHead);
     assert_eq!(failed.error.kind(), phase);
@@ -241,10 +241,10 @@ async fn a_silent_peer_runs_into_the_response_head_timeout() {
 async fn a_slow_caller_does_not_use_up_the_peers_time() {
     let (io, mut peer) = tokio::io::duplex(1024);
     let rig = Rig::h1(ENGINE, io).await;
-    let timeouts = ExchangeTimeouts {
+    let terms = ExchangeTerms {
         response_head: Some(Duration::from_secs(5)),
         body_idle: None,
-        ..ExchangeTimeouts::default()
+        ..ExchangeTerms::default()
     };
     let (feed, body) = fed();
     let serve = async {
@@ -256,7 +256,7 @@ async fn a_slow_caller_does_not_use_up_the_peers_time() {
             .await
             .unwrap();
     };
-    let (response, ()) = tokio::join!(rig.send_within(post(body), &timeouts), serve);
+    let (response, ()) = tokio::join!(rig.send_within(post(body), &terms), serve);
     assert_eq!(response.unwrap().status(), 204);
 }
 
@@ -264,10 +264,10 @@ async fn a_slow_caller_does_not_use_up_the_peers_time() {
 async fn a_stalled_body_runs_into_the_body_idle_timeout() {
     let (io, mut peer) = tokio::io::duplex(1024);
     let mut rig = Rig::h1(ENGINE, io).await;
-    let timeouts = ExchangeTimeouts {
+    let terms = ExchangeTerms {
         response_head: None,
         body_idle: Some(Duration::from_secs(5)),
-        ..ExchangeTimeouts::default()
+        ..ExchangeTerms::default()
     };
     let serve = async {
         read_until(&mut peer, "\r\n\r\n").await;
@@ -282,7 +282,7 @@ async fn a_stalled_body_runs_into_the_body_idle_timeout() {
         peer
     };
     let read = async {
-        let response = rig.send_within(get(), &timeouts).await.unwrap();
+        let response = rig.send_within(get(), &terms).await.unwrap();
         response.into_body().bytes().await.unwrap_err()
     };
     let (error, _peer) = tokio::join!(read, serve);

@@ -226,10 +226,10 @@ async fn closing_waits_for_the_streams_in_flight() {
 #[tokio::test(start_paused = true)]
 async fn an_upload_waits_for_the_peers_windows() {
     let (mut rig, mut peer) = pair().await;
-    let timeouts = ExchangeTimeouts {
+    let terms = ExchangeTerms {
         response_head: Some(Duration::from_secs(5)),
         body_idle: None,
-        ..ExchangeTimeouts::default()
+        ..ExchangeTerms::default()
     };
     let serve = async {
         let mut received = 0;
@@ -256,7 +256,7 @@ async fn an_upload_waits_for_the_peers_windows() {
         received
     };
     let request = post(vec![0; 100_000]);
-    let (response, received) = tokio::join!(rig.send_within(request, &timeouts), serve);
+    let (response, received) = tokio::join!(rig.send_within(request, &terms), serve);
     assert_eq!(response.unwrap().status(), 200);
     assert_eq!(received, 100_000);
     assert_eq!(rig.next().await, Event::Returned(None));

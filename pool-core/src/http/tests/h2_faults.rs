@@ -163,13 +163,13 @@ async fn a_truncated_body_is_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn timeouts_name_their_phase_and_keep_the_connection() {
-    let timeouts = ExchangeTimeouts {
+    let terms = ExchangeTerms {
         response_head: Some(Duration::from_secs(5)),
         body_idle: Some(Duration::from_secs(5)),
-        ..ExchangeTimeouts::default()
+        ..ExchangeTerms::default()
     };
     let (mut rig, mut peer) = pair().await;
-    let failed = rig.send_within(get(), &timeouts).await.unwrap_err();
+    let failed = rig.send_within(get(), &terms).await.unwrap_err();
     let phase = ErrorKind::Timeout(Phase::ResponseHead);
     assert_eq!(
         (failed.evidence, failed.error.kind()),
@@ -184,7 +184,7 @@ async fn timeouts_name_their_phase_and_keep_the_connection() {
         peer.read(HEADERS).await;
         peer.write(HEADERS, END_HEADERS, 3, STATUS_200).await;
     };
-    let (response, ()) = tokio::join!(rig.send_within(get(), &timeouts), serve);
+    let (response, ()) = tokio::join!(rig.send_within(get(), &terms), serve);
     let error = response.unwrap().into_body().bytes().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout(Phase::BodyIdle));
     assert_eq!(rig.next().await, Event::Returned(None));
@@ -195,10 +195,10 @@ async fn timeouts_name_their_phase_and_keep_the_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_caller_does_not_use_up_the_peers_time() {
-    let timeouts = ExchangeTimeouts {
+    let terms = ExchangeTerms {
         response_head: Some(Duration::from_secs(5)),
         body_idle: None,
-        ..ExchangeTimeouts::default()
+        ..ExchangeTerms::default()
     };
     let (rig, mut peer) = pair().await;
     let (feed, body) = fed();
@@ -210,7 +210,7 @@ async fn a_slow_caller_does_not_use_up_the_peers_time() {
         let flags = END_HEADERS | END_STREAM;
         peer.write(HEADERS, flags, 1, STATUS_200).await;
     };
-    let (response, ()) = tokio::join!(rig.send_within(post(body), &timeouts), serve);
+    let (response, ()) = tokio::join!(rig.send_within(post(body), &terms), serve);
     assert_eq!(response.unwrap().status(), 200);
 }
 

@@ -211,14 +211,13 @@ impl Rig {
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<PoolBody>, Failed> {
-        self.send_within(request, &ExchangeTimeouts::default())
-            .await
+        self.send_within(request, &ExchangeTerms::default()).await
     }
 
     pub(super) async fn send_within(
         &self,
         mut request: Request<Body>,
-        timeouts: &ExchangeTimeouts,
+        terms: &ExchangeTerms,
     ) -> Result<Response<PoolBody>, Failed> {
         let info = ConnInfo {
             id: ConnId(7),
@@ -228,7 +227,7 @@ impl Rig {
             wait: Duration::ZERO,
             attempts: 1,
         };
-        let tried = exchange(self.lease(), &mut request, timeouts, info).await;
+        let tried = exchange(self.lease(), &mut request, terms, info).await;
         tried.map_err(|failed| Failed {
             evidence: failed.evidence,
             request: failed.resendable.then_some(request),
@@ -266,6 +265,7 @@ fn facts(protocol: Protocol) -> Arc<ConnFacts> {
         leased: None,
         protocol,
         profile: None,
+        fidelity: None,
         resumed: false,
     })
 }
@@ -400,7 +400,7 @@ impl RawPeer {
 
 #[test]
 fn what_the_pool_moves_between_threads_can_be_moved() {
-    const WITHOUT_END: &ExchangeTimeouts = &ExchangeTimeouts {
+    const WITHOUT_END: &ExchangeTerms = &ExchangeTerms {
         response_head: None,
         body_idle: None,
         looked_at: false,

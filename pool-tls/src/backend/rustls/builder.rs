@@ -148,7 +148,7 @@ impl RustlsConnectorBuilder {
             .with_safe_default_protocol_versions()
             .expect("ring has cipher suites for the default versions")
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .with_custom_certificate_verifier(verifier.clone());
 
         let has_client_certificate = self.client.is_some();
         let mut base = match self.client {
@@ -172,6 +172,7 @@ impl RustlsConnectorBuilder {
         });
         Ok(RustlsConnector::new(
             base,
+            verifier,
             tickets,
             !self.accept_any_certificate,
             has_client_certificate,

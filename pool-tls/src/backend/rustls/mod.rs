@@ -4,19 +4,22 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::rustls::client::Resumption;
+use ::rustls::client::danger::ServerCertVerifier;
 use ::rustls::pki_types::ServerName;
 use ::rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
 use async_trait::async_trait;
 
 use self::lru::Lru;
 use self::tickets::{ScopedTickets, Space, Tickets};
+use crate::spec::Profile;
 use crate::{
-    BoxedIo, ProfileId, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession,
+    BoxedIo, Plan, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession,
     TlsVersion,
 };
 
 mod builder;
 mod classify;
+mod imitate;
 mod lru;
 mod tickets;
 mod verifier;
@@ -25,8 +28,8 @@ pub use builder::{Roots, RustlsConnectorBuilder, TlsConfigError, TlsConfigErrorK
 
 /// A [`TlsConnector`] on rustls: TLS 1.2 and 1.3, certificates checked, session tickets kept apart by scope.
 ///
-/// It sends the hello of rustls itself, profile `native`, and imitates no browser. It never sends early data. Its
-/// provider is ring, passed explicitly, so another provider in the same process does not matter.
+/// Under a profile it sends as much of the profile's hello as rustls can, and its [`Plan`] says how much that is: never all of
+/// a browser's. It never sends early data. Its provider is ring, passed explicitly, so another provider in the same process does not matter.
 ///
 /// In TLS 1.3 a server judges our certificate after our side of the handshake is done: its refusal is an error of the
 /// first read, not of [`connect`](TlsConnector::connect).
@@ -34,7 +37,8 @@ pub struct RustlsConnector {
     id: TlsConfigId,
     checks_certificates: bool,
     has_client_certificate: bool,
-    /// What all spaces have in common.
+    verifier: Arc<dyn ServerCertVerifier>,
+    /// What all spaces under rustls's own hello have in common.
     base: ClientConfig,
     /// `None` resumes no session.
     tickets: Option<Arc<Tickets>>,
@@ -49,6 +53,7 @@ impl RustlsConnector {
 
     fn new(
         base: ClientConfig,
+        verifier: Arc<dyn ServerCertVerifier>,
         tickets: Option<Arc<Tickets>>,
         checks_certificates: bool,
         has_client_certificate: bool,
@@ -58,16 +63,17 @@ impl RustlsConnector {
             checks_certificates,
             has_client_certificate,
             base,
+            verifier,
             tickets,
             configs: Mutex::new(Lru::new(MAX_CONFIGS)),
         }
     }
 
-    /// The configuration for one space. All of them share verifier and client certificate.
-    fn config(&self, space: Space) -> Arc<ClientConfig> {
+    /// The configuration for one space, made from `base`. All of them share verifier and client certificate.
+    fn config(&self, space: Space, base: &ClientConfig) -> Arc<ClientConfig> {
         let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
         let config = configs.get_or_insert_with(&space, || {
-            let mut config = self.base.clone();
+            let mut config = base.clone();
             config.alpn_protocols = space.alpn().to_vec();
             config.resumption = match &self.tickets {
                 Some(tickets) => {
@@ -87,13 +93,19 @@ impl TlsConnector for RustlsConnector {
         self.id
     }
 
-    fn profiles(&self) -> Vec<ProfileId> {
-        vec![ProfileId::native()]
+    fn plan(&self, profile: &Arc<Profile>) -> Result<Plan, TlsError> {
+        let Some(hello) = &profile.hello else {
+            return Ok(Plan::own_hello(profile.clone(), self.id));
+        };
+        let config = imitate::config(&self.base, &self.verifier, profile, hello)?;
+        let sent = imitate::drawn(&config, self.tickets.is_some())?;
+        let report = imitate::report(hello, &sent);
+        Ok(Plan::imitating(profile.clone(), self.id, report).with_state(config))
     }
 
     async fn connect(&self, cx: &TlsContext<'_>, io: BoxedIo) -> Result<TlsSession, TlsError> {
-        if *cx.profile != ProfileId::native() {
-            return Err(TlsError::unknown_profile(cx.profile, &self.profiles()));
+        if cx.plan.made_by() != self.id {
+            return Err(TlsError::unknown_profile(cx.plan.profile_id()));
         }
         let name = ServerName::try_from(cx.server_name)
             .map_err(|error| TlsError::new(TlsErrorKind::ServerName).with_source(error))?
@@ -104,7 +116,7 @@ impl TlsConnector for RustlsConnector {
                 .with_source("an ALPN protocol name has 1 to 255 bytes"));
         }
 
-        let config = self.config(Space::new(cx));
+        let config = self.config(Space::new(cx), cx.plan.state().unwrap_or(&self.base));
         let stream = tokio_rustls::TlsConnector::from(config)
             .connect(name, io)
             .await
@@ -118,7 +130,7 @@ impl TlsConnector for RustlsConnector {
         let resumed = conn.handshake_kind() == Some(HandshakeKind::Resumed);
         let alpn = conn.alpn_protocol().map(<[u8]>::to_vec);
         Ok(
-            TlsSession::new(Box::new(stream), version, cx.profile.clone())
+            TlsSession::new(Box::new(stream), version, cx.plan.profile_id().clone())
                 .with_alpn(alpn)
                 .with_resumed(resumed),
         )
@@ -145,7 +157,8 @@ mod tests {
     use super::*;
 
     fn space(scope: &str) -> Space {
-        Space::new(&TlsContext::new("example.com", &ProfileId::native()).with_scope(scope))
+        let plan = Plan::native(TlsConfigId::default());
+        Space::new(&TlsContext::new("example.com", &plan).with_scope(scope))
     }
 
     #[test]
@@ -154,7 +167,7 @@ mod tests {
             .roots(Roots::WebPki)
             .build()
             .unwrap();
-        let config = connector.config(space(""));
+        let config = connector.config(space(""), &connector.base);
         assert!(!config.key_log.will_log("CLIENT_TRAFFIC_SECRET_0"));
         assert!(!config.enable_early_data);
         assert!(!config.enable_secret_extraction);
@@ -167,7 +180,7 @@ mod tests {
             .key_log(true)
             .build()
             .unwrap();
-        let config = connector.config(space(""));
+        let config = connector.config(space(""), &connector.base);
         assert!(config.key_log.will_log("CLIENT_TRAFFIC_SECRET_0"));
     }
 
@@ -177,14 +190,23 @@ mod tests {
             .roots(Roots::WebPki)
             .build()
             .unwrap();
-        let first = connector.config(space("first"));
-        assert!(Arc::ptr_eq(&first, &connector.config(space("first"))));
-        assert!(!Arc::ptr_eq(&first, &connector.config(space("second"))));
+        let first = connector.config(space("first"), &connector.base);
+        assert!(Arc::ptr_eq(
+            &first,
+            &connector.config(space("first"), &connector.base)
+        ));
+        assert!(!Arc::ptr_eq(
+            &first,
+            &connector.config(space("second"), &connector.base)
+        ));
 
         for n in 0..1000 {
-            connector.config(space(&n.to_string()));
+            connector.config(space(&n.to_string()), &connector.base);
         }
         assert_eq!(connector.configs.lock().unwrap().len(), MAX_CONFIGS);
-        assert!(!Arc::ptr_eq(&first, &connector.config(space("first"))));
+        assert!(!Arc::ptr_eq(
+            &first,
+            &connector.config(space("first"), &connector.base)
+        ));
     }
 }

@@ -29,12 +29,16 @@ impl Space {
         let TlsContext {
             server_name: _,
             alpn,
-            profile,
+            plan,
             scope,
         } = *cx;
+        let alpn = match &plan.profile().hello {
+            None => alpn.iter().map(|protocol| protocol.to_vec()).collect(),
+            Some(hello) => hello.alpn().iter().map(|p| p.as_bytes().to_vec()).collect(),
+        };
         Self(Arc::new(SpaceParts {
-            alpn: alpn.iter().map(|protocol| protocol.to_vec()).collect(),
-            profile: profile.clone(),
+            alpn,
+            profile: plan.profile_id().clone(),
             scope: scope.into(),
         }))
     }
@@ -164,10 +168,11 @@ impl fmt::Debug for ScopedTickets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Plan, TlsConfigId};
 
     fn scoped(tickets: &Arc<Tickets>, scope: &str) -> ScopedTickets {
-        let profile = ProfileId::native();
-        let cx = TlsContext::new("ignored", &profile).with_scope(scope);
+        let plan = Plan::native(TlsConfigId::default());
+        let cx = TlsContext::new("ignored", &plan).with_scope(scope);
         ScopedTickets::new(tickets, Space::new(&cx))
     }
 

@@ -32,10 +32,6 @@ impl Dress {
     /// # Errors
     ///
     /// [`Unfit`] names the value that RFC 9113 forbids, or that the engine cannot keep its accounts with.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no pool is given a profile yet")
-    )]
     pub(crate) fn new(spec: Http2Spec) -> Result<Self, Unfit> {
         match fault(&spec) {
             None => Ok(Self { spec }),

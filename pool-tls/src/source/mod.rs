@@ -1,8 +1,12 @@
 //! Which fingerprint a request travels under.
 
+mod weighted;
+
 use std::fmt;
 
 use crate::ProfileId;
+
+pub use weighted::{Per, Weighted, WeightsError};
 
 /// Chooses the fingerprint profile of a request.
 ///

@@ -29,9 +29,9 @@ pub mod spec;
 mod wire;
 
 #[cfg(feature = "rustls")]
-pub use backend::rustls::{
-    Roots, RustlsConnector, RustlsConnectorBuilder, TlsConfigError, TlsConfigErrorKind,
-};
+pub use backend::config::{Roots, TlsConfigError, TlsConfigErrorKind};
+#[cfg(feature = "rustls")]
+pub use backend::rustls::{RustlsConnector, RustlsConnectorBuilder};
 pub use connector::{BoxedIo, Io, NoTls, TlsConnector, TlsContext, TlsSession, TlsVersion};
 pub use error::{CertificateProblem, TlsError, TlsErrorKind};
 pub use id::{ProfileId, TlsConfigId};

@@ -180,6 +180,13 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> Io for T {}
 
+// Errors of a backend carry the stream they happened on, and an error must have `Debug`.
+impl fmt::Debug for dyn Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Io")
+    }
+}
+
 /// A boxed [`Io`].
 pub type BoxedIo = Box<dyn Io>;
 

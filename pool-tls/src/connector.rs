@@ -148,7 +148,13 @@ impl TlsSession {
 impl fmt::Debug for TlsSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsSession")
-            .field("alpn", &self.alpn.as_deref().map(<[u8]>::escape_ascii))
+            .field(
+                "alpn",
+                &self
+                    .alpn
+                    .as_deref()
+                    .map(|alpn| alpn.escape_ascii().to_string()),
+            )
             .field("resumed", &self.resumed)
             .field("version", &self.version)
             .field("profile", &self.profile)

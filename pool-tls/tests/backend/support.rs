@@ -135,6 +135,28 @@ impl Server {
         tokio::spawn(serve(config, theirs, self.client_certs.clone()));
         Box::new(ours)
     }
+
+    /// Opens a connection that the server ends right after the handshake, in one of two ways.
+    pub(crate) fn open_to_end(&self, end: End) -> BoxedIo {
+        let (ours, theirs) = tokio::io::duplex(16 * 1024);
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(self.config.clone()));
+        tokio::spawn(async move {
+            let mut stream = acceptor.accept(theirs).await.unwrap();
+            if let End::Said = end {
+                stream.shutdown().await.unwrap();
+            }
+        });
+        Box::new(ours)
+    }
+}
+
+/// How a server ends a connection.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    /// With close_notify.
+    Said,
+    /// Without, as anybody on the path could.
+    Cut,
 }
 
 async fn serve(

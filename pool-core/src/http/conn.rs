@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 
 use super::control::{Control, Wish};
 use super::default_headers::DefaultHeaders;
+use super::h2::Dress;
 use super::metered::{Meter, Metered};
 use super::{h1, h2, inline};
 use crate::config::Http1Engine;
@@ -59,6 +60,9 @@ pub(crate) struct HttpSettings {
     pub(crate) greeting_timeout: Option<Duration>,
     /// What requests get that do not say otherwise; `None` for nothing.
     pub(crate) default_headers: Option<Arc<DefaultHeaders>>,
+    /// HTTP/2: how the connection opens and its requests look; `None` for the engine's own way. Its windows and its frame size
+    /// take the place of those above.
+    pub(crate) dress: Option<Arc<Dress>>,
 }
 
 impl Default for HttpSettings {
@@ -75,6 +79,7 @@ impl Default for HttpSettings {
             connection_window: 4 * 1024 * 1024,
             greeting_timeout: Some(Duration::from_secs(10)),
             default_headers: None,
+            dress: None,
         }
     }
 }

@@ -35,6 +35,7 @@ use ::http::{Request, Response, StatusCode};
 pub use self::body::PoolBody;
 pub(crate) use self::conn::{ConnEvents, Driver, HttpConn, HttpSettings, Running};
 pub(crate) use self::default_headers::DefaultHeaders;
+pub(crate) use self::h2::Dress;
 pub use self::request_body::Body;
 pub(crate) use self::retry::{Evidence, RetryBudget, RetryLimits, RetryVerdict, retry_verdict};
 pub use self::spelling::HeaderSpelling;

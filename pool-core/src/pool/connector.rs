@@ -80,7 +80,7 @@ impl PoolConnector {
             target,
             connect: env.plugins.connect.as_ref(),
             tls: env.plugins.tls.as_ref(),
-            plan: env.plugins.profiles.get(key.profile_id()),
+            plan: env.plugins.profiles.plan_for(key.profile_id()),
             buffers: (sizes.send_buffer, sizes.receive_buffer),
             connect_timeout: timeouts.connect,
             handshake_timeout: timeouts.handshake,

@@ -176,6 +176,10 @@ impl Env {
     pub(crate) fn http_settings(&self, key: &Key) -> HttpSettings {
         let live = self.live();
         let (http1, http2) = (&live.config.http1, &live.config.http2);
+        let planned = match key.scheme() {
+            Scheme::Https => self.plugins.profiles.get(key.profile_id()),
+            Scheme::Http => None,
+        };
         HttpSettings {
             ping_interval: finite(http2.ping_interval),
             ping_timeout: http2.ping_timeout,
@@ -187,10 +191,8 @@ impl Env {
             stream_window: http2.stream_window,
             connection_window: http2.connection_window,
             greeting_timeout: finite(live.config.timeouts.handshake),
-            default_headers: match key.scheme() {
-                Scheme::Https => self.plugins.profiles.headers(key.profile_id()),
-                Scheme::Http => None,
-            },
+            default_headers: planned.and_then(|planned| planned.headers.clone()),
+            dress: planned.and_then(|planned| planned.dress.clone()),
         }
     }
 

@@ -250,7 +250,7 @@ impl Pool {
     /// Every fingerprint profile of this pool as its TLS connector planned it, the backend's own hello among them, in no
     /// order.
     pub fn plans(&self) -> Vec<Plan> {
-        self.inner().env.plugins.profiles.all().cloned().collect()
+        self.inner().env.plugins.profiles.plans().cloned().collect()
     }
 
     /// The configuration in force.

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use http::Request;
 use pool_core::{BuildError, Pool, PoolBuilder, StaticResolver};
 use pool_tls::fidelity::{Fidelity, FidelityReport, FieldReport};
-use pool_tls::spec::{ClientHelloSpec, ExtensionOrder, Profile};
+use pool_tls::spec::{
+    ClientHelloSpec, ExtensionOrder, ExtensionSpec, Http2Spec, Profile, PseudoHeader,
+};
 use pool_tls::{BoxedIo, Fixed, Plan, ProfileId, TlsConfigId, TlsConnector, TlsContext, TlsError};
 use pool_tls::{TlsErrorKind, TlsSession, TlsVersion};
 
@@ -41,7 +43,8 @@ impl TlsConnector for Claims {
 
     async fn connect(&self, cx: &TlsContext<'_>, io: BoxedIo) -> Result<TlsSession, TlsError> {
         let profile = cx.plan.profile_id().clone();
-        Ok(TlsSession::new(io, TlsVersion::Tls13, profile))
+        let alpn = cx.plan.profile().http2.as_ref().map(|_| b"h2".to_vec());
+        Ok(TlsSession::new(io, TlsVersion::Tls13, profile).with_alpn(alpn))
     }
 }
 
@@ -53,7 +56,7 @@ fn lynx() -> Profile {
             session_id: true,
             ciphers: vec![],
             extension_order: ExtensionOrder::Fixed,
-            extensions: vec![],
+            extensions: vec![ExtensionSpec::Alpn(vec!["h2".into(), "http/1.1".into()])],
         }),
         headers: headers
             .map(|(name, value)| (name.into(), value.into()))
@@ -143,4 +146,53 @@ async fn what_is_less_faithful_than_required_builds_no_pool_and_opens_nothing() 
         }
     }
     assert!(network.connects().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profiles_connection_opens_http2_as_its_client_does() {
+    use PseudoHeader::{Authority, Method, Path, Scheme};
+    let network = Network::new();
+    let opening = Http2Spec {
+        settings: vec![(1, 65_536), (2, 0), (4, 131_072), (5, 16_384)],
+        window_update: Some(12_517_377),
+        first_stream_id: 3,
+        pseudo_order: [Method, Path, Authority, Scheme],
+        priority: None,
+        stream_window_update: None,
+    };
+    let pool = builder(&network, Fidelity::Exact)
+        .profile(Profile {
+            http2: Some(opening.clone()),
+            ..lynx()
+        })
+        .build()
+        .unwrap();
+    assert_eq!(pool.get("https://a.test/").await.unwrap().status(), 200);
+    let seen = network.h2();
+    assert_eq!(seen.window(), 12_517_377);
+    for (id, value) in opening.settings {
+        assert_eq!(seen.setting(id), Some(value), "setting {id}");
+    }
+    assert_eq!(seen.setting(6), None, "what the client does not announce");
+
+    let refused = builder(&network, Fidelity::Exact)
+        .profile(Profile {
+            http2: Some(Http2Spec {
+                first_stream_id: 2,
+                ..opening_of(&pool)
+            }),
+            ..lynx()
+        })
+        .build();
+    let Err(BuildError::Profile { source, .. }) = refused else {
+        panic!("stream 2 is a server's");
+    };
+    let why = source.source().unwrap().to_string();
+    assert!(why.contains("stream 2"), "{why}");
+}
+
+fn opening_of(pool: &Pool) -> Http2Spec {
+    let plans = pool.plans();
+    let openings = plans.iter().filter_map(|plan| plan.profile().http2.clone());
+    openings.last().unwrap()
 }

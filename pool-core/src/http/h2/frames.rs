@@ -22,7 +22,8 @@ pub(super) struct FrameHeads {
     have: usize,
 }
 
-const HEAD: usize = 9;
+/// Bytes before a payload.
+pub(super) const HEAD: usize = 9;
 /// A GOAWAY's, with its last stream (RFC 9113 §6.8).
 const LONGEST: usize = HEAD + 4;
 
@@ -78,12 +79,12 @@ impl FrameHeads {
     }
 }
 
-fn length_of(head: &[u8; HEAD]) -> usize {
+pub(super) fn length_of(head: &[u8; HEAD]) -> usize {
     u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize
 }
 
 /// Without the bit that is reserved.
-fn stream_of(bytes: &[u8]) -> u32 {
+pub(super) fn stream_of(bytes: &[u8]) -> u32 {
     let bytes = bytes.first_chunk().expect("four bytes");
     u32::from_be_bytes(*bytes) & 0x7fff_ffff
 }
@@ -104,12 +105,20 @@ pub(super) const SETTINGS: u8 = 4;
 pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
 pub(super) const WINDOW_UPDATE: u8 = 8;
+pub(super) const CONTINUATION: u8 = 9;
 
 /// On DATA and HEADERS.
 pub(super) const END_STREAM: u8 = 1;
 /// On SETTINGS and PING.
 pub(super) const ACK: u8 = 1;
+/// On HEADERS and CONTINUATION.
+pub(super) const END_HEADERS: u8 = 4;
 pub(super) const PADDED: u8 = 8;
+/// On HEADERS.
+pub(super) const PRIORITY: u8 = 0x20;
+
+/// The client's first bytes, before its first frame (RFC 9113 §3.4).
+pub(super) const PREFACE: usize = 24;
 
 #[cfg(test)]
 mod tests {

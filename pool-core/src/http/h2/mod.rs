@@ -1,6 +1,7 @@
 //! HTTP/2: many exchanges at a time on a connection that the h2 crate speaks.
 
 mod cancels;
+mod dress;
 mod exchange;
 mod flood;
 mod frames;
@@ -20,6 +21,8 @@ use tokio::time::Sleep;
 use ::h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use ::h2::{Error as H2Error, Reason, SendStream};
 
+pub(crate) use self::dress::Dress;
+use self::dress::Dressed;
 pub(super) use self::exchange::{Receiving, exchange};
 pub(super) use self::flood::Flood;
 pub(super) use self::watch::Watch;
@@ -36,18 +39,24 @@ pub(super) async fn handshake(
     meter: &Arc<Meter>,
     runtime: &Handle,
 ) -> Result<(Arc<Shared>, Machine), H2Error> {
-    let (sender, mut conn) = Builder::new()
-        .enable_push(false)
-        .max_frame_size(16 * 1024)
+    let mut builder = Builder::new();
+    builder
         .max_header_list_size(settings.max_head_size)
-        .max_frame_size(settings.max_frame)
-        .initial_window_size(settings.stream_window.min(MAX_WINDOW))
-        .initial_connection_window_size(settings.connection_window.min(MAX_WINDOW))
         .initial_max_send_streams(UNTOLD)
         // Cancelled streams are remembered for a moment, so that what was on its way to them is no protocol error.
-        .max_concurrent_reset_streams(1024)
-        .handshake(io.watched())
-        .await?;
+        .max_concurrent_reset_streams(1024);
+    match &settings.dress {
+        Some(dress) => dress.fit(&mut builder, settings),
+        None => {
+            builder
+                .enable_push(false)
+                .max_frame_size(settings.max_frame)
+                .initial_window_size(settings.stream_window.min(MAX_WINDOW))
+                .initial_connection_window_size(settings.connection_window.min(MAX_WINDOW));
+        }
+    }
+    let io = Dressed::new(io.watched(), settings.dress.clone());
+    let (sender, mut conn) = builder.handshake(io).await?;
     let pings = conn.ping_pong().expect("the first to ask for it");
     let shared = Arc::new(Shared {
         sender: Mutex::new(Some(sender.clone())),
@@ -150,7 +159,7 @@ impl Shared {
 
 /// Drives one connection.
 pub(super) struct Machine {
-    conn: Connection<Metered, Bytes>,
+    conn: Connection<Dressed, Bytes>,
     /// Asked after each poll whether a stream could be opened: that is how a GOAWAY shows.
     probe: Option<SendRequest<Bytes>>,
     /// Why, once the peer has gone away.

@@ -2,7 +2,7 @@
 
 use super::cancels::CancelBudget;
 use super::flood::{Flood, FloodScore};
-use super::frames::{DATA, FrameHeads, GOAWAY, HEADERS, RST_STREAM};
+use super::frames::{DATA, FrameHeads, GOAWAY, HEADERS, PREFACE, RST_STREAM};
 use crate::clock;
 
 /// Both directions of one HTTP/2 connection, above TLS.
@@ -17,9 +17,6 @@ pub(in crate::http) struct Watch {
     /// Whether a GOAWAY left out a stream that had been answered.
     goaway_is_wrong: bool,
 }
-
-/// The client's first bytes, before its first frame (RFC 9113 §3.4).
-const PREFACE: usize = 24;
 
 impl Watch {
     pub(in crate::http) fn new() -> Self {

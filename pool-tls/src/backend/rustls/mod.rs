@@ -45,7 +45,7 @@ pub struct RustlsConnector {
 }
 
 impl RustlsConnector {
-    /// Starts a connector that checks certificates against the default [`Roots`].
+    /// Starts a connector that checks certificates against the default [`Roots`](crate::Roots).
     pub fn builder() -> RustlsConnectorBuilder {
         RustlsConnectorBuilder::default()
     }

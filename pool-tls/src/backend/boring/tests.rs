@@ -1,0 +1,218 @@
+//! What only a peer of the same library can answer.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use ::boring::pkey::PKey;
+use ::boring::ssl::{
+    AlpnError, CertificateCompressionAlgorithm, CertificateCompressor, Ssl, SslContext,
+    SslContextBuilder, SslMethod, select_next_proto,
+};
+use ::boring::x509::X509;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_boring::SslStreamBuilder;
+
+use super::{BoringConnector, ffi};
+use crate::spec::{ClientHelloSpec, EchGreaseSpec, ExtensionOrder, ExtensionSpec, Profile, Slot};
+use crate::{ProfileId, Roots, TlsConnector, TlsContext};
+
+/// A hello with everything that a server of BoringSSL can answer.
+fn profile(codepoint: u16, compression: u16) -> Arc<Profile> {
+    let values = |codes: &[u16]| codes.iter().copied().map(Slot::Value).collect::<Vec<_>>();
+    Arc::new(Profile {
+        id: ProfileId::new("made up"),
+        hello: Some(ClientHelloSpec {
+            session_id: true,
+            ciphers: values(&[0x1302, 0x1301, 0xc02b]),
+            extension_order: ExtensionOrder::Permuted,
+            extensions: vec![
+                ExtensionSpec::ServerName,
+                ExtensionSpec::KeyShare(values(&[0x11ec])),
+                ExtensionSpec::SupportedGroups(values(&[0x11ec, 29, 23])),
+                ExtensionSpec::SupportedVersions(values(&[0x0304, 0x0303])),
+                ExtensionSpec::SignatureAlgorithms(values(&[0x0403, 0x0804])),
+                ExtensionSpec::Alpn(vec!["h2".to_owned()]),
+                ExtensionSpec::CompressCertificate(vec![compression]),
+                ExtensionSpec::ApplicationSettings {
+                    codepoint,
+                    protocols: vec!["h2".to_owned()],
+                },
+                ExtensionSpec::EchGrease(EchGreaseSpec {
+                    kdfs: vec![1],
+                    aeads: vec![1],
+                    payload_lengths: vec![144],
+                }),
+            ],
+        }),
+        ..Profile::native()
+    })
+}
+
+/// What a server saw of a connection.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    application_settings: bool,
+    group: Option<u16>,
+}
+
+async fn handshake(profile: &Arc<Profile>, server: &Server, new_codepoint: bool) -> Seen {
+    let builder = BoringConnector::builder().roots(Roots::None);
+    let connector = builder.add_ca_pem(&server.pem).unwrap().build().unwrap();
+    handshake_of(&connector, profile, server, new_codepoint).await
+}
+
+async fn handshake_of(
+    connector: &BoringConnector,
+    profile: &Arc<Profile>,
+    server: &Server,
+    new_codepoint: bool,
+) -> Seen {
+    let plan = connector.plan(profile).unwrap();
+    let (ours, theirs) = tokio::io::duplex(16 * 1024);
+    let mut ssl = Ssl::new(&server.context).unwrap();
+    ffi::add_application_settings(&mut ssl, b"h2", new_codepoint).unwrap();
+    let accept = async {
+        let stream = SslStreamBuilder::new(ssl, theirs).accept().await;
+        let mut stream = stream.unwrap();
+        stream.write_all(b"hello").await.unwrap();
+        Seen {
+            application_settings: ffi::has_application_settings(stream.ssl()),
+            group: stream.ssl().curve(),
+        }
+    };
+    let connect = async {
+        let cx = TlsContext::new("example.com", &plan);
+        let mut session = connector.connect(&cx, Box::new(ours)).await.unwrap();
+        assert_eq!(session.alpn.as_deref(), Some(&b"h2"[..]));
+        let mut greeting = [0; 5];
+        session.io.read_exact(&mut greeting).await.unwrap();
+    };
+    let (seen, ()) = tokio::join!(accept, connect);
+    seen
+}
+
+#[tokio::test]
+async fn application_settings_are_agreed_on_under_either_code_point() {
+    let server = Server::new(|_| ());
+    for (codepoint, new) in [(17513, false), (17613, true)] {
+        let seen = handshake(&profile(codepoint, 2), &server, new).await;
+        let expected = Seen {
+            application_settings: true,
+            group: Some(0x11ec),
+        };
+        assert_eq!(seen, expected, "{codepoint}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_certificate_is_unpacked() {
+    // The server compresses with what the client offers, and otherwise not at all; so it has to say that it did.
+    let brotli = Server::new(|context| {
+        context
+            .add_certificate_compression_algorithm(Stored::<2>)
+            .unwrap();
+    });
+    handshake(&profile(17613, 2), &brotli, true).await;
+    assert_eq!(STORED.load(Ordering::Relaxed), 1);
+    let zlib = Server::new(|context| {
+        context
+            .add_certificate_compression_algorithm(Stored::<1>)
+            .unwrap();
+    });
+    handshake(&profile(17613, 1), &zlib, true).await;
+    assert_eq!(STORED.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn secrets_are_handed_out_only_on_demand() {
+    let server = Server::new(|_| ());
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let log = lines.clone();
+    let builder = BoringConnector::builder()
+        .roots(Roots::None)
+        .key_log(move |line| log.lock().unwrap().push(line.to_owned()));
+    assert!(format!("{builder:?}").contains("key_log: true"));
+    let connector = builder.add_ca_pem(&server.pem).unwrap().build().unwrap();
+    handshake_of(&connector, &profile(17613, 2), &server, true).await;
+    let lines = lines.lock().unwrap();
+    let traffic = |line: &&String| line.starts_with("CLIENT_TRAFFIC_SECRET_0 ");
+    assert_eq!(lines.iter().filter(traffic).count(), 1, "{}", lines.len());
+}
+
+#[test]
+fn hellos_that_are_padded_now_and_then_are_graded_by_the_farthest() {
+    // Without GREASE at the end, BoringSSL pads whenever the last extension happens to be an empty one.
+    let builder = BoringConnector::builder().roots(Roots::WebPki);
+    let connector = builder.build().unwrap();
+    for _ in 0..32 {
+        let plan = connector.plan(&profile(17613, 2)).unwrap();
+        assert!(!plan.is_faithful());
+    }
+}
+
+/// How often a certificate was packed.
+static STORED: AtomicUsize = AtomicUsize::new(0);
+
+/// Packs without making anything smaller, which both formats allow.
+struct Stored<const ALGORITHM: u16>;
+
+impl<const ALGORITHM: u16> CertificateCompressor for Stored<ALGORITHM> {
+    const ALGORITHM: CertificateCompressionAlgorithm = if ALGORITHM == 1 {
+        CertificateCompressionAlgorithm::ZLIB
+    } else {
+        CertificateCompressionAlgorithm::BROTLI
+    };
+    const CAN_COMPRESS: bool = true;
+    const CAN_DECOMPRESS: bool = false;
+
+    fn compress<W: Write>(&self, input: &[u8], output: &mut W) -> std::io::Result<()> {
+        STORED.fetch_add(1, Ordering::Relaxed);
+        let length = u16::try_from(input.len()).unwrap();
+        if ALGORITHM == 1 {
+            // RFC 1950 and 1951: header, a last and stored block, Adler-32.
+            output.write_all(&[0x78, 0x01, 0x01])?;
+            output.write_all(&length.to_le_bytes())?;
+            output.write_all(&(!length).to_le_bytes())?;
+            output.write_all(input)?;
+            let (mut a, mut b) = (1_u32, 0_u32);
+            for byte in input {
+                a = (a + u32::from(*byte)) % 65521;
+                b = (b + a) % 65521;
+            }
+            return output.write_all(&(b << 16 | a).to_be_bytes());
+        }
+        // RFC 7932 section 9: a window of 16 bits; then a meta-block that is not the last, of four nibbles of length
+        // less one, uncompressed; then an empty last one. Bits from the lowest.
+        let bits = u32::from(length - 1) << 4 | 1 << 20;
+        output.write_all(&bits.to_le_bytes()[..3])?;
+        output.write_all(input)?;
+        output.write_all(&[3])
+    }
+}
+
+struct Server {
+    context: SslContext,
+    pem: Vec<u8>,
+}
+
+impl Server {
+    fn new(edit: impl FnOnce(&mut SslContextBuilder)) -> Self {
+        let made = rcgen::generate_simple_self_signed(["example.com".to_owned()]).unwrap();
+        let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
+        let cert = X509::from_der(made.cert.der()).unwrap();
+        let key = made.signing_key.serialize_pem();
+        context.set_certificate(&cert).unwrap();
+        context
+            .set_private_key(&PKey::private_key_from_pem(key.as_bytes()).unwrap())
+            .unwrap();
+        context.set_alpn_select_callback(|_, offered| {
+            select_next_proto(b"\x02h2", offered).ok_or(AlpnError::NOACK)
+        });
+        edit(&mut context);
+        Self {
+            context: context.build(),
+            pem: made.cert.pem().into_bytes(),
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The command line: what each subcommand takes.
 
+mod fingerprint;
 mod plan;
 
 use std::num::NonZeroUsize;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
+pub(crate) use fingerprint::{CaptureArgs, FingerprintCommand};
 pub(crate) use plan::PlanArgs;
 use pool_core::ResolveEntry;
 use pool_core::config::parse_duration;
@@ -28,6 +30,11 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Computes how many connections a load needs, and the limits for it.
     Plan(PlanArgs),
+    /// Shows, checks and captures what clients look like on the wire.
+    Fingerprint {
+        #[command(subcommand)]
+        command: FingerprintCommand,
+    },
     /// Shows the configuration.
     Config {
         #[command(subcommand)]

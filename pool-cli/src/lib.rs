@@ -140,6 +140,7 @@ impl Cli {
             Command::Fetch(args) => cmd::fetch::run(&args, self.registry, open_files),
             Command::Demo(args) => cmd::demo::run(&args, open_files),
             Command::Plan(args) => cmd::plan::run(&args, open_files),
+            Command::Fingerprint { command } => cmd::fingerprint::run(&command),
             Command::Config {
                 command: ConfigCommand::Show { settings, json },
             } => cmd::config::show(&settings, json, &self.registry, open_files),

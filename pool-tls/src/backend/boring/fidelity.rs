@@ -3,7 +3,8 @@
 use std::error::Error;
 
 use super::classify;
-use super::hello::{Gaps, Hello};
+use super::hello::Hello;
+use super::settings::Gaps;
 use crate::client_hello::ClientHello;
 use crate::fidelity::FidelityReport;
 use crate::spec::ClientHelloSpec;
@@ -37,7 +38,10 @@ pub(super) fn report(
 
 /// The comparison with all of them; with the one that is farthest off where they have more differences among themselves
 /// than a specification can say, such as padding in some only.
-fn compared(wanted: &ClientHelloSpec, hellos: &[ClientHello]) -> Result<FidelityReport, TlsError> {
+pub(super) fn compared(
+    wanted: &ClientHelloSpec,
+    hellos: &[ClientHello],
+) -> Result<FidelityReport, TlsError> {
     if let Ok(sent) = ClientHelloSpec::from_hellos(hellos) {
         return Ok(FidelityReport::compare(wanted, &sent));
     }

@@ -13,9 +13,11 @@ use ::boring::x509::X509;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_boring::SslStreamBuilder;
 
-use super::{BoringConnector, ffi};
+use super::{BoringConnector, ffi, fidelity, settings};
+use crate::client_hello::ClientHello;
+use crate::fidelity::Fidelity;
 use crate::spec::{ClientHelloSpec, EchGreaseSpec, ExtensionOrder, ExtensionSpec, Profile, Slot};
-use crate::{ProfileId, Roots, TlsConnector, TlsContext};
+use crate::{ProfileId, Roots, TlsConnector, TlsContext, TlsErrorKind};
 
 /// A hello with everything that a server of BoringSSL can answer.
 fn profile(codepoint: u16, compression: u16) -> Arc<Profile> {
@@ -142,13 +144,47 @@ async fn secrets_are_handed_out_only_on_demand() {
 
 #[test]
 fn hellos_that_are_padded_now_and_then_are_graded_by_the_farthest() {
-    // Without GREASE at the end, BoringSSL pads whenever the last extension happens to be an empty one.
     let builder = BoringConnector::builder().roots(Roots::WebPki);
     let connector = builder.build().unwrap();
-    for _ in 0..32 {
-        let plan = connector.plan(&profile(17613, 2)).unwrap();
-        assert!(!plan.is_faithful());
+    let profile = profile(17613, 2);
+    let (hello, _) = settings::hello(profile.hello.as_ref().unwrap(), &connector.base).unwrap();
+    // Without GREASE at the end, BoringSSL pads whenever the last extension happens to be an empty one, and else not.
+    let (mut plain, mut padded) = (Vec::new(), Vec::new());
+    while plain.len() < 8 || padded.is_empty() {
+        let hello = ClientHello::parse(&hello.draw().unwrap()).unwrap();
+        match hello.extension(21) {
+            None => plain.push(hello),
+            Some(_) => padded.push(hello),
+        }
     }
+    let wanted = ClientHelloSpec::from_hellos(&plain).unwrap();
+    let grade = |hellos: &[&ClientHello]| {
+        let hellos: Vec<ClientHello> = hellos.iter().copied().cloned().collect();
+        fidelity::compared(&wanted, &hellos).unwrap().grade
+    };
+    assert_eq!(grade(&plain.iter().collect::<Vec<_>>()), Fidelity::Exact);
+    assert_eq!(grade(&[&plain[0], &padded[0]]), Fidelity::CiphersOnly);
+    assert_eq!(grade(&[&padded[0], &plain[0]]), Fidelity::CiphersOnly);
+}
+
+#[test]
+fn a_hello_without_a_ticket_extension_gets_none() {
+    let builder = BoringConnector::builder().roots(Roots::WebPki);
+    let connector = builder.build().unwrap();
+    let plan = connector.plan(&profile(17613, 2)).unwrap();
+    let summary = plan.report().unwrap().summary();
+    assert!(!summary.contains("session_ticket"), "{summary}");
+}
+
+#[test]
+fn a_profile_of_versions_that_nobody_should_speak_is_refused() {
+    let mut old = Profile::clone(&profile(17613, 2));
+    let extensions = &mut old.hello.as_mut().unwrap().extensions;
+    extensions.retain(|extension| !matches!(extension, ExtensionSpec::SupportedVersions(_)));
+    extensions.push(ExtensionSpec::SupportedVersions(vec![Slot::Value(0x0302)]));
+    let builder = BoringConnector::builder().roots(Roots::WebPki);
+    let error = builder.build().unwrap().plan(&Arc::new(old)).unwrap_err();
+    assert_eq!(error.kind(), TlsErrorKind::UnknownProfile);
 }
 
 /// How often a certificate was packed.

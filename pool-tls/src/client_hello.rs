@@ -35,7 +35,8 @@ pub struct ClientHello {
 impl ClientHello {
     /// Reads the TLS records that a client begins with, and puts a hello that is spread over several together.
     ///
-    /// What follows the record in which the hello ends is not looked at: early data may.
+    /// What follows the record in which the hello ends is not looked at: early data may. Every call reads from the start:
+    /// a listener bounds how much it reads, 64 KiB are plenty, and for how long.
     ///
     /// # Errors
     ///
@@ -249,4 +250,4 @@ const MAX_RECORD: usize = 1 << 14;
 const MAX_MESSAGE: usize = 2 + 32 + (1 + 32) + (2 + 0xfffe) + (1 + 0xff) + (2 + 0xffff);
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,10 +1,13 @@
 //! How near a hello comes to the one that was wanted, field by field.
 
 mod compare;
+mod http2;
 
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
+
+pub use http2::compare_http2;
 
 /// How near a hello comes to the one that was wanted, from the farthest to the nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,7 +132,17 @@ impl FidelityReport {
 /// A table of all fields, and the grade under it.
 impl fmt::Display for FidelityReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: Vec<[String; 3]> = self.fields.iter().map(row).collect();
+        write!(f, "{}grade: {}", FieldTable(&self.fields), self.grade)
+    }
+}
+
+/// Shows fields as a table, a line each.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldTable<'a>(pub &'a [FieldReport]);
+
+impl fmt::Display for FieldTable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: Vec<[String; 3]> = self.0.iter().map(row).collect();
         let head = ["field", "wanted", "sent"].map(str::to_owned);
         let all = || std::iter::once(&head).chain(&rows);
         let width = |column: usize| all().map(|row| row[column].chars().count()).max();
@@ -141,7 +154,7 @@ impl fmt::Display for FidelityReport {
                 format!("{field:name$}  {left:wanted$}  {right}").trim_end()
             )?;
         }
-        write!(f, "grade: {}", self.grade)
+        Ok(())
     }
 }
 

@@ -98,13 +98,12 @@ pub(super) fn for_h2<B>(request: &Request<B>, length: Option<u64>) -> Result<Req
     let wants_length = length.is_some_and(|length| {
         length > 0 || matches!(*method, Method::POST | Method::PUT | Method::PATCH)
     });
-    *head.headers_mut() = headers.clone();
+    // Most heads have none of them.
+    *head.headers_mut() = match headers.keys().any(is_of_http1) {
+        true => without_http1(headers),
+        false => headers.clone(),
+    };
     let copied = head.headers_mut();
-    // Most heads have none of them, and each removal is a search.
-    if headers.keys().any(is_of_http1) {
-        copied.remove(HOST);
-        strip_connection_fields(copied);
-    }
     // An entry makes room for itself, whether or not it is filled.
     if let (true, Some(length)) = (wants_length, length)
         && let Entry::Vacant(entry) = copied.entry(CONTENT_LENGTH)
@@ -154,37 +153,33 @@ fn is_of_http1(name: &HeaderName) -> bool {
 const KEEP_ALIVE: &str = "keep-alive";
 const PROXY_CONNECTION: &str = "proxy-connection";
 
-/// Removes what describes one HTTP/1.1 connection, and what its `connection` header names (RFC 9113 §8.2.2).
-fn strip_connection_fields(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|name| name.trim().parse().ok())
-            .filter(|name| name != TE)
-            .collect();
-        for name in named {
-            headers.remove(name);
-        }
-        headers.remove(CONNECTION);
-    }
-    headers.remove(KEEP_ALIVE);
-    headers.remove(PROXY_CONNECTION);
-    headers.remove(TRANSFER_ENCODING);
-    headers.remove(UPGRADE);
-    if let Some(te) = headers.get(TE) {
-        let trailers = te.to_str().is_ok_and(|te| {
-            te.split(',')
-                .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
-        });
-        if trailers {
-            headers.insert(TE, HeaderValue::from_static("trailers"));
-        } else {
-            headers.remove(TE);
+/// Without what describes one HTTP/1.1 connection, and what its `connection` header names (RFC 9113 §8.2.2).
+///
+/// In their order: a removal would move the last field to its place.
+fn without_http1(headers: &HeaderMap) -> HeaderMap {
+    let lists = headers.get_all(CONNECTION).iter();
+    let lists = lists.filter_map(|value| value.to_str().ok());
+    let named: Vec<HeaderName> = lists
+        .flat_map(|list| list.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let mut rest = HeaderMap::new();
+    for (name, value) in headers {
+        if *name == TE {
+            if wants_trailers(value) {
+                rest.insert(TE, HeaderValue::from_static("trailers"));
+            }
+        } else if !is_of_http1(name) && !named.contains(name) {
+            rest.append(name, value.clone());
         }
     }
+    rest
+}
+
+/// All that HTTP/2 has left of TE (RFC 9113 section 8.2.2).
+fn wants_trailers(te: &HeaderValue) -> bool {
+    let mut codings = te.to_str().unwrap_or_default().split(',');
+    codings.any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
 /// The authority without user info, and without the port that the scheme means anyway.
@@ -301,6 +296,31 @@ mod tests {
             let request = for_h2(&request, None).unwrap();
             assert!(request.headers().is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn an_h2_head_keeps_the_order_of_its_fields() {
+        let request = Request::post("https://a.test/")
+            .header("host", "a.test")
+            .header("x-a", "1")
+            .header("te", "trailers")
+            .header("connection", "keep-alive")
+            .header("accept", "2")
+            .header("x-a", "3")
+            .header("b", "4");
+        let request = for_h2(&request.body(()).unwrap(), Some(5)).unwrap();
+        let fields = request.headers().iter();
+        let fields: Vec<_> = fields
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        let wanted = [
+            ("x-a", "1"),
+            ("x-a", "3"),
+            ("te", "trailers"),
+            ("accept", "2"),
+            ("b", "4"),
+        ];
+        assert_eq!(fields, [&wanted[..], &[("content-length", "5")]].concat());
     }
 
     #[test]

@@ -80,6 +80,16 @@ fn a_reader_that_follows_the_hints_reads_the_hello_and_not_a_byte_more() {
 }
 
 #[test]
+fn the_hint_counts_the_record_that_must_follow() {
+    let message = sample();
+    let wire = records(&message, 20);
+    // The rest of this record, and the header and content of at least one more.
+    let error = ClientHello::parse(&wire[..15]).unwrap_err();
+    assert_eq!(error.more(), Some(10 + 5 + message.len() - 20));
+    assert_eq!(ClientHello::parse(&wire[..25]).unwrap_err().more(), Some(5));
+}
+
+#[test]
 fn what_follows_the_last_record_is_left_alone() {
     let mut wire = records(&sample(), 16384);
     wire.extend([20, 3, 3, 0, 1, 1]);

@@ -72,7 +72,7 @@ fn named(spec: &ClientHelloSpec) -> Vec<(String, &ExtensionSpec)> {
     extensions.collect()
 }
 
-fn plain(field: &str, wanted: String, sent: String) -> FieldReport {
+pub(super) fn plain(field: &str, wanted: String, sent: String) -> FieldReport {
     FieldReport {
         field: field.to_owned(),
         equal: wanted == sent,

@@ -42,6 +42,8 @@ fn the_well_known_fingerprint_with_priorities_comes_out() {
     .concat();
     let frames = [
         frame(SETTINGS, 0, 0, &settings),
+        // Of a stream that is no request: not part of it.
+        frame(WINDOW_UPDATE, 0, 3, &[0, 0, 0, 9]),
         frame(WINDOW_UPDATE, 0, 0, &12_517_377_u32.to_be_bytes()),
         node(3, 0, 201),
         node(5, 0, 101),
@@ -60,7 +62,7 @@ fn the_well_known_fingerprint_with_priorities_comes_out() {
     let request = opening.request.unwrap();
     assert_eq!((request.stream, request.flags), (15, 37));
     assert_eq!(request.priority, Some(weight(13, 42)));
-    assert_eq!(opening.frames.len(), 10);
+    assert_eq!(opening.frames.len(), 11);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::client_hello::extensions::{
     bytes_behind_u8, protocols, u16s_behind_u8, u16s_behind_u16,
 };
 use crate::client_hello::{ClientHello, Extension};
+use crate::fidelity::compare_http2;
 use crate::http2_opening::{FirstRequest, Http2Opening};
 use crate::ja::is_grease;
 use crate::names::extension;
@@ -38,8 +39,11 @@ impl Profile {
         let http2 = first.map(Http2Spec::from_opening).transpose()?;
         for other in with_requests {
             let other = Http2Spec::from_opening(other)?;
-            let same = http2.as_ref().map_or(Ok(()), |first| first.same_as(&other));
-            same?;
+            let fields = http2.iter().flat_map(|first| compare_http2(first, &other));
+            if let Some(differs) = fields.into_iter().find(|field| !field.equal) {
+                let field = format!("http2.{}", differs.field);
+                return Err(SpecError::new(field, "differs between two openings"));
+            }
         }
         let request = first.and_then(|opening| opening.request.as_ref());
         let profile = Self {
@@ -367,28 +371,82 @@ impl Http2Spec {
             stream_window_update: request.window_update,
         })
     }
+}
 
-    /// Whether nothing differs.
-    fn same_as(&self, other: &Self) -> Result<(), SpecError> {
-        for (field, same) in [
-            ("settings", self.settings == other.settings),
-            ("window_update", self.window_update == other.window_update),
-            (
-                "first_stream_id",
-                self.first_stream_id == other.first_stream_id,
-            ),
-            ("pseudo_order", self.pseudo_order == other.pseudo_order),
-            ("priority", self.priority == other.priority),
-            (
-                "stream_window_update",
-                self.stream_window_update == other.stream_window_update,
-            ),
-        ] {
-            if !same {
-                let field = format!("http2.{field}");
-                return Err(SpecError::new(field, "differs between two openings"));
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client_hello::tests::message;
+
+    type Sent<'a> = (u16, &'a [u8]);
+    type Extensions<'a> = &'a [Sent<'a>];
+
+    fn hello(extensions: Extensions<'_>) -> ClientHello {
+        ClientHello::parse_message(&message(extensions)).expect("it is well-formed")
+    }
+
+    /// What is said of these hellos.
+    fn refused(hellos: &[Extensions<'_>]) -> String {
+        let hellos: Vec<ClientHello> = hellos.iter().map(|one| hello(one)).collect();
+        let error = ClientHelloSpec::from_hellos(&hellos).unwrap_err();
+        error.to_string()
+    }
+
+    #[test]
+    fn grease_that_moves_is_no_permutation() {
+        let grease: Sent<'_> = (0x0a0a, b"");
+        let (one, other): (Sent<'_>, Sent<'_>) = ((23, b""), (18, b""));
+        assert_eq!(
+            refused(&[&[grease, one, other], &[one, grease, other]]),
+            "hello.extension_order: differs between hello 1 and hello 2"
+        );
+        let hellos = [hello(&[grease, one, other]), hello(&[grease, other, one])];
+        let spec = ClientHelloSpec::from_hellos(&hellos).unwrap();
+        assert_eq!(spec.extension_order, ExtensionOrder::Permuted);
+    }
+
+    #[test]
+    fn an_extension_that_is_not_in_every_hello_is_named() {
+        let ticket: Sent<'_> = (35, b"");
+        let said = "hello.session_ticket: differs between hello 1 and hello 2";
+        assert_eq!(refused(&[&[ticket], &[]]), said);
+        assert_eq!(refused(&[&[], &[ticket]]), said);
+        let said = "hello.GREASE: differs between hello 1 and hello 3";
+        assert_eq!(refused(&[&[], &[], &[(0x1a1a, b"")]]), said);
+    }
+
+    #[test]
+    fn what_a_profile_has_no_words_for_is_refused() {
+        let share = refused(&[&[(51, b"\0\x06\x0a\x0a\0\x02ab")]]);
+        assert!(share.starts_with("hello.key_share: "), "{share}");
+        let ech = refused(&[&[(0xfe0d, b"\x01")]]);
+        assert_eq!(ech, "hello.encrypted_client_hello: breaks its format");
+        let alpn = refused(&[&[(16, b"\0\x02\x01\xff")]]);
+        assert!(alpn.contains("no UTF-8"), "{alpn}");
+        let plain = message(&[]);
+        for (at, to, field) in [(5, 1, "legacy_version"), (44, 1, "compression_methods")] {
+            let mut changed = plain.clone();
+            changed[at] = to;
+            let hello = ClientHello::parse_message(&changed).unwrap();
+            let error = ClientHelloSpec::from_hellos(&[hello]).unwrap_err();
+            assert_eq!(error.field(), format!("hello.{field}"));
         }
-        Ok(())
+        // In a record of TLS 1.2.
+        let length = u8::try_from(plain.len()).unwrap();
+        let record = [&[22, 3, 3, 0, length][..], &plain].concat();
+        let hello = ClientHello::parse(&record).unwrap();
+        let error = ClientHelloSpec::from_hellos(&[hello]).unwrap_err();
+        assert_eq!(error.field(), "hello.record_version");
+    }
+
+    #[test]
+    fn an_extension_of_an_unusual_form_is_kept_as_it_was() {
+        let spec = ClientHelloSpec::from_hellos(&[hello(&[(5, b"\x02"), (0xff01, b"\x01x")])]);
+        let other = |id, body: &[u8]| ExtensionSpec::Other {
+            id,
+            body: body.to_vec(),
+        };
+        let expected = [other(5, b"\x02"), other(0xff01, b"\x01x")];
+        assert_eq!(spec.unwrap().extensions, expected);
     }
 }

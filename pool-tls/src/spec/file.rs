@@ -60,6 +60,13 @@ impl Profile {
     }
 }
 
+/// In any format of serde, as in the TOML: for output. To read a profile, [`Profile::from_toml`] checks it too.
+impl Serialize for Profile {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        ProfileFile::from(self).serialize(serializer)
+    }
+}
+
 /// The line at `start`, from 1, and the field that it is about: the last key and the last heading before it.
 fn place(text: &str, start: usize) -> (usize, String) {
     let before = text.get(..start).unwrap_or(text);

@@ -156,3 +156,27 @@ fn headers_are_those_of_the_captured_request_without_its_pseudo_headers() {
         ("user-agent", "te")
     );
 }
+
+#[test]
+fn openings_of_two_clients_make_no_profile() {
+    let [chromium, firefox] = [0, 1].map(|at: usize| captures::of(MADE[at].folder));
+    let captured = make(&MADE[0])
+        .captured
+        .expect("it says where it comes from");
+    let mixed = [openings(&chromium), openings(&firefox)].concat();
+    let made = Profile::from_captures(ProfileId::new("x"), captured, &hellos(&chromium), &mixed);
+    assert_eq!(
+        made.unwrap_err().to_string(),
+        "http2.settings: differs between two openings"
+    );
+}
+
+#[test]
+fn a_profile_in_json_is_what_it_is_in_toml() {
+    let profile = Profile::built_in("firefox-esr-153").unwrap();
+    let json = serde_json::to_value(&profile).unwrap();
+    assert_eq!(json["name"], "firefox-esr-153");
+    assert_eq!(json["hello"]["extensions"][14]["limit"], 16385);
+    assert_eq!(json["http2"]["settings"][3]["name"], "MAX_FRAME_SIZE");
+    assert_eq!(json["headers"][9], "te: trailers");
+}

@@ -1,7 +1,7 @@
 //! Specifications made of captures, and how near one capture is to another.
 
 use pool_tls::client_hello::ClientHello;
-use pool_tls::fidelity::{Fidelity, FidelityReport};
+use pool_tls::fidelity::{Fidelity, FidelityReport, FieldTable, compare_http2};
 use pool_tls::spec::{
     ClientHelloSpec, EchGreaseSpec, ExtensionOrder, ExtensionSpec, Http2Spec, Slot,
 };
@@ -171,4 +171,34 @@ fn an_opening_with_a_request_makes_a_specification() {
     );
     let priority = firefox.priority.expect("it has one");
     assert_eq!((priority.weight, priority.exclusive), (42, false));
+}
+
+#[test]
+fn two_openings_are_compared_field_by_field() {
+    let of = |client| {
+        let openings = captures::of(client)
+            .into_iter()
+            .filter_map(|one| one.opening);
+        let mut specs = openings.filter_map(|opening| Http2Spec::from_opening(&opening).ok());
+        specs.next().expect(client)
+    };
+    let (chromium, firefox) = (of(CHROMIUM), of(FIREFOX));
+    assert!(
+        compare_http2(&firefox, &firefox)
+            .iter()
+            .all(|field| field.equal)
+    );
+    let fields = compare_http2(&chromium, &firefox);
+    assert!(fields.iter().all(|field| !field.equal));
+    assert_eq!(
+        FieldTable(&fields[1..]).to_string(),
+        "\
+field                 wanted                               sent
+window_update         15663105                             12517377
+first_stream_id       1                                    3
+pseudo_order          … :authority, :scheme, :path         … :path, :authority, :scheme
+priority              weight 256, depends on 0, exclusive  weight 42, depends on 0
+stream_window_update  absent                               12451840
+"
+    );
 }

@@ -195,8 +195,13 @@ fn one(rig: &mut Rig, mut request: Request<Body>, seen: &mut Seen) {
     };
     let read = async {
         let terms = ExchangeTerms::default();
-        let Ok(response) = exchange(lease, &mut request, &terms, info).await else {
-            return Outcome::Failed;
+        let response = match exchange(lease, &mut request, &terms, info).await {
+            Ok(response) => response,
+            // A failed try, but a response all the same.
+            Err(failed) => match failed.answer {
+                Some(answer) => *answer,
+                None => return Outcome::Failed,
+            },
         };
         let (parts, mut body) = response.into_parts();
         seen.head = Some(Head {

@@ -23,6 +23,9 @@ use ::h2::{Error as H2Error, Reason, SendStream};
 
 pub(crate) use self::dress::Dress;
 use self::dress::Dressed;
+#[cfg(test)]
+#[cfg(not(pool_loom))]
+pub(super) use self::dress::{chromium, firefox};
 pub(super) use self::exchange::{Receiving, exchange};
 pub(super) use self::flood::Flood;
 pub(super) use self::watch::Watch;

@@ -5,7 +5,7 @@ use http_body::Frame;
 
 async fn pair() -> (Rig, RawPeer) {
     let (io, peer) = tokio::io::duplex(64 * 1024);
-    let settings = HttpSettings::default();
+    let settings = settings();
     let (mut rig, peer) = tokio::join!(Rig::h2(io, &settings), RawPeer::greet(peer));
     // The first SETTINGS has no limit, and says so.
     assert_eq!(rig.next().await, Event::Limit(usize::MAX));
@@ -90,7 +90,7 @@ async fn trailers_go_both_ways() {
         while conn.accept().await.is_some() {}
         serve.await.unwrap();
     });
-    let mut rig = Rig::h2(io, &HttpSettings::default()).await;
+    let mut rig = Rig::h2(io, &settings()).await;
     let (feed, body) = fed();
     feed.send(piece("abc")).unwrap();
     feed.send(Frame::trailers(trailers("x-sum", "1"))).unwrap();
@@ -106,10 +106,7 @@ async fn trailers_go_both_ways() {
 #[tokio::test(start_paused = true)]
 async fn a_body_nobody_reads_holds_its_peer_back() {
     let (io, peer) = tokio::io::duplex(1024 * 1024);
-    let settings = HttpSettings {
-        stream_window: 64 * 1024,
-        ..HttpSettings::default()
-    };
+    let settings = with_stream_window(64 * 1024);
     let (sent, mut progress) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let mut conn = ::h2::server::handshake(peer).await.unwrap();

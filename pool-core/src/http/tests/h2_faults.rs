@@ -5,7 +5,7 @@ use crate::error::{ErrorKind, Phase};
 
 async fn pair() -> (Rig, RawPeer) {
     let (io, peer) = tokio::io::duplex(64 * 1024);
-    let settings = HttpSettings::default();
+    let settings = settings();
     let (mut rig, peer) = tokio::join!(Rig::h2(io, &settings), RawPeer::greet(peer));
     assert_eq!(rig.next().await, Event::Limit(usize::MAX));
     (rig, peer)

@@ -23,10 +23,51 @@ mod inline {
     mod h1_faults;
 }
 
-mod h2;
-mod h2_faults;
+/// HTTP/2 as the h2 crate opens it.
+#[path = "."]
+mod plain {
+    use super::*;
+
+    fn settings() -> HttpSettings {
+        HttpSettings::default()
+    }
+
+    fn with_stream_window(bytes: u32) -> HttpSettings {
+        HttpSettings {
+            stream_window: bytes,
+            ..settings()
+        }
+    }
+
+    mod h2;
+    mod h2_faults;
+    mod ping;
+}
+
+/// The same in a profile's dress.
+#[expect(clippy::duplicate_mod, reason = "one set of peers, two openings")]
+#[path = "."]
+mod dressed {
+    use super::*;
+    use crate::http::h2::chromium;
+
+    fn settings() -> HttpSettings {
+        in_dress(chromium())
+    }
+
+    fn with_stream_window(bytes: u32) -> HttpSettings {
+        let mut spec = chromium();
+        spec.settings.push((4, bytes));
+        in_dress(spec)
+    }
+
+    mod h2;
+    mod h2_faults;
+    mod ping;
+}
+
 mod inline_only;
-mod ping;
+mod openings;
 mod retry;
 
 use std::sync::Arc;
@@ -35,10 +76,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
+use pool_tls::spec::Http2Spec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::h2::Dress;
 use super::*;
 use crate::config::Http1Engine;
 use crate::info::{ConnFacts, ConnId, Protocol};
@@ -53,6 +96,13 @@ pub(super) async fn pass(time: Duration) {
 
 fn key() -> Key {
     Key::new(Scheme::Https, "a.test", 443)
+}
+
+fn in_dress(spec: Http2Spec) -> HttpSettings {
+    HttpSettings {
+        dress: Some(Arc::new(Dress::new(spec).unwrap())),
+        ..HttpSettings::default()
+    }
 }
 
 /// What the owner of a connection hears, in order.
@@ -312,17 +362,23 @@ impl RawPeer {
         self.0.write_all(&frame).await.unwrap();
     }
 
+    /// The next frame: its kind, flags, stream and payload.
+    pub(super) async fn any(&mut self) -> (u8, u8, u32, Vec<u8>) {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        self.0.read_exact(&mut payload).await.unwrap();
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        (head[3], head[4], stream, payload)
+    }
+
     /// Reads frames up to one of this kind: its flags, stream and payload.
     pub(super) async fn read(&mut self, kind: u8) -> (u8, u32, Vec<u8>) {
         loop {
-            let mut head = [0; 9];
-            self.0.read_exact(&mut head).await.unwrap();
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            let mut payload = vec![0; length as usize];
-            self.0.read_exact(&mut payload).await.unwrap();
-            if head[3] == kind && !(kind == SETTINGS && head[4] & ACK != 0) {
-                let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-                return (head[4], stream, payload);
+            let (found, flags, stream, payload) = self.any().await;
+            if found == kind && !(kind == SETTINGS && flags & ACK != 0) {
+                return (flags, stream, payload);
             }
         }
     }

@@ -10,7 +10,7 @@ async fn pair() -> (Rig, RawPeer) {
     let settings = HttpSettings {
         ping_interval: Some(INTERVAL),
         ping_timeout: TIMEOUT,
-        ..HttpSettings::default()
+        ..settings()
     };
     let (io, peer) = tokio::io::duplex(64 * 1024);
     let (mut rig, peer) = tokio::join!(Rig::h2(io, &settings), RawPeer::greet(peer));
@@ -40,7 +40,7 @@ async fn a_peer_that_does_not_read_is_found_too() {
         ping_timeout: TIMEOUT,
         // It never greets either; here PING is to find it.
         greeting_timeout: None,
-        ..HttpSettings::default()
+        ..settings()
     };
     let mut rig = Rig::h2(io, &settings).await;
     let failed = rig.send(post(vec![0; 4096])).await.unwrap_err();
@@ -129,7 +129,7 @@ async fn an_h2_peer_that_never_greets_is_given_up() {
     let settings = HttpSettings {
         ping_interval: None,
         greeting_timeout: Some(TIMEOUT),
-        ..HttpSettings::default()
+        ..settings()
     };
     let (io, _peer) = tokio::io::duplex(64 * 1024);
     let mut rig = Rig::h2(io, &settings).await;

@@ -57,8 +57,8 @@ enum Opening {
     Begun,
     /// Neither a request nor an acknowledgement has.
     Said,
-    /// The peer's SETTINGS would be acknowledged, if a request that is written along with it did not go first.
-    Acknowledging,
+    /// The peer's SETTINGS would be acknowledged, if a request did not go first that may come before so many more flushes.
+    Acknowledging(u8),
     Over,
 }
 
@@ -151,9 +151,24 @@ impl Dresser {
         }
     }
 
-    /// Nothing more is written along with what has come: what waited for that goes after it.
-    pub(super) fn flush(&mut self) {
-        if self.opening == Opening::Acknowledging {
+    /// The batch is complete. Returns whether another flush is wanted, after everybody else has had a turn: a connection opens
+    /// for a request, which whoever asked for it may be about to send.
+    pub(super) fn flush(&mut self) -> bool {
+        match &mut self.opening {
+            Opening::Acknowledging(turns @ 1..) => {
+                *turns -= 1;
+                true
+            }
+            _ => {
+                self.acknowledge();
+                false
+            }
+        }
+    }
+
+    /// Writes the acknowledgement that has been put off, if there is one.
+    fn acknowledge(&mut self) {
+        if let Opening::Acknowledging(_) = self.opening {
             self.opening = Opening::Over;
             put_head(&mut self.out, 0, SETTINGS, ACK, 0);
         }
@@ -203,7 +218,7 @@ impl Dresser {
             }
             (Opening::Begun, _) => return Err(Unexpected),
             (Opening::Said, SETTINGS) if flags & ACK != 0 => {
-                self.opening = Opening::Acknowledging;
+                self.opening = Opening::Acknowledging(TURNS);
                 return Ok(());
             }
             _ => {}
@@ -232,7 +247,7 @@ impl Dresser {
                 return Ok(());
             }
             WINDOW_UPDATE if stream == 0 && self.ahead > 0 => return self.catch_up(payload),
-            _ => self.flush(),
+            _ => self.acknowledge(),
         }
         self.out.extend(head);
         if kind != DATA {
@@ -264,7 +279,7 @@ impl Dresser {
         let told = self.ahead.min(increment);
         self.ahead -= told;
         if increment > told {
-            self.flush();
+            self.acknowledge();
             put_window_update(&mut self.out, 0, increment - told);
         }
         Ok(())
@@ -291,7 +306,7 @@ impl Dresser {
         let update = spec.stream_window_update.filter(|_| is_request);
         // Another size of the table follows the acknowledgement of the peer's wish for it (RFC 7541 §4.2).
         if block.first().is_some_and(|first| first & 0xe0 == 0x20) {
-            self.flush();
+            self.acknowledge();
         }
         // No peer's limit is smaller.
         let mut pieces = encoded.chunks(LEAST_FRAME);
@@ -313,7 +328,7 @@ impl Dresser {
         if let Some(increment) = update {
             put_window_update(&mut self.out, stream, increment);
         }
-        self.flush();
+        self.acknowledge();
         self.opening = Opening::Over;
         Ok(())
     }
@@ -351,6 +366,11 @@ fn broken() -> io::Error {
 
 /// The smallest limit that a peer may set, and has set until it says otherwise (RFC 9113 §6.5.2).
 const LEAST_FRAME: usize = 1 << 14;
+
+/// How often others have a turn before an acknowledgement goes out ahead of the first request. Whoever is handed a new
+/// connection sends at once, but may be woken on another thread, or be the main future of a runtime of one thread, which has its
+/// turn every 61 tasks (tokio's `event_interval`).
+const TURNS: u8 = 64;
 
 /// How much room of a buffer is kept for the next use: as much as the h2 crate keeps.
 const KEPT: usize = 16 * 1024;

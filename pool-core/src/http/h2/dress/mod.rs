@@ -20,6 +20,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::dresser::Dresser;
 pub(crate) use self::spec::Dress;
+#[cfg(test)]
+#[cfg(not(pool_loom))]
+pub(in crate::http) use self::tests::{chromium, firefox};
 use crate::http::metered::Metered;
 
 /// What the h2 crate reads and writes.
@@ -80,7 +83,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Dressed<T> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { io, dresser } = &mut *self;
         if let Some(dresser) = dresser {
-            dresser.flush();
+            if dresser.flush() {
+                cx.waker().wake_by_ref();
+            }
             ready!(poll_drain(io, dresser, cx))?;
         }
         Pin::new(io).poll_flush(cx)

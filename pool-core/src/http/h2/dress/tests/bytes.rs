@@ -37,7 +37,7 @@ fn dressed_in_pieces(spec: &Http2Spec, batches: &[&[&[u8]]], most: usize) -> Opt
             assert!(taken + payload > 0, "no end");
             rest = &rest[taken + payload..];
         }
-        dresser.flush();
+        while dresser.flush() {}
         written.extend(dresser.pending());
         dresser.wrote(dresser.pending().len());
     }

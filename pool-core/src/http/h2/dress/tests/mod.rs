@@ -9,7 +9,7 @@ use pool_tls::spec::{Http2Spec, StreamPriority};
 use super::spec::Dress;
 
 /// Chromium 156, as captured on 2026-11-22.
-pub(crate) fn chromium() -> Http2Spec {
+pub(in crate::http) fn chromium() -> Http2Spec {
     Http2Spec {
         settings: vec![(1, 65_536), (2, 0), (4, 6_291_456), (6, 262_144)],
         window_update: Some(15_663_105),
@@ -25,7 +25,7 @@ pub(crate) fn chromium() -> Http2Spec {
 }
 
 /// Firefox ESR 153, as captured on 2026-11-22.
-pub(crate) fn firefox() -> Http2Spec {
+pub(in crate::http) fn firefox() -> Http2Spec {
     Http2Spec {
         settings: vec![(1, 65_536), (2, 0), (4, 131_072), (5, 16_384)],
         window_update: Some(12_517_377),

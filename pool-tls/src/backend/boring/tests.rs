@@ -1,6 +1,6 @@
 //! What only a peer of the same library can answer.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +13,7 @@ use ::boring::x509::X509;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_boring::SslStreamBuilder;
 
+use super::compression::{Brotli, Zlib};
 use super::{BoringConnector, ffi, fidelity, settings};
 use crate::client_hello::ClientHello;
 use crate::fidelity::Fidelity;
@@ -190,7 +191,7 @@ fn a_profile_of_versions_that_nobody_should_speak_is_refused() {
 /// How often a certificate was packed.
 static STORED: AtomicUsize = AtomicUsize::new(0);
 
-/// Packs without making anything smaller, which both formats allow.
+/// Packs without making anything smaller.
 struct Stored<const ALGORITHM: u16>;
 
 impl<const ALGORITHM: u16> CertificateCompressor for Stored<ALGORITHM> {
@@ -202,28 +203,48 @@ impl<const ALGORITHM: u16> CertificateCompressor for Stored<ALGORITHM> {
     const CAN_COMPRESS: bool = true;
     const CAN_DECOMPRESS: bool = false;
 
-    fn compress<W: Write>(&self, input: &[u8], output: &mut W) -> std::io::Result<()> {
+    fn compress<W: Write>(&self, input: &[u8], output: &mut W) -> io::Result<()> {
         STORED.fetch_add(1, Ordering::Relaxed);
-        let length = u16::try_from(input.len()).unwrap();
-        if ALGORITHM == 1 {
-            // RFC 1950 and 1951: header, a last and stored block, Adler-32.
-            output.write_all(&[0x78, 0x01, 0x01])?;
-            output.write_all(&length.to_le_bytes())?;
-            output.write_all(&(!length).to_le_bytes())?;
-            output.write_all(input)?;
-            let (mut a, mut b) = (1_u32, 0_u32);
-            for byte in input {
-                a = (a + u32::from(*byte)) % 65521;
-                b = (b + a) % 65521;
-            }
-            return output.write_all(&(b << 16 | a).to_be_bytes());
+        output.write_all(&stored(ALGORITHM, input))
+    }
+}
+
+/// `input` as zlib (1) or brotli (2) that takes more room than it did, which both formats allow.
+fn stored(algorithm: u16, input: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(input.len()).unwrap();
+    if algorithm == 1 {
+        // RFC 1950 and 1951: a header, a last and stored block, and Adler-32.
+        let mut output = vec![0x78, 0x01, 0x01];
+        output.extend(length.to_le_bytes());
+        output.extend((!length).to_le_bytes());
+        output.extend(input);
+        let (mut a, mut b) = (1_u32, 0_u32);
+        for byte in input {
+            a = (a + u32::from(*byte)) % 65521;
+            b = (b + a) % 65521;
         }
-        // RFC 7932 section 9: a window of 16 bits; then a meta-block that is not the last, of four nibbles of length
-        // less one, uncompressed; then an empty last one. Bits from the lowest.
-        let bits = u32::from(length - 1) << 4 | 1 << 20;
-        output.write_all(&bits.to_le_bytes()[..3])?;
-        output.write_all(input)?;
-        output.write_all(&[3])
+        output.extend((b << 16 | a).to_be_bytes());
+        return output;
+    }
+    // RFC 7932 section 9: a window of 16 bits; then a meta-block that is not the last, with four nibbles of length less
+    // one, uncompressed; then an empty last one. Bits from the lowest.
+    let bits = u32::from(length - 1) << 4 | 1 << 20;
+    let mut output = bits.to_le_bytes()[..3].to_vec();
+    output.extend(input);
+    output.push(3);
+    output
+}
+
+#[test]
+fn a_certificate_that_unpacks_to_more_than_it_says_is_refused() {
+    let input = [7; 64];
+    for (room, fits) in [(64, true), (63, false), (0, false)] {
+        let mut output = vec![0; room];
+        let unpacked = Brotli.decompress(&stored(2, &input), &mut output.as_mut_slice());
+        assert_eq!(unpacked.is_ok(), fits, "brotli into {room}");
+        let mut output = vec![0; room];
+        let unpacked = Zlib.decompress(&stored(1, &input), &mut output.as_mut_slice());
+        assert_eq!(unpacked.is_ok(), fits, "zlib into {room}");
     }
 }
 

@@ -55,32 +55,37 @@ pub(super) fn compared(
 }
 
 /// What no setting changes. A report says so where it makes a difference.
-const OWN_WAYS: [(&str, &str); 9] = [
+const OWN_WAYS: [(&str, &str); 14] = [
+    (
+        "ciphers",
+        "BoringSSL has those of TLS 1.3 first, and GREASE everywhere or nowhere",
+    ),
     (
         "extension_order",
         "BoringSSL has one of its own, or draws it",
     ),
+    ("GREASE 1", GREASE),
+    ("GREASE 2", GREASE),
+    ("supported_groups", GREASE),
+    ("key_share", GREASE),
+    ("supported_versions", GREASE),
+    ("signature_algorithms", GREASE),
     ("encrypted_client_hello", "BoringSSL draws its parts itself"),
-    ("GREASE 1", "BoringSSL has GREASE everywhere or nowhere"),
-    ("GREASE 2", "BoringSSL has GREASE everywhere or nowhere"),
     (
         "padding",
         "BoringSSL pads when the last extension would be empty",
     ),
-    ("ec_point_formats", "BoringSSL always sends it with TLS 1.2"),
-    (
-        "extended_master_secret",
-        "BoringSSL always sends it with TLS 1.2",
-    ),
-    (
-        "renegotiation_info",
-        "BoringSSL always sends it with TLS 1.2",
-    ),
+    ("ec_point_formats", WITH_TLS12),
+    ("extended_master_secret", WITH_TLS12),
+    ("renegotiation_info", WITH_TLS12),
     (
         "psk_key_exchange_modes",
-        "BoringSSL always sends it with TLS 1.3",
+        "BoringSSL always sends one, with TLS 1.3",
     ),
 ];
+
+const GREASE: &str = "BoringSSL has GREASE everywhere or nowhere";
+const WITH_TLS12: &str = "BoringSSL always sends the same, with TLS 1.2";
 
 fn unreadable(error: impl Error + Send + Sync + 'static) -> TlsError {
     TlsError::new(TlsErrorKind::Other).with_source(error)

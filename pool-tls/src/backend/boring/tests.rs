@@ -178,6 +178,71 @@ fn a_hello_without_a_ticket_extension_gets_none() {
 }
 
 #[test]
+fn what_a_profile_asks_for_in_vain_is_reported_with_the_reason() {
+    let mut wanted = Profile::clone(&profile(17613, 9));
+    let hello = wanted.hello.as_mut().unwrap();
+    hello.session_id = true;
+    hello.extension_order = ExtensionOrder::Fixed;
+    hello
+        .ciphers
+        .extend([0x1305, 0xc0ac, 0x00ff].map(Slot::Value));
+    for extension in &mut hello.extensions {
+        match extension {
+            ExtensionSpec::SupportedGroups(list) => list.push(Slot::Value(0x0100)),
+            ExtensionSpec::SignatureAlgorithms(list) => list.push(Slot::Value(0x0809)),
+            ExtensionSpec::SupportedVersions(list) => list.push(Slot::Value(0x0302)),
+            ExtensionSpec::KeyShare(list) => list.insert(0, Slot::Value(29)),
+            _ => {}
+        }
+    }
+    let (id, body) = (0x1234, vec![1, 2]);
+    hello.extensions.extend([
+        ExtensionSpec::Grease { length: 0 },
+        ExtensionSpec::EcPointFormats(vec![0, 1, 2]),
+        ExtensionSpec::PskKeyExchangeModes(vec![0]),
+        ExtensionSpec::RecordSizeLimit(0x4001),
+        ExtensionSpec::DelegatedCredentials(vec![0x0403]),
+        ExtensionSpec::TrustAnchors(vec![1]),
+        ExtensionSpec::Padding,
+        ExtensionSpec::Other { id, body },
+    ]);
+    let builder = BoringConnector::builder().roots(Roots::WebPki);
+    let connector = builder.build().unwrap();
+    let plan = connector.plan(&Arc::new(wanted)).unwrap();
+    let report = plan.report().unwrap();
+    assert_eq!(report.grade, Fidelity::Native);
+    let unexplained: Vec<_> = report
+        .differences()
+        .filter(|field| field.reason.is_none())
+        .collect();
+    assert!(unexplained.is_empty(), "{unexplained:#?}");
+    let reason = |name: &str| {
+        let mut fields = report.differences();
+        let found = fields.find(|field| field.field == name);
+        found.and_then(|field| field.reason.as_deref())
+    };
+    assert_eq!(reason("0x1234"), Some("BoringSSL does not have it"));
+    let ciphers = reason("ciphers").unwrap();
+    assert!(ciphers.contains("TLS_AES_128_CCM_8_SHA256"), "{ciphers}");
+}
+
+#[test]
+fn grease_in_some_places_only_is_reported_where_it_is_missed_or_too_much() {
+    // As Chromium did before it had GREASE among its signature algorithms.
+    let mut wanted = Profile::clone(&profile(17613, 2));
+    let hello = wanted.hello.as_mut().unwrap();
+    hello.ciphers.insert(0, Slot::Grease);
+    let builder = BoringConnector::builder().roots(Roots::WebPki);
+    let connector = builder.build().unwrap();
+    let plan = connector.plan(&Arc::new(wanted)).unwrap();
+    let report = plan.report().unwrap();
+    let mut fields = report.differences();
+    let field = fields.find(|field| field.field == "signature_algorithms");
+    let reason = field.unwrap().reason.as_deref();
+    assert_eq!(reason, Some("BoringSSL has GREASE everywhere or nowhere"));
+}
+
+#[test]
 fn a_profile_of_versions_that_nobody_should_speak_is_refused() {
     let mut old = Profile::clone(&profile(17613, 2));
     let extensions = &mut old.hello.as_mut().unwrap().extensions;

@@ -118,6 +118,13 @@ async fn an_extra_authority_is_trusted_besides_any_roots() {
 }
 
 #[tokio::test]
+async fn an_authority_below_a_root_can_be_trusted_alone() {
+    let below = Ca::new().below("below");
+    let server = Server::new(&below.leaf(&[NAME]));
+    exchange(&below.trusted().build().unwrap(), &server, "").await;
+}
+
+#[tokio::test]
 async fn any_certificate_is_accepted_only_on_demand() {
     let server = Server::new(&Ca::new().leaf(&["example.org"]));
     let connector = Connector::builder()

@@ -28,12 +28,27 @@ impl Ca {
     }
 
     pub(crate) fn named(common_name: &str) -> Self {
+        Self::made(common_name, |params, key| params.self_signed(key).unwrap())
+    }
+
+    /// An authority that this one vouches for.
+    pub(crate) fn below(&self, common_name: &str) -> Self {
+        let issuer = &self.issuer;
+        Self::made(common_name, |params, key| {
+            params.signed_by(key, issuer).unwrap()
+        })
+    }
+
+    fn made(
+        common_name: &str,
+        sign: impl FnOnce(&CertificateParams, &KeyPair) -> rcgen::Certificate,
+    ) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let name = &mut params.distinguished_name;
         name.push(DnType::CommonName, common_name);
         let key = KeyPair::generate().unwrap();
-        let cert = params.self_signed(&key).unwrap();
+        let cert = sign(&params, &key);
         Self {
             pem: cert.pem(),
             der: cert.der().clone(),

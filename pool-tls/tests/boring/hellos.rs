@@ -7,7 +7,9 @@ use std::sync::Arc;
 use pool_tls::client_hello::ClientHello;
 use pool_tls::fidelity::Fidelity;
 use pool_tls::spec::{ClientHelloSpec, ExtensionOrder, ExtensionSpec, Profile, Slot};
-use pool_tls::{BoringConnector, Plan, TlsConnector, TlsContext, TlsErrorKind, self_check};
+use pool_tls::{
+    BoringConnector, BoxedIo, Plan, TlsConnector, TlsContext, TlsErrorKind, conformance, self_check,
+};
 
 use crate::support::{Ca, NAME, Server, exchange_under};
 use crate::tap::Tap;
@@ -62,6 +64,17 @@ async fn sixteen_hellos_of_chromium_are_chromiums_field_by_field() {
         grease(0) && grease(spec.extensions.len() - 1)
     };
     assert!(ends(&wanted) && ends(&found), "GREASE comes first and last");
+}
+
+#[tokio::test]
+async fn the_connector_conforms_under_a_browsers_profile() {
+    let ca = Ca::new();
+    let connector = ca.trusted().build().unwrap();
+    let server = Server::new(&ca.leaf(&[NAME])).alpn(&[b"http/1.1"]);
+    let open = || -> BoxedIo { server.open() };
+    let profiles = ["chromium-156", "firefox-esr-153"];
+    let profiles = profiles.map(|name| Arc::new(Profile::built_in(name).unwrap()));
+    conformance::connector(&connector, NAME, &profiles, &open).await;
 }
 
 #[tokio::test]

@@ -33,12 +33,8 @@ impl Base {
     pub(super) fn context(&self) -> Result<SslContextBuilder, ErrorStack> {
         let mut context = SslContextBuilder::new(SslMethod::tls())?;
         context.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-        // The first two are what `AsyncWrite` needs: a write may be partial, and its buffer may move between polls.
-        context.set_mode(
-            SslMode::ENABLE_PARTIAL_WRITE
-                | SslMode::ACCEPT_MOVING_WRITE_BUFFER
-                | SslMode::RELEASE_BUFFERS,
-        );
+        // As `AsyncWrite` needs it: a write may be partial, and its buffer may move between polls.
+        context.set_mode(SslMode::ENABLE_PARTIAL_WRITE | SslMode::ACCEPT_MOVING_WRITE_BUFFER);
         match &self.trusted {
             Some(store) => {
                 context.set_verify(SslVerifyMode::PEER);

@@ -18,7 +18,7 @@ pub(super) fn offer(context: &mut SslContextBuilder, algorithm: u16) -> Result<b
 // BoringSSL refuses a message that says it unpacks to more than it allows for a chain, and the output below has exactly
 // the room that the message asked for: a bomb fills it, and the next write fails.
 
-struct Brotli;
+pub(super) struct Brotli;
 
 impl CertificateCompressor for Brotli {
     const ALGORITHM: CertificateCompressionAlgorithm = CertificateCompressionAlgorithm::BROTLI;
@@ -31,7 +31,7 @@ impl CertificateCompressor for Brotli {
     }
 }
 
-struct Zlib;
+pub(super) struct Zlib;
 
 impl CertificateCompressor for Zlib {
     const ALGORITHM: CertificateCompressionAlgorithm = CertificateCompressionAlgorithm::ZLIB;

@@ -3,7 +3,8 @@
 use std::error::Error;
 
 use super::classify;
-use super::hello::{Gaps, Hello};
+use super::hello::Hello;
+use super::settings::Gaps;
 use crate::client_hello::ClientHello;
 use crate::fidelity::FidelityReport;
 use crate::spec::ClientHelloSpec;
@@ -37,7 +38,10 @@ pub(super) fn report(
 
 /// The comparison with all of them; with the one that is farthest off where they have more differences among themselves
 /// than a specification can say, such as padding in some only.
-fn compared(wanted: &ClientHelloSpec, hellos: &[ClientHello]) -> Result<FidelityReport, TlsError> {
+pub(super) fn compared(
+    wanted: &ClientHelloSpec,
+    hellos: &[ClientHello],
+) -> Result<FidelityReport, TlsError> {
     if let Ok(sent) = ClientHelloSpec::from_hellos(hellos) {
         return Ok(FidelityReport::compare(wanted, &sent));
     }
@@ -51,32 +55,37 @@ fn compared(wanted: &ClientHelloSpec, hellos: &[ClientHello]) -> Result<Fidelity
 }
 
 /// What no setting changes. A report says so where it makes a difference.
-const OWN_WAYS: [(&str, &str); 9] = [
+const OWN_WAYS: [(&str, &str); 14] = [
+    (
+        "ciphers",
+        "BoringSSL has those of TLS 1.3 first, and GREASE everywhere or nowhere",
+    ),
     (
         "extension_order",
         "BoringSSL has one of its own, or draws it",
     ),
+    ("GREASE 1", GREASE),
+    ("GREASE 2", GREASE),
+    ("supported_groups", GREASE),
+    ("key_share", GREASE),
+    ("supported_versions", GREASE),
+    ("signature_algorithms", GREASE),
     ("encrypted_client_hello", "BoringSSL draws its parts itself"),
-    ("GREASE 1", "BoringSSL has GREASE everywhere or nowhere"),
-    ("GREASE 2", "BoringSSL has GREASE everywhere or nowhere"),
     (
         "padding",
         "BoringSSL pads when the last extension would be empty",
     ),
-    ("ec_point_formats", "BoringSSL always sends it with TLS 1.2"),
-    (
-        "extended_master_secret",
-        "BoringSSL always sends it with TLS 1.2",
-    ),
-    (
-        "renegotiation_info",
-        "BoringSSL always sends it with TLS 1.2",
-    ),
+    ("ec_point_formats", WITH_TLS12),
+    ("extended_master_secret", WITH_TLS12),
+    ("renegotiation_info", WITH_TLS12),
     (
         "psk_key_exchange_modes",
-        "BoringSSL always sends it with TLS 1.3",
+        "BoringSSL always sends one, with TLS 1.3",
     ),
 ];
+
+const GREASE: &str = "BoringSSL has GREASE everywhere or nowhere";
+const WITH_TLS12: &str = "BoringSSL always sends the same, with TLS 1.2";
 
 fn unreadable(error: impl Error + Send + Sync + 'static) -> TlsError {
     TlsError::new(TlsErrorKind::Other).with_source(error)

@@ -26,6 +26,7 @@ mod compression;
 mod ffi;
 mod fidelity;
 mod hello;
+mod settings;
 mod stream;
 mod tickets;
 
@@ -98,7 +99,7 @@ impl TlsConnector for BoringConnector {
         let Some(spec) = &profile.hello else {
             return Ok(Plan::own_hello(profile.clone(), self.id));
         };
-        let (hello, gaps) = Hello::of(spec, &self.base)
+        let (hello, gaps) = settings::hello(spec, &self.base)
             .map_err(|error| TlsError::unknown_profile(&profile.id).with_source(error))?;
         let report = fidelity::report(spec, &hello, &gaps)?;
         Ok(Plan::imitating(profile.clone(), self.id, report).with_state(Prepared::new(hello)))
@@ -120,7 +121,8 @@ impl TlsConnector for BoringConnector {
             .connection(&name, &alpn)
             .map_err(classify::setup_error)?;
         if let Some(tickets) = &self.base.tickets {
-            let key = TicketKey::new(prepared.number, cx.server_name, &alpn, cx.scope);
+            let alpn = prepared.hello.alpn(&alpn);
+            let key = TicketKey::new(prepared.number, cx.server_name, alpn, cx.scope);
             tickets
                 .attach(&mut ssl, key)
                 .map_err(classify::setup_error)?;

@@ -1,6 +1,6 @@
 //! What only a peer of the same library can answer.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -13,9 +13,12 @@ use ::boring::x509::X509;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_boring::SslStreamBuilder;
 
-use super::{BoringConnector, ffi};
+use super::compression::{Brotli, Zlib};
+use super::{BoringConnector, ffi, fidelity, settings};
+use crate::client_hello::ClientHello;
+use crate::fidelity::Fidelity;
 use crate::spec::{ClientHelloSpec, EchGreaseSpec, ExtensionOrder, ExtensionSpec, Profile, Slot};
-use crate::{ProfileId, Roots, TlsConnector, TlsContext};
+use crate::{ProfileId, Roots, TlsConnector, TlsContext, TlsErrorKind};
 
 /// A hello with everything that a server of BoringSSL can answer.
 fn profile(codepoint: u16, compression: u16) -> Arc<Profile> {
@@ -142,19 +145,118 @@ async fn secrets_are_handed_out_only_on_demand() {
 
 #[test]
 fn hellos_that_are_padded_now_and_then_are_graded_by_the_farthest() {
-    // Without GREASE at the end, BoringSSL pads whenever the last extension happens to be an empty one.
     let builder = BoringConnector::builder().roots(Roots::WebPki);
     let connector = builder.build().unwrap();
-    for _ in 0..32 {
-        let plan = connector.plan(&profile(17613, 2)).unwrap();
-        assert!(!plan.is_faithful());
+    let profile = profile(17613, 2);
+    let (hello, _) = settings::hello(profile.hello.as_ref().unwrap(), &connector.base).unwrap();
+    // Without GREASE at the end, BoringSSL pads whenever the last extension happens to be an empty one, and else not.
+    let (mut plain, mut padded) = (Vec::new(), Vec::new());
+    while plain.len() < 8 || padded.is_empty() {
+        let hello = ClientHello::parse(&hello.draw().unwrap()).unwrap();
+        match hello.extension(21) {
+            None => plain.push(hello),
+            Some(_) => padded.push(hello),
+        }
     }
+    let wanted = ClientHelloSpec::from_hellos(&plain).unwrap();
+    let grade = |hellos: &[&ClientHello]| {
+        let hellos: Vec<ClientHello> = hellos.iter().copied().cloned().collect();
+        fidelity::compared(&wanted, &hellos).unwrap().grade
+    };
+    assert_eq!(grade(&plain.iter().collect::<Vec<_>>()), Fidelity::Exact);
+    assert_eq!(grade(&[&plain[0], &padded[0]]), Fidelity::CiphersOnly);
+    assert_eq!(grade(&[&padded[0], &plain[0]]), Fidelity::CiphersOnly);
+}
+
+#[test]
+fn a_hello_without_a_ticket_extension_gets_none() {
+    let builder = BoringConnector::builder().roots(Roots::WebPki);
+    let connector = builder.build().unwrap();
+    let plan = connector.plan(&profile(17613, 2)).unwrap();
+    let summary = plan.report().unwrap().summary();
+    assert!(!summary.contains("session_ticket"), "{summary}");
+}
+
+#[test]
+fn what_a_profile_asks_for_in_vain_is_reported_with_the_reason() {
+    let mut wanted = Profile::clone(&profile(17613, 9));
+    let hello = wanted.hello.as_mut().unwrap();
+    hello.session_id = true;
+    hello.extension_order = ExtensionOrder::Fixed;
+    hello
+        .ciphers
+        .extend([0x1305, 0xc0ac, 0x00ff].map(Slot::Value));
+    for extension in &mut hello.extensions {
+        match extension {
+            ExtensionSpec::SupportedGroups(list) => list.push(Slot::Value(0x0100)),
+            ExtensionSpec::SignatureAlgorithms(list) => list.push(Slot::Value(0x0809)),
+            ExtensionSpec::SupportedVersions(list) => list.push(Slot::Value(0x0302)),
+            ExtensionSpec::KeyShare(list) => list.insert(0, Slot::Value(29)),
+            _ => {}
+        }
+    }
+    let (id, body) = (0x1234, vec![1, 2]);
+    hello.extensions.extend([
+        ExtensionSpec::Grease { length: 0 },
+        ExtensionSpec::EcPointFormats(vec![0, 1, 2]),
+        ExtensionSpec::PskKeyExchangeModes(vec![0]),
+        ExtensionSpec::RecordSizeLimit(0x4001),
+        ExtensionSpec::DelegatedCredentials(vec![0x0403]),
+        ExtensionSpec::TrustAnchors(vec![1]),
+        ExtensionSpec::Padding,
+        ExtensionSpec::Other { id, body },
+    ]);
+    let builder = BoringConnector::builder().roots(Roots::WebPki);
+    let connector = builder.build().unwrap();
+    let plan = connector.plan(&Arc::new(wanted)).unwrap();
+    let report = plan.report().unwrap();
+    assert_eq!(report.grade, Fidelity::Native);
+    let unexplained: Vec<_> = report
+        .differences()
+        .filter(|field| field.reason.is_none())
+        .collect();
+    assert!(unexplained.is_empty(), "{unexplained:#?}");
+    let reason = |name: &str| {
+        let mut fields = report.differences();
+        let found = fields.find(|field| field.field == name);
+        found.and_then(|field| field.reason.as_deref())
+    };
+    assert_eq!(reason("0x1234"), Some("BoringSSL does not have it"));
+    let ciphers = reason("ciphers").unwrap();
+    assert!(ciphers.contains("TLS_AES_128_CCM_8_SHA256"), "{ciphers}");
+}
+
+#[test]
+fn grease_in_some_places_only_is_reported_where_it_is_missed_or_too_much() {
+    // As Chromium did before it had GREASE among its signature algorithms.
+    let mut wanted = Profile::clone(&profile(17613, 2));
+    let hello = wanted.hello.as_mut().unwrap();
+    hello.ciphers.insert(0, Slot::Grease);
+    let builder = BoringConnector::builder().roots(Roots::WebPki);
+    let connector = builder.build().unwrap();
+    let plan = connector.plan(&Arc::new(wanted)).unwrap();
+    let report = plan.report().unwrap();
+    let mut fields = report.differences();
+    let field = fields.find(|field| field.field == "signature_algorithms");
+    let reason = field.unwrap().reason.as_deref();
+    assert_eq!(reason, Some("BoringSSL has GREASE everywhere or nowhere"));
+}
+
+#[test]
+fn a_profile_of_versions_that_nobody_should_speak_is_refused() {
+    let mut old = Profile::clone(&profile(17613, 2));
+    let extensions = &mut old.hello.as_mut().unwrap().extensions;
+    extensions.retain(|extension| !matches!(extension, ExtensionSpec::SupportedVersions(_)));
+    extensions.push(ExtensionSpec::SupportedVersions(vec![Slot::Value(0x0302)]));
+    let builder = BoringConnector::builder().roots(Roots::WebPki);
+    let error = builder.build().unwrap().plan(&Arc::new(old)).unwrap_err();
+    assert_eq!(error.kind(), TlsErrorKind::UnknownProfile);
 }
 
 /// How often a certificate was packed.
 static STORED: AtomicUsize = AtomicUsize::new(0);
 
-/// Packs without making anything smaller, which both formats allow.
+/// Packs without making anything smaller.
 struct Stored<const ALGORITHM: u16>;
 
 impl<const ALGORITHM: u16> CertificateCompressor for Stored<ALGORITHM> {
@@ -166,28 +268,48 @@ impl<const ALGORITHM: u16> CertificateCompressor for Stored<ALGORITHM> {
     const CAN_COMPRESS: bool = true;
     const CAN_DECOMPRESS: bool = false;
 
-    fn compress<W: Write>(&self, input: &[u8], output: &mut W) -> std::io::Result<()> {
+    fn compress<W: Write>(&self, input: &[u8], output: &mut W) -> io::Result<()> {
         STORED.fetch_add(1, Ordering::Relaxed);
-        let length = u16::try_from(input.len()).unwrap();
-        if ALGORITHM == 1 {
-            // RFC 1950 and 1951: header, a last and stored block, Adler-32.
-            output.write_all(&[0x78, 0x01, 0x01])?;
-            output.write_all(&length.to_le_bytes())?;
-            output.write_all(&(!length).to_le_bytes())?;
-            output.write_all(input)?;
-            let (mut a, mut b) = (1_u32, 0_u32);
-            for byte in input {
-                a = (a + u32::from(*byte)) % 65521;
-                b = (b + a) % 65521;
-            }
-            return output.write_all(&(b << 16 | a).to_be_bytes());
+        output.write_all(&stored(ALGORITHM, input))
+    }
+}
+
+/// `input` as zlib (1) or brotli (2) that takes more room than it did, which both formats allow.
+fn stored(algorithm: u16, input: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(input.len()).unwrap();
+    if algorithm == 1 {
+        // RFC 1950 and 1951: a header, a last and stored block, and Adler-32.
+        let mut output = vec![0x78, 0x01, 0x01];
+        output.extend(length.to_le_bytes());
+        output.extend((!length).to_le_bytes());
+        output.extend(input);
+        let (mut a, mut b) = (1_u32, 0_u32);
+        for byte in input {
+            a = (a + u32::from(*byte)) % 65521;
+            b = (b + a) % 65521;
         }
-        // RFC 7932 section 9: a window of 16 bits; then a meta-block that is not the last, of four nibbles of length
-        // less one, uncompressed; then an empty last one. Bits from the lowest.
-        let bits = u32::from(length - 1) << 4 | 1 << 20;
-        output.write_all(&bits.to_le_bytes()[..3])?;
-        output.write_all(input)?;
-        output.write_all(&[3])
+        output.extend((b << 16 | a).to_be_bytes());
+        return output;
+    }
+    // RFC 7932 section 9: a window of 16 bits; then a meta-block that is not the last, with four nibbles of length less
+    // one, uncompressed; then an empty last one. Bits from the lowest.
+    let bits = u32::from(length - 1) << 4 | 1 << 20;
+    let mut output = bits.to_le_bytes()[..3].to_vec();
+    output.extend(input);
+    output.push(3);
+    output
+}
+
+#[test]
+fn a_certificate_that_unpacks_to_more_than_it_says_is_refused() {
+    let input = [7; 64];
+    for (room, fits) in [(64, true), (63, false), (0, false)] {
+        let mut output = vec![0; room];
+        let unpacked = Brotli.decompress(&stored(2, &input), &mut output.as_mut_slice());
+        assert_eq!(unpacked.is_ok(), fits, "brotli into {room}");
+        let mut output = vec![0; room];
+        let unpacked = Zlib.decompress(&stored(1, &input), &mut output.as_mut_slice());
+        assert_eq!(unpacked.is_ok(), fits, "zlib into {room}");
     }
 }
 

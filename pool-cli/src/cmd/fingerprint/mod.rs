@@ -1,7 +1,9 @@
 //! `pool fingerprint`: what clients look like on the wire, and what this program can look like.
 
+mod backend;
 mod capture;
 mod diff;
+mod fields;
 mod import;
 mod list;
 mod show;

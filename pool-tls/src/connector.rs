@@ -148,7 +148,13 @@ impl TlsSession {
 impl fmt::Debug for TlsSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsSession")
-            .field("alpn", &self.alpn.as_deref().map(<[u8]>::escape_ascii))
+            .field(
+                "alpn",
+                &self
+                    .alpn
+                    .as_deref()
+                    .map(|alpn| alpn.escape_ascii().to_string()),
+            )
             .field("resumed", &self.resumed)
             .field("version", &self.version)
             .field("profile", &self.profile)
@@ -179,6 +185,13 @@ impl fmt::Display for TlsVersion {
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + ?Sized> Io for T {}
+
+// Errors of a backend carry the stream they happened on, and an error must have `Debug`.
+impl fmt::Debug for dyn Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Io")
+    }
+}
 
 /// A boxed [`Io`].
 pub type BoxedIo = Box<dyn Io>;

@@ -3,7 +3,9 @@
     not(all(feature = "rustls", feature = "profiles")),
     doc = "TLS connectors, and fingerprints and their selection, for outbound connections."
 )]
-#![forbid(unsafe_code)]
+// BoringSSL cannot be called without; `backend/boring/ffi.rs` is where.
+#![deny(unsafe_code)]
+#![cfg_attr(not(feature = "boring"), forbid(unsafe_code))]
 
 mod backend;
 pub mod client_hello;
@@ -28,10 +30,12 @@ mod source;
 pub mod spec;
 mod wire;
 
+#[cfg(feature = "boring")]
+pub use backend::boring::{BoringConnector, BoringConnectorBuilder};
+#[cfg(any(feature = "rustls", feature = "boring"))]
+pub use backend::config::{Roots, TlsConfigError, TlsConfigErrorKind};
 #[cfg(feature = "rustls")]
-pub use backend::rustls::{
-    Roots, RustlsConnector, RustlsConnectorBuilder, TlsConfigError, TlsConfigErrorKind,
-};
+pub use backend::rustls::{RustlsConnector, RustlsConnectorBuilder};
 pub use connector::{BoxedIo, Io, NoTls, TlsConnector, TlsContext, TlsSession, TlsVersion};
 pub use error::{CertificateProblem, TlsError, TlsErrorKind};
 pub use id::{ProfileId, TlsConfigId};

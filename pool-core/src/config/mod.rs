@@ -122,9 +122,21 @@ pub struct Config {
     pub selector: PolicyConfig,
     /// Which local addresses connections come from. Defaults to `os`: the operating system chooses.
     pub localip: PolicyConfig,
-    /// Which TLS implementation is spoken, and how. Defaults to `rustls`, or to `none` in a build without that feature.
+    /// Which TLS implementation is spoken, and how. Defaults to `rustls`; with the feature `boring` to `nearest`, which chooses
+    /// between the two for each profile; to `none` in a build with neither.
     pub tls: PolicyConfig,
 }
+
+/// The TLS backend where none is named.
+const DEFAULT_TLS: &str = if cfg!(all(feature = "rustls", feature = "boring")) {
+    "nearest"
+} else if cfg!(feature = "rustls") {
+    "rustls"
+} else if cfg!(feature = "boring") {
+    "boring"
+} else {
+    "none"
+};
 
 impl Default for Config {
     fn default() -> Self {
@@ -148,11 +160,7 @@ impl Default for Config {
             outlier: vec![PolicyConfig::new("consecutive-failures")],
             selector: PolicyConfig::new("round-robin"),
             localip: PolicyConfig::new("os"),
-            tls: PolicyConfig::new(if cfg!(feature = "rustls") {
-                "rustls"
-            } else {
-                "none"
-            }),
+            tls: PolicyConfig::new(DEFAULT_TLS),
         }
     }
 }

@@ -2,16 +2,11 @@
 
 use pool_health::{
     ConsecutiveFailures, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness, MaxErrors, MaxUses,
-    NeverEject, NeverEvict, NoCheck, Options, OptionsError, StatusEjection, Surplus,
+    NeverEject, NeverEvict, NoCheck, StatusEjection, Surplus,
 };
 use pool_localip::{AddrList, Ipv4Prefix, OsAssigned};
-use pool_tls::NoTls;
 
-#[cfg(feature = "rustls")]
-use super::rustls::{self, rustls_from_options};
-use super::{OptionDoc, PolicyKind, Registry};
-#[cfg(feature = "rustls")]
-use crate::error::BoxError;
+use super::{PolicyKind, Registry, tls};
 use crate::select::{LeastUsed, PeakEwma, RoundRobin, Sticky};
 
 /// One line per policy: how it is registered, its type, what it does.
@@ -53,29 +48,5 @@ pub(super) fn register(registry: Registry) -> Registry {
         localip LocalIp AddrList: "takes turns over a list of addresses",
         localip LocalIp Ipv4Prefix: "takes turns over all addresses of a prefix",
     );
-    let registry = registry
-        .tls("none", |options: &Options| {
-            options.finish::<&str>(&[])?;
-            Ok::<_, OptionsError>(NoTls)
-        })
-        .describe(
-            PolicyKind::Tls,
-            "none",
-            "refuses every handshake: http:// only",
-            NO_OPTIONS,
-        );
-    #[cfg(feature = "rustls")]
-    let registry = registry
-        .tls(rustls::NAME, |options: &Options| {
-            Ok::<_, BoxError>(rustls_from_options(options)?.build()?)
-        })
-        .describe(
-            PolicyKind::Tls,
-            rustls::NAME,
-            "rustls with its own hello, certificates checked",
-            rustls::OPTIONS.iter().copied(),
-        );
-    registry
+    tls::register(registry)
 }
-
-const NO_OPTIONS: [OptionDoc; 0] = [];

@@ -3,9 +3,8 @@
 mod builtin;
 mod doc;
 mod error;
-#[cfg(feature = "rustls")]
-mod rustls;
 mod shelf;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -25,8 +24,10 @@ use shelf::Shelf;
 
 pub use doc::{OptionDoc, PolicyDoc, PolicyKind};
 pub use error::RegistryError;
+#[cfg(feature = "boring")]
+pub use tls::boring_from_options;
 #[cfg(feature = "rustls")]
-pub use rustls::rustls_from_options;
+pub use tls::rustls_from_options;
 
 /// The policies a configuration can name, each with the function that makes one from its options.
 ///

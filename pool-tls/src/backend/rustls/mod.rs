@@ -9,8 +9,8 @@ use ::rustls::pki_types::ServerName;
 use ::rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
 use async_trait::async_trait;
 
-use self::lru::Lru;
 use self::tickets::{ScopedTickets, Space, Tickets};
+use crate::backend::lru::Lru;
 use crate::spec::Profile;
 use crate::{
     BoxedIo, Plan, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession,
@@ -20,11 +20,10 @@ use crate::{
 mod builder;
 mod classify;
 mod imitate;
-mod lru;
 mod tickets;
 mod verifier;
 
-pub use builder::{Roots, RustlsConnectorBuilder, TlsConfigError, TlsConfigErrorKind};
+pub use builder::RustlsConnectorBuilder;
 
 /// A [`TlsConnector`] on rustls: TLS 1.2 and 1.3, certificates checked, session tickets kept apart by scope.
 ///
@@ -46,7 +45,7 @@ pub struct RustlsConnector {
 }
 
 impl RustlsConnector {
-    /// Starts a connector that checks certificates against the default [`Roots`].
+    /// Starts a connector that checks certificates against the default [`Roots`](crate::Roots).
     pub fn builder() -> RustlsConnectorBuilder {
         RustlsConnectorBuilder::default()
     }
@@ -155,6 +154,7 @@ const MAX_CONFIGS: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Roots;
 
     fn space(scope: &str) -> Space {
         let plan = Plan::native(TlsConfigId::default());

@@ -8,7 +8,7 @@ use ::rustls::NamedGroup;
 use ::rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use ::rustls::pki_types::ServerName;
 
-use super::lru::Lru;
+use crate::backend::lru::Lru;
 use crate::{ProfileId, TlsContext};
 
 /// Within what a session may be resumed: everything of a [`TlsContext`] but the server name. Cloning is one atomic

@@ -10,7 +10,7 @@ use ::rustls::crypto::{
 use ::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use ::rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::builder::{Roots, TlsConfigError, TlsConfigErrorKind};
+use crate::backend::config::{Roots, TlsConfigError, TlsConfigErrorKind};
 
 /// A verifier that trusts `roots` and `extra_cas`.
 pub(super) fn trusting(

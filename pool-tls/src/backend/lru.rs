@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 /// At most `capacity` values, by key.
-pub(super) struct Lru<K, V> {
+pub(crate) struct Lru<K, V> {
     capacity: usize,
     /// Counts uses. The tick of the latest one.
     tick: u64,
@@ -15,7 +15,7 @@ pub(super) struct Lru<K, V> {
 
 impl<K: Clone + Eq + Hash, V> Lru<K, V> {
     /// An empty map. A `capacity` of zero is taken as one.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
             tick: 0,
@@ -25,7 +25,7 @@ impl<K: Clone + Eq + Hash, V> Lru<K, V> {
     }
 
     /// The value of `key`, which becomes the last used one.
-    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let (tick, value) = self.entries.get_mut(key)?;
         let key = self
             .order
@@ -38,7 +38,7 @@ impl<K: Clone + Eq + Hash, V> Lru<K, V> {
     }
 
     /// The value of `key`, made if there is none, at the cost of the one used longest ago if the map is full.
-    pub(super) fn get_or_insert_with(&mut self, key: &K, make: impl FnOnce() -> V) -> &mut V {
+    pub(crate) fn get_or_insert_with(&mut self, key: &K, make: impl FnOnce() -> V) -> &mut V {
         if !self.entries.contains_key(key) {
             if self.entries.len() == self.capacity
                 && let Some((_, oldest)) = self.order.pop_first()
@@ -54,7 +54,7 @@ impl<K: Clone + Eq + Hash, V> Lru<K, V> {
     }
 
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         assert_eq!(self.entries.len(), self.order.len());
         self.entries.len()
     }

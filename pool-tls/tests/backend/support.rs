@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use pool_tls::{
-    BoxedIo, Plan, Roots, RustlsConnector, RustlsConnectorBuilder, TlsConnector, TlsContext,
-    TlsError, TlsErrorKind, TlsSession,
+    BoxedIo, Plan, Roots, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -12,6 +11,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
+
+use crate::{Connector, ConnectorBuilder};
 
 pub(crate) const NAME: &str = "example.com";
 
@@ -27,12 +28,27 @@ impl Ca {
     }
 
     pub(crate) fn named(common_name: &str) -> Self {
+        Self::made(common_name, |params, key| params.self_signed(key).unwrap())
+    }
+
+    /// An authority that this one vouches for.
+    pub(crate) fn below(&self, common_name: &str) -> Self {
+        let issuer = &self.issuer;
+        Self::made(common_name, |params, key| {
+            params.signed_by(key, issuer).unwrap()
+        })
+    }
+
+    fn made(
+        common_name: &str,
+        sign: impl FnOnce(&CertificateParams, &KeyPair) -> rcgen::Certificate,
+    ) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let name = &mut params.distinguished_name;
         name.push(DnType::CommonName, common_name);
         let key = KeyPair::generate().unwrap();
-        let cert = params.self_signed(&key).unwrap();
+        let cert = sign(&params, &key);
         Self {
             pem: cert.pem(),
             der: cert.der().clone(),
@@ -59,8 +75,8 @@ impl Ca {
     }
 
     /// A connector that trusts this authority and no other.
-    pub(crate) fn trusted(&self) -> RustlsConnectorBuilder {
-        let builder = RustlsConnector::builder().roots(Roots::None);
+    pub(crate) fn trusted(&self) -> ConnectorBuilder {
+        let builder = Connector::builder().roots(Roots::None);
         builder.add_ca_pem(self.pem.as_bytes()).unwrap()
     }
 }
@@ -134,6 +150,28 @@ impl Server {
         tokio::spawn(serve(config, theirs, self.client_certs.clone()));
         Box::new(ours)
     }
+
+    /// Opens a connection that the server ends right after the handshake, in one of two ways.
+    pub(crate) fn open_to_end(&self, end: End) -> BoxedIo {
+        let (ours, theirs) = tokio::io::duplex(16 * 1024);
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(self.config.clone()));
+        tokio::spawn(async move {
+            let mut stream = acceptor.accept(theirs).await.unwrap();
+            if let End::Said = end {
+                stream.shutdown().await.unwrap();
+            }
+        });
+        Box::new(ours)
+    }
+}
+
+/// How a server ends a connection.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    /// With close_notify.
+    Said,
+    /// Without, as anybody on the path could.
+    Cut,
 }
 
 async fn serve(
@@ -151,7 +189,7 @@ async fn serve(
 }
 
 pub(crate) async fn connect(
-    connector: &RustlsConnector,
+    connector: &Connector,
     cx: TlsContext<'_>,
     io: BoxedIo,
 ) -> Result<TlsSession, TlsError> {
@@ -159,11 +197,7 @@ pub(crate) async fn connect(
 }
 
 /// Connects to `server` as [`NAME`] in `scope`, and exchanges some bytes, which brings the tickets.
-pub(crate) async fn exchange(
-    connector: &RustlsConnector,
-    server: &Server,
-    scope: &str,
-) -> TlsSession {
+pub(crate) async fn exchange(connector: &Connector, server: &Server, scope: &str) -> TlsSession {
     let plan = Plan::native(connector.config_id());
     ping(
         connector,
@@ -175,28 +209,29 @@ pub(crate) async fn exchange(
 
 /// The same under a plan.
 pub(crate) async fn exchange_under(
-    connector: &RustlsConnector,
+    connector: &Connector,
     server: &Server,
     plan: &Plan,
 ) -> TlsSession {
     ping(connector, server, TlsContext::new(NAME, plan)).await
 }
 
-async fn ping(connector: &RustlsConnector, server: &Server, cx: TlsContext<'_>) -> TlsSession {
+async fn ping(connector: &Connector, server: &Server, cx: TlsContext<'_>) -> TlsSession {
     let mut session = connect(connector, cx, server.open()).await.unwrap();
-    session.io.write_all(b"ping").await.unwrap();
-    let mut back = [0; 4];
-    session.io.read_exact(&mut back).await.unwrap();
-    assert_eq!(&back, b"ping");
+    echo(&mut session.io).await;
     session
 }
 
+/// Sends some bytes and reads them back.
+pub(crate) async fn echo(io: &mut BoxedIo) {
+    io.write_all(b"ping").await.unwrap();
+    let mut back = [0; 4];
+    io.read_exact(&mut back).await.unwrap();
+    assert_eq!(&back, b"ping");
+}
+
 /// The kind of error that connecting to `server` as `name` ends with.
-pub(crate) async fn failure(
-    connector: &RustlsConnector,
-    server: &Server,
-    name: &str,
-) -> TlsErrorKind {
+pub(crate) async fn failure(connector: &Connector, server: &Server, name: &str) -> TlsErrorKind {
     let plan = Plan::native(connector.config_id());
     let result = connect(connector, TlsContext::new(name, &plan), server.open()).await;
     result.unwrap_err().kind()

@@ -3,11 +3,12 @@
 use std::error::Error;
 
 use pool_tls::{
-    CertificateProblem, Plan, ProfileId, Roots, RustlsConnector, TlsConfigErrorKind, TlsConnector,
-    TlsContext, TlsErrorKind, TlsVersion,
+    CertificateProblem, Plan, ProfileId, Roots, TlsConfigErrorKind, TlsConnector, TlsContext,
+    TlsErrorKind, TlsVersion,
 };
 use tokio::io::AsyncReadExt;
 
+use crate::Connector;
 use crate::support::{Ca, NAME, Server, connect, exchange, failure};
 
 #[tokio::test]
@@ -111,15 +112,22 @@ async fn an_extra_authority_is_trusted_besides_any_roots() {
         let connector = ca.trusted().roots(roots).build().unwrap();
         exchange(&connector, &server, "").await;
     }
-    let builder = RustlsConnector::builder().roots(Roots::None);
+    let builder = Connector::builder().roots(Roots::None);
     let connector = builder.add_ca_der(&ca.der).unwrap().build().unwrap();
     exchange(&connector, &server, "").await;
 }
 
 #[tokio::test]
+async fn an_authority_below_a_root_can_be_trusted_alone() {
+    let below = Ca::new().below("below");
+    let server = Server::new(&below.leaf(&[NAME]));
+    exchange(&below.trusted().build().unwrap(), &server, "").await;
+}
+
+#[tokio::test]
 async fn any_certificate_is_accepted_only_on_demand() {
     let server = Server::new(&Ca::new().leaf(&["example.org"]));
-    let connector = RustlsConnector::builder()
+    let connector = Connector::builder()
         .danger_ACCEPT_ANY_CERTIFICATE()
         .build()
         .unwrap();
@@ -129,14 +137,14 @@ async fn any_certificate_is_accepted_only_on_demand() {
 
 #[test]
 fn a_connector_that_would_trust_nobody_is_not_built() {
-    let result = RustlsConnector::builder().roots(Roots::None).build();
+    let result = Connector::builder().roots(Roots::None).build();
     assert_eq!(result.unwrap_err().kind(), TlsConfigErrorKind::Roots);
 }
 
 #[test]
 fn input_that_is_no_certificate_is_refused_where_it_comes_in() {
     let kind = |pem: &[u8]| {
-        let result = RustlsConnector::builder().add_ca_pem(pem);
+        let result = Connector::builder().add_ca_pem(pem);
         result.unwrap_err().kind()
     };
     let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -145,10 +153,10 @@ fn input_that_is_no_certificate_is_refused_where_it_comes_in() {
     assert_eq!(kind(broken), TlsConfigErrorKind::CaCertificate);
 
     let ca = Ca::new();
-    let result = RustlsConnector::builder().client_cert_pem(b"", b"");
+    let result = Connector::builder().client_cert_pem(b"", b"");
     let kind = result.unwrap_err().kind();
     assert_eq!(kind, TlsConfigErrorKind::ClientCertificate);
-    let result = RustlsConnector::builder().client_cert_pem(ca.pem.as_bytes(), b"hello");
+    let result = Connector::builder().client_cert_pem(ca.pem.as_bytes(), b"hello");
     assert_eq!(result.unwrap_err().kind(), TlsConfigErrorKind::ClientKey);
 }
 
@@ -218,17 +226,23 @@ fn debug_output_shows_no_key_and_no_certificate() {
         .client_cert_pem(leaf.cert.pem().as_bytes(), key.as_bytes())
         .unwrap();
     assert_eq!(
-        format!("{builder:?}"),
-        "RustlsConnectorBuilder { roots: None, extra_cas: 1, has_client_certificate: true, \
+        nameless(&format!("{builder:?}")),
+        "ConnectorBuilder { roots: None, extra_cas: 1, has_client_certificate: true, \
          accept_any_certificate: false, tickets_per_server: 8, \
          servers_with_tickets: 1024, key_log: false }"
     );
-    let shown = format!("{:?}", builder.build().unwrap());
+    let shown = nameless(&format!("{:?}", builder.build().unwrap()));
     let (before, after) = shown.split_once("TlsConfigId(").unwrap();
     let (_number, after) = after.split_once(')').unwrap();
-    assert_eq!(before, "RustlsConnector { config_id: ");
+    assert_eq!(before, "Connector { config_id: ");
     assert_eq!(
         after,
         ", checks_certificates: true, has_client_certificate: true, .. }"
     );
+}
+
+/// Without the name of the backend, which comes first.
+fn nameless(shown: &str) -> String {
+    let at = shown.find("Connector").unwrap();
+    shown[at..].to_owned()
 }

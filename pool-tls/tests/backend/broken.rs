@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use pool_tls::{
-    BoxedIo, NoTls, Plan, RustlsConnector, TlsConfigId, TlsConnector, TlsContext, TlsError,
-    TlsSession, conformance,
+    BoxedIo, NoTls, Plan, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsSession, conformance,
 };
 
+use crate::Connector;
 use crate::support::{Ca, NAME, Server};
 
 #[tokio::test]
@@ -52,7 +52,7 @@ enum Break {
 
 #[derive(Debug)]
 struct Broken {
-    inner: RustlsConnector,
+    inner: Connector,
     broken: Break,
 }
 

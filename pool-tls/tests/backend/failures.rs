@@ -5,7 +5,7 @@ use std::time::Duration;
 use pool_tls::{Plan, TlsConfigId, TlsConnector, TlsContext, TlsErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Ca, NAME, Server, connect};
+use crate::support::{Ca, End, NAME, Server, connect};
 
 #[tokio::test]
 async fn a_plain_http_server_is_recognised() {
@@ -101,4 +101,20 @@ async fn a_failed_handshake_leaves_the_connector_usable() {
 
     let server = Server::new(&ca.leaf(&[NAME]));
     connect(&connector, cx, server.open()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_end_that_the_peer_did_not_announce_is_an_error() {
+    let ca = Ca::new();
+    let connector = ca.trusted().build().unwrap();
+    let server = Server::new(&ca.leaf(&[NAME]));
+    let plan = Plan::native(connector.config_id());
+    let cx = TlsContext::new(NAME, &plan);
+    let mut data = Vec::new();
+
+    let said = connect(&connector, cx, server.open_to_end(End::Said)).await;
+    said.unwrap().io.read_to_end(&mut data).await.unwrap();
+    let cut = connect(&connector, cx, server.open_to_end(End::Cut)).await;
+    let error = cut.unwrap().io.read_to_end(&mut data).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
 }

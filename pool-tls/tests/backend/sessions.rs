@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use pool_tls::{
-    BoxedIo, Plan, RustlsConnector, TlsConnector, TlsContext, TlsErrorKind, conformance,
-};
+use pool_tls::{BoxedIo, Plan, TlsConnector, TlsContext, TlsErrorKind, conformance};
 
+use crate::Connector;
 use crate::support::{Ca, NAME, Server, connect, exchange};
 
 #[tokio::test]
@@ -119,7 +118,7 @@ async fn without_room_for_a_server_no_session_is_resumed() {
 }
 
 /// Whether a connection that reads nothing, so that no ticket comes in, was resumed.
-async fn handshake(connector: &RustlsConnector, server: &Server) -> bool {
+async fn handshake(connector: &Connector, server: &Server) -> bool {
     let plan = Plan::native(connector.config_id());
     let cx = TlsContext::new(NAME, &plan);
     let session = connect(connector, cx, server.open()).await;

@@ -80,7 +80,8 @@ pub struct Http2 {
     /// [`ping_interval`](Self::ping_interval) is. Defaults to 5 s.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub ping_timeout: Duration,
-    /// Bytes of one response that the peer may send before they are read: `SETTINGS_INITIAL_WINDOW_SIZE`.
+    /// Bytes of one response that the peer may send before they are read: `SETTINGS_INITIAL_WINDOW_SIZE`. Under a profile with
+    /// an HTTP/2 opening, the profile says this, [`connection_window`](Self::connection_window) and [`frame`](Self::frame).
     ///
     /// From 1 to 2³¹−1 (RFC 9113 section 6.9.1). Defaults to 2 MiB, as in hyper's client.
     pub stream_window: u32,
@@ -93,7 +94,8 @@ pub struct Http2 {
     ///
     /// From 16384 to 16777215 (RFC 9113 section 6.5.2). Defaults to 16384.
     pub frame: u32,
-    /// Bytes of the head of a response, counted as RFC 9113 section 6.5.2 does: `SETTINGS_MAX_HEADER_LIST_SIZE`.
+    /// Bytes of the head of a response, counted as RFC 9113 section 6.5.2 does: `SETTINGS_MAX_HEADER_LIST_SIZE`. Kept whatever
+    /// a profile tells the peer.
     ///
     /// At least 1. Defaults to 64 KiB.
     pub header_list: u32,

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use http::Request;
 use pool_core::{Body, Pool};
 
-use crate::peers::{ACK, DATA, END_HEADERS, END_STREAM, HEADERS, PING, SETTINGS, frame, h2, head};
+use super::peers::{ACK, DATA, END_HEADERS, END_STREAM, HEADERS, PING, SETTINGS, frame, h2, head};
 
 /// A server on a thread of its own, whose allocations are not counted. Ends with its connection.
 fn serve(listener: &TcpListener) -> std::io::Result<()> {

@@ -5,7 +5,7 @@
 
 use pool_core::{Error, ErrorKind};
 
-use crate::peers::{
+use super::peers::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Far, HEADERS, URL, chain, closed,
     everything_has_happened, field, h2, head, open, pool,
 };

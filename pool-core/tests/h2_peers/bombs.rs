@@ -2,7 +2,7 @@
 
 use pool_core::ErrorKind;
 
-use crate::peers::{
+use super::peers::{
     CONTINUATION, END_HEADERS, Far, HEADERS, URL, closed, everything_has_happened, h2, open, peak,
     pool,
 };

@@ -6,7 +6,7 @@ use http::Request;
 use pool_core::{Body, ErrorKind, Pool};
 use tokio::time::Instant;
 
-use crate::peers::{ENHANCE_YOUR_CALM, URL, closed, everything_has_happened, h2, open, pass, pool};
+use super::peers::{ENHANCE_YOUR_CALM, URL, closed, everything_has_happened, h2, open, pass, pool};
 
 async fn post(pool: &Pool) -> Result<u16, pool_core::Error> {
     let request = Request::post(URL).body(Body::from("abc"));
@@ -93,7 +93,7 @@ async fn what_a_goaway_leaves_out_is_sent_again_after_the_wait() {
         far.closed().await;
         let wire = network.wire().await;
         let waited = began.elapsed();
-        let mut far = crate::peers::Far::greet(wire).await;
+        let mut far = super::peers::Far::greet(wire).await;
         let stream = far.request().await;
         far.answer(stream, 200).await;
         (waited, far)

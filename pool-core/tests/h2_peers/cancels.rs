@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::peers::{CANCEL, Far, RST_STREAM, URL, closed, everything_has_happened, h2, open, pool};
+use super::peers::{CANCEL, Far, RST_STREAM, URL, closed, everything_has_happened, h2, open, pool};
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_takes_a_hundred_resets_and_is_replaced() {
@@ -11,7 +11,7 @@ async fn a_connection_takes_a_hundred_resets_and_is_replaced() {
     // A peer that answers nothing, and counts.
     let counts = tokio::spawn(async move {
         let mut resets: Vec<tokio::task::JoinHandle<HashMap<u32, u32>>> = Vec::new();
-        while let Ok(far) = tokio::time::timeout(crate::peers::LONG, network.accept()).await {
+        while let Ok(far) = tokio::time::timeout(super::peers::LONG, network.accept()).await {
             resets.push(tokio::spawn(count(far)));
         }
         let mut all = Vec::new();
@@ -69,11 +69,11 @@ async fn responses_that_nobody_reads_cost_nothing() {
         let mut far = network.accept().await;
         for _ in 0..300 {
             let stream = far.request().await;
-            let (flags, block) = (crate::peers::END_HEADERS, crate::peers::head(200));
-            far.write(crate::peers::HEADERS, flags, stream, &block)
+            let (flags, block) = (super::peers::END_HEADERS, super::peers::head(200));
+            far.write(super::peers::HEADERS, flags, stream, &block)
                 .await;
-            let end = crate::peers::END_STREAM;
-            far.write(crate::peers::DATA, end, stream, b"unread").await;
+            let end = super::peers::END_STREAM;
+            far.write(super::peers::DATA, end, stream, b"unread").await;
         }
         far
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Request;
 use pool_core::{Body, Error, ErrorKind, Pool};
 
-use crate::peers::{
+use super::peers::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Far, HEADERS, Network, PING, PRIORITY,
     RST_STREAM, SETTINGS, URL, WINDOW_UPDATE, chain, closed, everything_has_happened, frame, h2,
     head, open, pass, pool,

@@ -7,7 +7,7 @@ use http::Request;
 use pool_core::{Body, Pool};
 use tokio::sync::mpsc;
 
-use crate::peers::{
+use super::peers::{
     CANCEL, DATA, END_HEADERS, Far, HEADERS, Network, RST_STREAM, URL, everything_has_happened, h2,
     head, open, pool,
 };

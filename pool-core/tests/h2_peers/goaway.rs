@@ -5,7 +5,7 @@
 use http::{Method, Request};
 use pool_core::{Body, ErrorKind, Pool};
 
-use crate::peers::{Far, URL, closed, h2, pool};
+use super::peers::{Far, URL, closed, h2, pool};
 
 async fn send(pool: &Pool, method: Method) -> Result<u16, pool_core::Error> {
     let request = Request::builder().method(method).uri(URL);
@@ -40,10 +40,10 @@ async fn a_last_id_that_cannot_be_true_is_no_leave_to_send_a_post_again() {
             let stream = far.request().await;
             far.go_away(last, 0).await;
             // What it did with the request nobody hears any more.
-            let flags = crate::peers::END_HEADERS | crate::peers::END_STREAM;
-            let head = crate::peers::head(201);
+            let flags = super::peers::END_HEADERS | super::peers::END_STREAM;
+            let head = super::peers::head(201);
             let _gone = far
-                .try_write(crate::peers::HEADERS, flags, stream, &head)
+                .try_write(super::peers::HEADERS, flags, stream, &head)
                 .await;
             if tries.is_some() {
                 let mut second = network.accept().await;

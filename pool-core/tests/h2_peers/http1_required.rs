@@ -8,9 +8,7 @@ use pool_core::testing::{Alpn, Peer, PeerConn};
 use pool_core::{Body, ConnInfo, ErrorKind, Pool, StaticResolver};
 use pool_tls::{Roots, RustlsConnector};
 
-use crate::peers::{
-    Far, HTTP_1_1_REQUIRED, INTERNAL_ERROR, URL, closed, everything_has_happened, h2, open, pool,
-};
+use super::peers::{Far, URL, closed, everything_has_happened, h2, open, pool};
 
 const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -145,7 +143,7 @@ async fn a_request_that_allows_http2_only_is_told_so() {
 /// What else a reset may say is no reason to go over to HTTP/1.1, nor to send a POST again.
 #[tokio::test(start_paused = true)]
 async fn any_other_code_ends_the_request() {
-    for code in [INTERNAL_ERROR, crate::peers::CANCEL, 0x4242] {
+    for code in [INTERNAL_ERROR, super::peers::CANCEL, 0x4242] {
         let (pool, mut network) = pool(h2());
         let serve = async {
             let mut far = network.accept().await;
@@ -163,3 +161,6 @@ async fn any_other_code_ends_the_request() {
         assert_eq!((open(&pool), closed(&pool)), (1, vec![]));
     }
 }
+
+const INTERNAL_ERROR: u32 = 2;
+const HTTP_1_1_REQUIRED: u32 = 13;

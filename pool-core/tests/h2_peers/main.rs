@@ -28,17 +28,64 @@
 //! | does not read the body | its own stream waits and no other | `windows::a_body_that_nobody_reads_holds_back_its_own_stream_alone` |
 #![cfg(feature = "testing")]
 
-mod allocations;
-mod bad_frames;
-mod bad_heads;
-mod bombs;
-mod calm;
-mod cancels;
-mod floods;
-mod given_up;
-mod goaway;
-mod http1_required;
-mod misdirected;
-mod peers;
-mod settings;
-mod windows;
+mod bare;
+
+/// Connections as the engine opens them.
+#[path = "."]
+mod plain {
+    use pool_core::PoolBuilder;
+
+    /// An address that no resolver is needed for.
+    pub(crate) const URL: &str = "http://192.0.2.1/";
+
+    /// Whether windows are what the configuration says.
+    pub(crate) const WINDOWS_ARE_CONFIGURED: bool = true;
+
+    fn in_its_look(builder: PoolBuilder) -> PoolBuilder {
+        builder
+    }
+
+    mod allocations;
+    mod bad_frames;
+    mod bad_heads;
+    mod bombs;
+    mod calm;
+    mod cancels;
+    mod floods;
+    mod given_up;
+    mod goaway;
+    mod http1_required;
+    mod misdirected;
+    mod peers;
+    mod settings;
+    mod windows;
+}
+
+/// The same as Chromium opens them, but for what needs HTTP/1.1, or a peer with an address.
+#[expect(clippy::duplicate_mod, reason = "one set of peers, two openings")]
+#[path = "."]
+mod dressed {
+    use pool_core::PoolBuilder;
+
+    /// A profile is for `https`, although nothing is encrypted here.
+    pub(crate) const URL: &str = "https://192.0.2.1/";
+
+    /// They are what the profile says, and larger.
+    pub(crate) const WINDOWS_ARE_CONFIGURED: bool = false;
+
+    fn in_its_look(builder: PoolBuilder) -> PoolBuilder {
+        crate::bare::chromium(builder)
+    }
+
+    mod bad_frames;
+    mod bad_heads;
+    mod bombs;
+    mod calm;
+    mod cancels;
+    mod floods;
+    mod given_up;
+    mod goaway;
+    mod peers;
+    mod settings;
+    mod windows;
+}

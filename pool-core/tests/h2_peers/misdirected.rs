@@ -5,7 +5,7 @@ use pool_core::config::Http1Engine;
 use pool_core::{Body, Config, ConnInfo, Pool, PoolBody, RequestOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use crate::peers::{URL, closed, everything_has_happened, h2, open, pool};
+use super::peers::{URL, closed, everything_has_happened, h2, open, pool};
 
 fn attempts(response: &Response<PoolBody>) -> u32 {
     let info = response.extensions().get::<ConnInfo>();

@@ -11,8 +11,8 @@ use pool_core::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// An address that no resolver is needed for.
-pub(crate) const URL: &str = "http://192.0.2.1/";
+use super::in_its_look;
+pub(crate) use super::{URL, WINDOWS_ARE_CONFIGURED};
 
 /// HTTP/2 by prior knowledge, and the defaults otherwise.
 pub(crate) fn h2() -> Config {
@@ -35,7 +35,7 @@ pub(crate) fn builder(config: Config, pipe: usize) -> (PoolBuilder, Network) {
         .config(config)
         .resolver(Arc::new(LiteralResolver))
         .connect(Arc::new(Wires { dialled, pipe }));
-    (builder, Network { dials })
+    (in_its_look(builder), Network { dials })
 }
 
 /// The far side.
@@ -271,9 +271,7 @@ pub(crate) const END_HEADERS: u8 = 4;
 pub(crate) const PADDED: u8 = 8;
 
 pub(crate) const PROTOCOL_ERROR: u32 = 1;
-pub(crate) const INTERNAL_ERROR: u32 = 2;
 pub(crate) const FLOW_CONTROL_ERROR: u32 = 3;
 pub(crate) const FRAME_SIZE_ERROR: u32 = 6;
 pub(crate) const CANCEL: u32 = 8;
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
-pub(crate) const HTTP_1_1_REQUIRED: u32 = 13;

@@ -6,7 +6,7 @@ use pool_core::{ErrorKind, Pool};
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
-use crate::peers::{
+use super::peers::{
     END_HEADERS, FRAME_SIZE_ERROR, Far, HEADERS, PING, PROTOCOL_ERROR, SETTINGS, URL, closed,
     everything_has_happened, frame, h2, head, open, pool,
 };

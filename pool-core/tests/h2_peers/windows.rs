@@ -7,7 +7,7 @@ use http::Request;
 use pool_core::{Body, Config, ErrorKind, Phase, Pool};
 use tokio::time::Instant;
 
-use crate::peers::{
+use super::peers::{
     DATA, END_HEADERS, END_STREAM, Far, HEADERS, SETTINGS, URL, builder, closed,
     everything_has_happened, h2, head, open, peak, pool,
 };
@@ -73,7 +73,7 @@ async fn a_connection_whose_peer_takes_no_bytes_is_not_used_again() {
     let pool = builder.build().expect("a pool");
     let accept = async {
         let mut wire = network.wire().await;
-        let settings = crate::peers::frame(SETTINGS, 0, 0, &[]);
+        let settings = super::peers::frame(SETTINGS, 0, 0, &[]);
         tokio::io::AsyncWriteExt::write_all(&mut wire, &settings)
             .await
             .expect("room");
@@ -87,7 +87,7 @@ async fn a_connection_whose_peer_takes_no_bytes_is_not_used_again() {
     assert_eq!(open(&pool), 1);
     let error = fails(&pool, post("abc")).await;
     assert!(error.to_string().contains("takes no bytes"), "{error}");
-    crate::peers::pass(Duration::from_secs(2)).await;
+    super::peers::pass(Duration::from_secs(2)).await;
     assert_eq!(
         (open(&pool), closed(&pool)),
         (0, vec![("write_stalled", 1)])
@@ -105,7 +105,7 @@ async fn a_peer_that_does_not_read_is_found_by_a_ping_that_cannot_be_written() {
     let pool = builder.build().expect("a pool");
     let accept = async {
         let mut wire = network.wire().await;
-        let settings = crate::peers::frame(SETTINGS, 0, 0, &[]);
+        let settings = super::peers::frame(SETTINGS, 0, 0, &[]);
         tokio::io::AsyncWriteExt::write_all(&mut wire, &settings)
             .await
             .expect("room");
@@ -175,7 +175,7 @@ async fn an_upload_that_is_stuck_behind_its_response_ends_with_the_response() {
     let error = body.bytes().await.expect_err("no end");
     assert_eq!(error.kind(), ErrorKind::Timeout(Phase::BodyIdle));
     assert_eq!(began.elapsed().as_secs(), PATIENCE.as_secs());
-    let reset = far.next(crate::peers::RST_STREAM).await;
+    let reset = far.next(super::peers::RST_STREAM).await;
     assert_eq!(reset.stream, stream);
     assert_eq!((open(&pool), closed(&pool)), (1, vec![]));
 }
@@ -243,7 +243,7 @@ fn a_body_that_nobody_reads_holds_back_its_own_stream_alone() {
         }
         assert_eq!(pool.snapshot().connections.totals.leased, 1, "it shows");
         drop(unread);
-        let reset = far.next(crate::peers::RST_STREAM).await;
+        let reset = far.next(super::peers::RST_STREAM).await;
         assert_eq!(reset.stream, 1);
     });
     assert!(peak < MIB as u64, "{peak} bytes");

@@ -193,6 +193,6 @@ async fn a_profiles_connection_opens_http2_as_its_client_does() {
 
 fn opening_of(pool: &Pool) -> Http2Spec {
     let plans = pool.plans();
-    let openings = plans.iter().filter_map(|plan| plan.profile().http2.clone());
-    openings.last().unwrap()
+    let mut openings = plans.iter().filter_map(|plan| plan.profile().http2.clone());
+    openings.next_back().unwrap()
 }

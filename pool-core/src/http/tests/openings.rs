@@ -2,6 +2,7 @@
 //! stands behind it.
 
 use ::h2::Reason;
+use pool_tls::http2_opening::Http2Opening;
 use pool_tls::spec::PseudoHeader::{Authority, Method, Path, Scheme};
 
 use super::*;
@@ -44,36 +45,54 @@ async fn opening(spec: Http2Spec, request: Request<Body>) -> Vec<Frame> {
     frames
 }
 
-/// Settings, window, priorities and the order of pseudo-headers, in the notation of a paper of Akamai's of 2017.
-fn akamai(frames: &[Frame]) -> String {
-    let (mut settings, mut order) = (String::new(), String::new());
-    let (mut window, mut priorities) = (0, 0);
+/// As what another reader than the h2 crate takes it for.
+fn read(frames: &[Frame]) -> Http2Opening {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     for (kind, flags, stream, payload) in frames {
-        match (*kind, *flags) {
-            (SETTINGS, 0) => {
-                let pairs = payload.chunks(6).map(|pair| {
-                    let id = u16::from_be_bytes([pair[0], pair[1]]);
-                    let value = u32::from_be_bytes(pair[2..].try_into().unwrap());
-                    format!("{id}:{value}")
-                });
-                settings = pairs.collect::<Vec<_>>().join(";");
-            }
-            (WINDOW_UPDATE, _) if *stream == 0 => {
-                window = u32::from_be_bytes(payload[..].try_into().unwrap());
-            }
-            (PRIORITY, _) => priorities += 1,
-            (HEADERS, flags) => {
-                let block = &payload[if flags & 0x20 == 0 { 0 } else { 5 }..];
-                let fields = loona_hpack::Decoder::new().decode(block).unwrap();
-                let pseudo = fields.iter().filter(|(name, _)| name[0] == b':');
-                let letters = pseudo.map(|(name, _)| char::from(name[1]).to_string());
-                order = letters.collect::<Vec<_>>().join(",");
-            }
-            _ => {}
-        }
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        bytes.extend([length[1], length[2], length[3], *kind, *flags]);
+        bytes.extend(stream.to_be_bytes());
+        bytes.extend(payload);
     }
-    format!("{settings}|{window}|{priorities}|{order}")
+    Http2Opening::parse(&bytes).unwrap()
 }
+
+fn akamai(frames: &[Frame]) -> String {
+    read(frames).akamai().text().to_owned()
+}
+
+/// The client's own request, read from the capture and asked again.
+#[tokio::test(start_paused = true)]
+async fn the_request_of_a_capture_is_sent_as_it_was() {
+    for (spec, captured) in [(chromium(), CHROMIUM), (firefox(), FIREFOX)] {
+        let captured = Http2Opening::parse(captured).unwrap();
+        let wanted = captured.request.as_ref().unwrap();
+        let value = |wanted_name: &str| {
+            let mut headers = wanted.headers.iter();
+            let (_, value) = headers.find(|(name, _)| name == wanted_name).unwrap();
+            value.clone()
+        };
+        let uri = format!("https://{}{}", value(":authority"), value(":path"));
+        let mut request = Request::get(uri);
+        for (name, value) in &wanted.headers {
+            if !name.starts_with(':') {
+                request = request.header(name, value);
+            }
+        }
+        let sent = opening(spec, request.body(Body::empty()).unwrap()).await;
+        let sent = read(&sent);
+        assert_eq!(sent.request.as_ref(), Some(wanted));
+        assert_eq!(sent.settings, captured.settings);
+        assert_eq!(sent.window_update, captured.window_update);
+        assert_eq!(sent.priorities, captured.priorities);
+        assert_eq!(sent.akamai(), captured.akamai());
+    }
+}
+
+const CHROMIUM: &[u8] =
+    include_bytes!("../../../../pool-tls/tests/captures/chromium-156.0.8078.79/h2_01.bin");
+const FIREFOX: &[u8] =
+    include_bytes!("../../../../pool-tls/tests/captures/firefox-esr-153.7.0/h2_04.bin");
 
 fn heads(frames: &[Frame]) -> Vec<(u8, u8, u32)> {
     let heads = frames.iter();
@@ -174,7 +193,7 @@ async fn a_spec_without_anything_is_sent_without_anything() {
         heads(&frames),
         [(SETTINGS, 0, 0), (HEADERS, 5, 15), (SETTINGS, ACK, 0)]
     );
-    assert_eq!(akamai(&frames), "9:1;14906:7|0|0|a,m,p,s");
+    assert_eq!(akamai(&frames), "9:1;14906:7|00|0|a,m,p,s");
 }
 
 /// The peer's windows are what it was told, to the byte: all of it is taken, and one more is too much.

@@ -13,6 +13,7 @@ pub(crate) use plan::PlanArgs;
 use pool_core::ResolveEntry;
 use pool_core::config::parse_duration;
 use pool_localip::SourceSpec;
+use pool_tls::fidelity::Fidelity;
 
 /// Outbound HTTP over connections that are already open.
 #[derive(Parser)]
@@ -130,6 +131,12 @@ pub(crate) struct FetchArgs {
     /// Connects from this local address, or from all of a prefix. Repeatable.
     #[arg(long, value_name = "ADDR|CIDR")]
     pub(crate) source: Vec<SourceSpec>,
+    /// Looks like this client on the wire: a profile of `pool fingerprint list`, or a file.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) fingerprint: Option<String>,
+    /// Opens nothing if the hello would come less near to the client's: exact, ja3-equal, ja4-equal, ciphers-only or native.
+    #[arg(long, value_name = "GRADE", requires = "fingerprint")]
+    pub(crate) require: Option<Fidelity>,
     /// Trusts the authorities in this PEM file instead of the system's.
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,

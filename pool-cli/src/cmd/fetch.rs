@@ -7,6 +7,7 @@ mod record;
 mod request;
 mod setup;
 mod sink;
+mod tls;
 mod warm;
 
 use std::pin::pin;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use pool_core::Registry;
+use pool_tls::Plan;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
@@ -42,10 +44,12 @@ pub(crate) fn run(args: &FetchArgs, registry: Registry, open_files: u64) -> Resu
     };
     let config = config::load(&args.settings, around, &registry)?.config;
     let drain = config.timeouts.drain;
-    let template = Template::new(args)?;
     let sink = sink(args)?;
     let stats = args.stats.as_deref().map(Output::open).transpose()?;
     let pool = setup::pool(args, config, registry)?;
+    // A client that is imitated to the letter says its own name.
+    let imitates = args.fingerprint.is_some() && pool.plans().iter().all(Plan::is_faithful);
+    let template = Template::new(args, !imitates)?;
     let exchanger = Exchanger {
         pool: pool.clone(),
         template,

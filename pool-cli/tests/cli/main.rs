@@ -5,6 +5,7 @@ mod demo;
 mod fetch_input;
 mod fetch_network;
 mod fetch_output;
+mod fingerprint;
 mod interrupt;
 mod plan;
 mod support;

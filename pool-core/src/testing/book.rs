@@ -61,6 +61,8 @@ impl ConnRecord {
 pub struct RequestRecord {
     /// The request's `x-request-id`, if it had one.
     pub id: Option<String>,
+    /// Its `user-agent`, if it had one.
+    pub user_agent: Option<String>,
     /// The method.
     pub method: Method,
     /// Path and query.
@@ -135,6 +137,7 @@ impl Book {
         &self,
         conn: u64,
         id: Option<String>,
+        user_agent: Option<String>,
         method: Method,
         path: String,
     ) -> usize {
@@ -146,6 +149,7 @@ impl Book {
             let (origin, peer) = (record.origin, record.peer);
             pages.requests.push(RequestRecord {
                 id,
+                user_agent,
                 method,
                 path,
                 origin,

@@ -114,10 +114,14 @@ impl Conn {
 
     /// Enters a request whose head arrived.
     pub(super) fn begin(self: &Arc<Self>, head: &Parts) -> Exchange {
-        let id = head.headers.get("x-request-id");
+        let text = |name| {
+            let value = head.headers.get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
         let request = self.core.book.enter_arrived(
             self.id,
-            id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned()),
+            text("x-request-id"),
+            text("user-agent"),
             head.method.clone(),
             head.uri
                 .path_and_query()

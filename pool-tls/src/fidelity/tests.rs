@@ -24,6 +24,8 @@ fn sample() -> ClientHelloSpec {
     }
 }
 
+type Change = Box<dyn FnOnce(&mut ClientHelloSpec)>;
+
 /// What changing the hello makes of it: the grade, and the fields that differ.
 fn changed(change: impl FnOnce(&mut ClientHelloSpec)) -> (Fidelity, String) {
     let mut sent = sample();
@@ -91,7 +93,7 @@ fn each_change_is_found_and_graded_by_what_it_shows() {
             payload_lengths: lengths.to_vec(),
         })
     };
-    let cases: Vec<(Box<dyn FnOnce(&mut ClientHelloSpec)>, Fidelity, &str)> = vec![
+    let cases: Vec<(Change, Fidelity, &str)> = vec![
         (
             Box::new(|s| s.session_id = false),
             Fidelity::Ja3Equal,

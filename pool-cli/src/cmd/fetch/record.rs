@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pool_core::{ConnInfo, Error};
+use pool_tls::fidelity::Fidelity;
 use serde::Serialize;
 
 use super::input::BadItem;
@@ -49,6 +50,10 @@ pub(super) struct Conn {
     target: SocketAddr,
     source: Option<IpAddr>,
     proto: String,
+    /// The TLS profile; `null` without TLS.
+    profile: Option<String>,
+    /// How near the hello came to the profile's.
+    fidelity: Option<&'static str>,
     age_ms: u64,
 }
 
@@ -65,6 +70,8 @@ impl From<&ConnInfo> for Conn {
                 .map(|addr| addr.ip())
                 .or(info.facts.leased),
             proto: info.facts.protocol.to_string(),
+            profile: info.facts.profile.as_ref().map(ToString::to_string),
+            fidelity: info.facts.fidelity.map(Fidelity::name),
             age_ms: u64::try_from(info.age.as_millis()).unwrap_or(u64::MAX),
         }
     }

@@ -20,20 +20,22 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// From `-X`, `-H` and `-d`.
+    /// From `-X`, `-H` and `-d`, and this program's `accept` and `user-agent` if it is to be `named`.
     ///
     /// # Errors
     ///
     /// If one of them is malformed, or the file of `-d` cannot be read.
-    pub(super) fn new(args: &FetchArgs) -> Result<Self, Failure> {
+    pub(super) fn new(args: &FetchArgs, named: bool) -> Result<Self, Failure> {
         let method = args.method.as_deref().map(parse_method).transpose();
         let method = method.map_err(|message| {
             Failure::usage(message, "give a method such as GET or POST after -X")
         })?;
         let body = body(args)?;
         let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
+        if named {
+            headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+            headers.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
+        }
         if body.is_some() {
             let form = HeaderValue::from_static("application/x-www-form-urlencoded");
             headers.insert(CONTENT_TYPE, form);
@@ -155,7 +157,7 @@ mod tests {
             .unwrap_or_else(|e| panic!("{e}"))
             .command
         {
-            Command::Fetch(args) => Template::new(&args),
+            Command::Fetch(args) => Template::new(&args, true),
             _ => panic!("another command"),
         }
     }

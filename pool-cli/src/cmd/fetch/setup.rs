@@ -1,18 +1,17 @@
 //! From flags and configuration to a pool.
 
 use std::net::{IpAddr, UdpSocket};
-use std::path::Path;
 use std::sync::Arc;
 
 use http::Uri;
-use pool_core::registry::rustls_from_options;
-use pool_core::{Config, Pool, Registry, StaticResolver, SystemResolver};
-use pool_health::Options;
+use pool_core::{BuildError, Config, Pool, Registry, StaticResolver, SystemResolver};
 use pool_localip::{AddrSet, LocalAddrAllocator};
-use pool_tls::{Roots, RustlsConnector, TlsConfigError};
+use pool_tls::Fixed;
 
 use super::input::parse_url;
+use super::tls;
 use crate::args::FetchArgs;
+use crate::cmd::fingerprint;
 use crate::exit::{Failure, chain};
 use crate::output::note;
 
@@ -34,16 +33,36 @@ pub(super) fn pool(args: &FetchArgs, config: Config, registry: Registry) -> Resu
     let mut builder = Pool::builder()
         .local_addrs(sources)
         .resolver(Arc::new(resolver));
-    if let Some(tls) = tls(args, &config)? {
-        builder = builder.tls(Arc::new(tls));
+    if let Some(tls) = tls::connector(args, &config)? {
+        builder = builder.tls(tls);
+    }
+    if let Some(name) = &args.fingerprint {
+        let profile = fingerprint::profile(name)?;
+        let fixed = Fixed(profile.id.clone());
+        builder = builder.fingerprints(Arc::new(fixed)).profile(profile);
+    }
+    if let Some(least) = args.require {
+        builder = builder.require_fidelity(least);
     }
     let built = builder.config(config).registry(registry).build();
-    built.map_err(|error| {
-        Failure::usage(
-            format!("cannot make the pool: {}", chain(&error)),
-            "`pool config show` prints the configuration, `pool plugins list` the policies",
-        )
-    })
+    let pool = built.map_err(|error| {
+        let hint = match error {
+            BuildError::Profile { .. } => {
+                "`pool fingerprint verify` shows every field; a build with the feature boring comes nearer to more clients"
+            }
+            _ => "`pool config show` prints the configuration, `pool plugins list` the policies",
+        };
+        Failure::usage(format!("cannot make the pool: {}", chain(&error)), hint)
+    })?;
+    for plan in pool.plans().iter().filter(|plan| !plan.is_faithful()) {
+        note(&format!(
+            "warning: the hello is not that of {}: grade {}; its headers are not sent (`pool fingerprint verify {}` says more)",
+            plan.profile_id(),
+            plan.fidelity(),
+            args.fingerprint.as_deref().unwrap_or_default(),
+        ));
+    }
+    Ok(pool)
 }
 
 /// Whether every target is known, without a lookup, to be on this machine or a private network.
@@ -121,65 +140,6 @@ fn check_source(source: IpAddr) -> Result<(), Failure> {
             "give an address that this machine has; `ip addr` lists them",
         )
     })
-}
-
-/// The connector that the flags about certificates ask for; `None` if there are none of these flags.
-fn tls(args: &FetchArgs, config: &Config) -> Result<Option<RustlsConnector>, Failure> {
-    if args.cacert.is_none() && args.cert.is_none() && !args.insecure {
-        return Ok(None);
-    }
-    if config.tls.use_ != "rustls" {
-        return Err(Failure::usage(
-            format!(
-                "--cacert, --cert and -k are for rustls, and the configuration says tls.use = {:?}",
-                config.tls.use_
-            ),
-            "leave these flags out, or set tls.use = \"rustls\"",
-        ));
-    }
-    let options = Options::from(config.tls.options.clone());
-    let mut builder = rustls_from_options(&options).map_err(|error| {
-        Failure::usage(chain(&error), "`pool plugins list` prints what [tls] takes")
-    })?;
-    if let Some(path) = &args.cacert {
-        builder = builder.roots(Roots::None);
-        let added = builder.add_ca_pem(&read_pem(path)?);
-        builder = added.map_err(|error| unusable(path, &error))?;
-    }
-    if let Some(cert) = &args.cert {
-        let key = args.key.as_ref().unwrap_or(cert);
-        let added = builder.client_cert_pem(&read_pem(cert)?, &read_pem(key)?);
-        builder = added.map_err(|error| unusable(cert, &error))?;
-    }
-    if args.insecure {
-        note(
-            "WARNING: CERTIFICATES ARE NOT CHECKED (-k). WHOEVER IS ON THE PATH CAN READ AND CHANGE EVERYTHING.",
-        );
-        builder = builder.danger_ACCEPT_ANY_CERTIFICATE();
-    }
-    let built = builder.build().map(Some);
-    built.map_err(|error| {
-        Failure::usage(
-            chain(&error),
-            "see that the private key belongs to the certificate",
-        )
-    })
-}
-
-fn read_pem(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| {
-        Failure::usage(
-            format!("cannot read {}: {error}", path.display()),
-            "give a PEM file",
-        )
-    })
-}
-
-fn unusable(path: &Path, error: &TlsConfigError) -> Failure {
-    Failure::usage(
-        format!("{}: {}", path.display(), chain(error)),
-        "give a PEM file; --key names the private key if it is in another one",
-    )
 }
 
 #[cfg(test)]

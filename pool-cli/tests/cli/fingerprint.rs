@@ -24,9 +24,10 @@ fn captures() -> PathBuf {
 
 /// A profile in a file: that of `name`, changed.
 fn file(name: &str, change: impl FnOnce(String) -> String) -> tempfile::NamedTempFile {
-    let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-    let text = change(Profile::built_in(name).unwrap().to_toml());
-    std::fs::write(file.path(), text).unwrap();
+    let file = tempfile::Builder::new().suffix(".toml").tempfile();
+    let file = file.expect("a file");
+    let text = change(Profile::built_in(name).expect("built in").to_toml());
+    std::fs::write(file.path(), text).expect("written");
     file
 }
 

@@ -258,6 +258,8 @@ mod tests {
                 target: "127.0.1.4:443".parse().unwrap(),
                 source: Some("127.0.2.9".parse().unwrap()),
                 proto: "h2".into(),
+                profile: Some("native".into()),
+                fidelity: Some("native"),
                 age_ms: 812,
             }),
             file: None,
@@ -272,7 +274,7 @@ mod tests {
     fn a_record_has_these_fields_in_this_order() {
         assert_eq!(
             json(Record::Done(done())),
-            r#"{"v":1,"url":"https://a.test/1","status":200,"bytes":3,"sha256":"ab","ttfb_us":41210,"total_us":41733,"attempts":1,"conn":{"id":7,"reused":true,"target":"127.0.1.4:443","source":"127.0.2.9","proto":"h2","age_ms":812}}"#
+            r#"{"v":1,"url":"https://a.test/1","status":200,"bytes":3,"sha256":"ab","ttfb_us":41210,"total_us":41733,"attempts":1,"conn":{"id":7,"reused":true,"target":"127.0.1.4:443","source":"127.0.2.9","proto":"h2","profile":"native","fidelity":"native","age_ms":812}}"#
         );
         let late = Failed::max_time("https://a.test/1".into(), 2, Duration::from_secs(5));
         assert_eq!(

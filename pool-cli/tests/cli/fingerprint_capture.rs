@@ -27,6 +27,8 @@ impl Capture {
         let line = next_line(&mut stderr);
         let url = line.strip_prefix("listening on https://").expect(&line);
         let addr = url.trim_end_matches(['/', '\n']).parse().expect(url);
+        let line = next_line(&mut stderr);
+        assert!(line.starts_with("the certificate's SHA-256 is "), "{line}");
         Self {
             child,
             stderr,

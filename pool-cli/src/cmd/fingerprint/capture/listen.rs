@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::conn::{Event, Heard, Said, hear};
-use super::identity;
+use super::identity::{self, Identity};
 use crate::args::CaptureArgs;
 use crate::exit::Failure;
 use crate::output::{note, printable};
@@ -49,7 +49,7 @@ const REST: Duration = Duration::from_secs(5);
 ///
 /// Exit 3: it cannot listen there.
 pub(super) async fn listen(args: &CaptureArgs) -> Result<(Captured, End), Failure> {
-    let acceptor = identity::acceptor()?;
+    let Identity { acceptor, sha256 } = identity::identity()?;
     let interrupt = Interrupt::listen().map_err(|error| {
         Failure::environment(
             format!("no signals: {error}"),
@@ -64,7 +64,9 @@ pub(super) async fn listen(args: &CaptureArgs) -> Result<(Captured, End), Failur
     };
     let listener = TcpListener::bind(args.listen).await.map_err(cannot)?;
     let addr = listener.local_addr().map_err(cannot)?;
-    note(&format!("listening on https://{addr}/"));
+    note(&format!(
+        "listening on https://{addr}/\nthe certificate's SHA-256 is {sha256}"
+    ));
 
     let (tell, mut events) = mpsc::channel(CONNS);
     let (close, closing) = watch::channel(false);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-pub(crate) use fingerprint::{CaptureArgs, FingerprintCommand};
+pub(crate) use fingerprint::{CaptureArgs, FingerprintCommand, ImportArgs};
 pub(crate) use plan::PlanArgs;
 use pool_core::ResolveEntry;
 use pool_core::config::parse_duration;

@@ -56,17 +56,7 @@ pub(crate) enum FingerprintCommand {
     /// Listens, and makes a profile of the client that connects.
     Capture(CaptureArgs),
     /// Makes profiles of captured bytes: hellos as hexadecimal digits or as they are, and packet captures.
-    Import {
-        /// Files; `-` reads standard input.
-        #[arg(value_name = "FILE", required = true)]
-        files: Vec<PathBuf>,
-        /// What to call the profile; more than one get a number each.
-        #[arg(long, value_name = "NAME", default_value = "imported")]
-        name: String,
-        /// Prints one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
+    Import(ImportArgs),
 }
 
 #[derive(ClapArgs)]
@@ -91,5 +81,22 @@ pub(crate) struct CaptureArgs {
     pub(crate) timeout: Duration,
     /// Prints one JSON object.
     #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct ImportArgs {
+    /// Files; `-` reads standard input. TLS records that begin with a ClientHello, what a client sends first over HTTP/2
+    /// (either as hexadecimal digits too), pcap or pcapng.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// What to call the profile; more than one get a number each.
+    #[arg(long, value_name = "NAME", default_value = "imported")]
+    pub(crate) name: String,
+    /// Writes each profile to a file of its name in this directory, instead of standard output.
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Prints one JSON object.
+    #[arg(long, conflicts_with = "output")]
     pub(crate) json: bool,
 }

@@ -11,6 +11,8 @@ mod source;
 mod verify;
 
 pub(crate) use self::source::profile;
+use pool_tls::client_hello::ClientHello;
+
 use crate::args::FingerprintCommand;
 use crate::exit::{Exit, Failure};
 
@@ -26,6 +28,13 @@ pub(crate) fn run(command: &FingerprintCommand) -> Result<Exit, Failure> {
             json,
         } => verify::run(profile, against.as_deref(), *json),
         FingerprintCommand::Capture(args) => capture::run(args),
-        FingerprintCommand::Import { files, name, json } => import::run(files, name, *json),
+        FingerprintCommand::Import(args) => import::run(args),
     }
+}
+
+/// Whether the hello is of another kind than the first one to a server.
+fn resumes(hello: &ClientHello) -> bool {
+    const SESSION_TICKET: u16 = 35;
+    let ticket = hello.extension(SESSION_TICKET);
+    hello.offers_psk() || ticket.is_some_and(|ticket| !ticket.is_empty())
 }

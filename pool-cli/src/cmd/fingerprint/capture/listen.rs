@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::conn::{Event, Heard, Said, hear};
 use super::identity::{self, Identity};
 use crate::args::CaptureArgs;
+use crate::cmd::fingerprint::resumes;
 use crate::exit::Failure;
 use crate::output::{note, printable};
 use crate::signal::Interrupt;
@@ -174,11 +175,4 @@ fn line(peer: SocketAddr, hello: &ClientHello, said: &Result<Said, String>) -> S
         Err(why) => printable(why),
     };
     format!("{peer}: JA4 {}, ALPN {alpn}{resumed}; {said}", hello.ja4())
-}
-
-/// Whether the hello is of another kind than the first one to a server.
-fn resumes(hello: &ClientHello) -> bool {
-    const SESSION_TICKET: u16 = 35;
-    let ticket = hello.extension(SESSION_TICKET);
-    hello.offers_psk() || ticket.is_some_and(|ticket| !ticket.is_empty())
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod capture;
 mod cargo;
 mod deny;
 mod features;
@@ -30,6 +31,7 @@ Tasks:
   fuzz      look for bytes that the HTTP/1.1 engine or the fingerprints' parsers get wrong (`cargo xtask fuzz --help`)
   mutants   apply one-line faults to the core and show that a test notices each (`cargo xtask mutants --help`)
   features  check each crate with each of its features alone
+  capture   make a fingerprint profile of a browser that is installed here (`cargo xtask capture --help`)
   nginx     run the command line against a real nginx with small limits and reloads
 ";
 
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::run(rest),
         "mutants" => mutants::run(rest),
         "features" => features::run(rest),
+        "capture" => capture::run(rest),
         "nginx" => nginx::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

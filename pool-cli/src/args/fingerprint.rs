@@ -80,6 +80,9 @@ pub(crate) struct CaptureArgs {
     /// What to call the profile.
     #[arg(long, value_name = "NAME", default_value = "captured")]
     pub(crate) name: String,
+    /// What to write down as the client, such as `Chromium 156.0.8078.79` [default: its user-agent].
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) client: Option<String>,
     /// Writes the profile to this file instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

@@ -6,6 +6,7 @@ mod fetch_input;
 mod fetch_network;
 mod fetch_output;
 mod fingerprint;
+mod fingerprint_capture;
 mod interrupt;
 mod plan;
 mod support;

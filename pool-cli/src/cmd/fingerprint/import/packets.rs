@@ -27,7 +27,7 @@ const MAGICS: [u32; 5] = [
 ];
 
 /// Bytes that a block may have, a packet among them.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 256 * 1024;
 
 /// Interfaces that a section of pcapng may have.
 const INTERFACES: usize = 1 << 12;
@@ -82,7 +82,7 @@ fn what<I>(error: &PcapError<I>) -> String {
         PcapError::UnexpectedEof | PcapError::Incomplete(_) | PcapError::Eof => {
             "the capture ends inside a block"
         }
-        PcapError::BufferTooSmall => "a packet of more than 1 MiB",
+        PcapError::BufferTooSmall => "a packet of more than 256 KiB",
         PcapError::ReadError => "cannot be read on",
         _ => "a block that breaks its format",
     }
@@ -230,4 +230,99 @@ fn segment<'a>(packet: &LaxSlicedPacket<'a>) -> Option<Segment<'a>> {
         ack: tcp.ack(),
         content: tcp.payload(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    /// A block of pcapng: its type, and its content, which is padded.
+    fn block(kind: u32, content: &[u8]) -> Vec<u8> {
+        let mut content = content.to_vec();
+        content.resize(content.len().next_multiple_of(4), 0);
+        let length = u32::try_from(12 + content.len()).unwrap().to_le_bytes();
+        [&kind.to_le_bytes(), &length, content.as_slice(), &length].concat()
+    }
+
+    /// A section, an interface with its options, and a packet of TCP in IPv4 in Ethernet with a ClientHello.
+    fn capture() -> Vec<u8> {
+        // Nothing in the hello but what must be there.
+        let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0]].concat();
+        let message = [
+            &[1, 0, 0, u8::try_from(body.len()).unwrap()],
+            body.as_slice(),
+        ]
+        .concat();
+        let record = [
+            &[22, 3, 1, 0, u8::try_from(message.len()).unwrap()],
+            message.as_slice(),
+        ]
+        .concat();
+        let tcp = [
+            &[
+                0x9c, 0x40, 1, 0xbb, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x18, 255, 255, 0, 0, 0, 0,
+            ],
+            record.as_slice(),
+        ]
+        .concat();
+        let length = u8::try_from(20 + tcp.len()).unwrap();
+        let ip = [
+            0x45, 0, 0, length, 0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2,
+        ];
+        let frame = [&[0; 12][..], &[8, 0], &ip, &tcp].concat();
+        let section = [
+            &0x1a2b_3c4d_u32.to_le_bytes()[..],
+            &[1, 0, 0, 0],
+            &[0xff; 8],
+        ]
+        .concat();
+        // if_tsresol: nanoseconds.
+        let interface = [1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0];
+        let length = u32::try_from(frame.len()).unwrap().to_le_bytes();
+        // A day, the upper half first.
+        let day = 86_400_000_000_000_u64.to_le_bytes();
+        let packet = [&[0; 4][..], &day[4..], &day[..4], &length, &length, &frame].concat();
+        [
+            block(0x0a0d_0d0a, &section),
+            block(1, &interface),
+            block(6, &packet),
+        ]
+        .concat()
+    }
+
+    fn read_all(file: &[u8]) -> (Found, Result<Vec<String>, String>) {
+        let mut found = Found::default();
+        let said = read(Cursor::new(file), &mut found);
+        (found, said)
+    }
+
+    #[test]
+    fn a_packet_is_of_the_day_that_its_interface_counts_from() {
+        let (found, said) = read_all(&capture());
+        assert_eq!(said, Ok(Vec::new()));
+        let [(hello, date)] = found.hellos.as_slice() else {
+            panic!("{}", found.hellos.len());
+        };
+        assert_eq!(hello.cipher_suites(), [0x1301]);
+        assert_eq!(date.unwrap().to_string(), "1970-01-02");
+    }
+
+    #[test]
+    fn a_capture_with_any_byte_wrong_or_cut_off_anywhere_is_read_to_an_end() {
+        let whole = capture();
+        for length in 0..whole.len() {
+            let (found, _) = read_all(&whole[..length]);
+            assert!(found.hellos.is_empty(), "{length}");
+        }
+        for at in 0..whole.len() {
+            for bits in [1, 0x80, 0xff] {
+                let mut file = whole.clone();
+                file[at] ^= bits;
+                let (found, _) = read_all(&file);
+                assert!(found.hellos.len() <= 1);
+            }
+        }
+    }
 }

@@ -13,6 +13,8 @@ pub(super) struct Segment<'a> {
     pub(super) sequence: u32,
     pub(super) syn: bool,
     pub(super) ack: bool,
+    /// FIN or RST: nothing comes after it.
+    pub(super) ends: bool,
     pub(super) content: &'a [u8],
 }
 
@@ -22,8 +24,8 @@ pub(super) struct Flows {
     flows: HashMap<(SocketAddr, SocketAddr), Flow>,
     /// Bytes of all flows.
     held: usize,
-    /// Connections that there was no room for.
-    pub(super) left_out: usize,
+    /// Whether there was no room for some.
+    pub(super) full: bool,
 }
 
 #[derive(Debug)]
@@ -58,13 +60,22 @@ const MOST_FLOWS: usize = 1 << 16;
 impl Flows {
     /// Takes a segment; returns the hello that it makes whole.
     pub(super) fn take(&mut self, segment: Segment<'_>) -> Option<ClientHello> {
+        let hello = self.follow(segment);
+        if segment.ends {
+            let gone = self.flows.remove(&(segment.from, segment.to));
+            self.held -= gone.as_ref().map_or(0, Flow::held);
+        }
+        hello
+    }
+
+    fn follow(&mut self, segment: Segment<'_>) -> Option<ClientHello> {
         let key = (segment.from, segment.to);
         let opens = segment.syn && !segment.ack;
         // A capture may begin in the middle of a connection, and even of its handshake's first packet.
         let begins = opens || (!self.flows.contains_key(&key) && is_hello(segment.content));
         if begins {
             if self.flows.len() >= MOST_FLOWS && !self.flows.contains_key(&key) {
-                self.left_out += 1;
+                self.full = true;
                 return None;
             }
             let first = segment.sequence.wrapping_add(u32::from(opens));
@@ -83,7 +94,7 @@ impl Flows {
         self.held = self.held + after - before;
         let ended = match &outcome {
             Outcome::Incomplete if self.held > MOST_HELD => {
-                self.left_out += 1;
+                self.full = true;
                 true
             }
             Outcome::Incomplete => false,
@@ -211,6 +222,7 @@ mod tests {
             sequence,
             syn: false,
             ack: true,
+            ends: false,
             content,
         }
     }
@@ -260,6 +272,22 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_has_ended_takes_no_room() {
+        let mut flows = Flows::default();
+        for sent in [HELLO, &HELLO[..900], b"GET / HTTP/1.1"] {
+            flows.take(syn(0));
+            let hello = flows.take(segment(1, sent));
+            assert_eq!(hello.is_some(), sent == HELLO);
+            let fin = Segment {
+                ends: true,
+                ..segment(1 + u32::try_from(sent.len()).unwrap(), b"")
+            };
+            assert!(flows.take(fin).is_none());
+            assert!(flows.flows.is_empty() && flows.held == 0);
+        }
+    }
+
+    #[test]
     fn what_is_kept_is_bounded() {
         let mut flows = Flows::default();
         let mut record = vec![22, 3, 1, 0x40, 0, 1, 0, 0xff, 0];
@@ -279,7 +307,7 @@ mod tests {
             }
             assert!(flows.held <= MOST_HELD);
         }
-        assert!(flows.left_out > 0);
+        assert!(flows.full);
         let counted: usize = flows.flows.values().map(Flow::held).sum();
         assert_eq!(counted, flows.held);
     }

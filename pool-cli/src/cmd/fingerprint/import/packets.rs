@@ -67,11 +67,8 @@ pub(super) fn read(file: impl Read + Send, found: &mut Found) -> Result<Vec<Stri
     for (link, count) in &capture.unknown {
         problems.push(format!("{count} packets of link type {link} are left out"));
     }
-    if capture.flows.left_out > 0 {
-        let count = capture.flows.left_out;
-        problems.push(format!(
-            "{count} connections are left out: there are too many at a time"
-        ));
+    if capture.flows.full {
+        problems.push("some connections are left out: there are too many at a time".into());
     }
     Ok(problems)
 }
@@ -228,6 +225,7 @@ fn segment<'a>(packet: &LaxSlicedPacket<'a>) -> Option<Segment<'a>> {
         sequence: tcp.sequence_number(),
         syn: tcp.syn(),
         ack: tcp.ack(),
+        ends: tcp.fin() || tcp.rst(),
         content: tcp.payload(),
     })
 }

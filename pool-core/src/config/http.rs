@@ -14,12 +14,11 @@ use super::{count, duration};
 )]
 #[non_exhaustive]
 pub enum Http1Engine {
-    /// The hyper library, which drives each connection in a task of its own. Written `"hyper"`.
+    /// This crate: whoever waits for a response reads it from the socket. Quicker and stricter than hyper. Written `"inline"`.
     #[default]
-    Hyper,
-    /// This crate: whoever waits for a response reads it from the socket. Quicker and stricter than hyper, and new: it becomes
-    /// the default once an hour of fuzzing has found nothing. Written `"inline"`.
     Inline,
+    /// The hyper library, which drives each connection in a task of its own. Written `"hyper"`.
+    Hyper,
 }
 
 /// HTTP/1.1 connections.

@@ -48,7 +48,8 @@ pub(crate) fn run(args: &FetchArgs, registry: Registry, open_files: u64) -> Resu
     let stats = args.stats.as_deref().map(Output::open).transpose()?;
     let pool = setup::pool(args, config, registry)?;
     // A client that is imitated to the letter says its own name.
-    let imitates = args.fingerprint.is_some() && pool.plans().iter().all(Plan::is_faithful);
+    let imitates = |plan: &Plan| plan.is_faithful() && !plan.profile().headers.is_empty();
+    let imitates = pool.plans().iter().any(imitates);
     let template = Template::new(args, !imitates)?;
     let exchanger = Exchanger {
         pool: pool.clone(),

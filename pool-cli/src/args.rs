@@ -85,6 +85,12 @@ pub(crate) struct SettingArgs {
     /// Seconds (or `250ms`) that the name lookup, the TCP connect and the handshake may take, each.
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(crate) connect_timeout: Option<Duration>,
+    /// Looks like this client on the wire: a profile of `pool fingerprint list`, or a file.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) fingerprint: Option<String>,
+    /// Opens nothing if the hello would come less near to the client's: exact, ja3-equal, ja4-equal, ciphers-only or native.
+    #[arg(long, value_name = "GRADE")]
+    pub(crate) require: Option<Fidelity>,
     /// Speaks HTTP/1.1 only.
     #[arg(long = "http1.1", group = "version")]
     pub(crate) http1: bool,
@@ -131,12 +137,6 @@ pub(crate) struct FetchArgs {
     /// Connects from this local address, or from all of a prefix. Repeatable.
     #[arg(long, value_name = "ADDR|CIDR")]
     pub(crate) source: Vec<SourceSpec>,
-    /// Looks like this client on the wire: a profile of `pool fingerprint list`, or a file.
-    #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) fingerprint: Option<String>,
-    /// Opens nothing if the hello would come less near to the client's: exact, ja3-equal, ja4-equal, ciphers-only or native.
-    #[arg(long, value_name = "GRADE", requires = "fingerprint")]
-    pub(crate) require: Option<Fidelity>,
     /// Trusts the authorities in this PEM file instead of the system's.
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,

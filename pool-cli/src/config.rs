@@ -3,6 +3,7 @@
 mod explain;
 mod layer;
 mod origin;
+mod profiles;
 
 use std::path::Path;
 
@@ -10,6 +11,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use pool_core::config::format_duration;
 use pool_core::{Config, Registry};
+use pool_tls::spec::Profile;
 
 use crate::args::SettingArgs;
 use crate::exit::Failure;
@@ -34,13 +36,16 @@ pub(crate) struct Effective {
     pub(crate) config: Config,
     /// Every setting, by key.
     pub(crate) settings: Vec<Setting>,
+    /// The profiles that the configuration names, each with the name or the file that was given for it. In the configuration
+    /// they go by their own names.
+    pub(crate) profiles: Vec<(String, Profile)>,
 }
 
 /// Reads all layers and checks the result.
 ///
 /// # Errors
 ///
-/// Exit 2 for a file that cannot be read, an unknown key or policy and a value that makes no sense, with its origin;
+/// Exit 2 for a file that cannot be read, an unknown key, policy or profile and a value that makes no sense, with its origin;
 /// exit 3 for limits that the open files do not allow.
 pub(crate) fn load(
     args: &SettingArgs,
@@ -61,7 +66,7 @@ pub(crate) fn load(
         figment = figment.merge(layer);
     }
 
-    let config: Config = figment.extract().map_err(explain::unreadable)?;
+    let mut config: Config = figment.extract().map_err(explain::unreadable)?;
     let root = figment.find_value("").map_err(explain::unreadable)?;
     let settings = origin::settings(&figment, &root);
     check_files(&config, &settings, around.open_files)?;
@@ -69,7 +74,12 @@ pub(crate) fn load(
         .validate()
         .and_then(|()| registry.check(&config))
         .map_err(|error| explain::senseless(&error, &settings))?;
-    Ok(Effective { config, settings })
+    let profiles = profiles::read(&mut config.fingerprint, &settings)?;
+    Ok(Effective {
+        config,
+        settings,
+        profiles,
+    })
 }
 
 /// The prefix of variables that are settings.
@@ -118,6 +128,8 @@ fn flags(args: &SettingArgs) -> Vec<Layer> {
         max_conns_per_host,
         ping_interval,
         connect_timeout,
+        fingerprint,
+        require,
         http1,
         http2,
         http2_only,
@@ -143,6 +155,23 @@ fn flags(args: &SettingArgs) -> Vec<Layer> {
                 "--connect-timeout",
             ));
         }
+    }
+    if let Some(name) = fingerprint {
+        let flag = "--fingerprint";
+        layers.push(Layer::flag("fingerprint.profile", name.as_str(), flag));
+        // It stands for several of a lower layer too.
+        layers.push(Layer::flag(
+            "fingerprint.profiles",
+            Vec::<String>::new(),
+            flag,
+        ));
+    }
+    if let Some(least) = require {
+        layers.push(Layer::flag(
+            "fingerprint.require",
+            least.name(),
+            "--require",
+        ));
     }
     for (given, word, flag) in [
         (http1, "http1", "--http1.1"),

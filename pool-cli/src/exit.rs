@@ -68,6 +68,19 @@ impl Failure {
         Self::told(Exit::SomeFailed, message, hint)
     }
 
+    /// Says where it happened, before what happened.
+    #[must_use]
+    pub(crate) fn within(self, place: &str) -> Self {
+        match self {
+            Self::Told {
+                exit,
+                message,
+                hint,
+            } => Self::told(exit, format!("{place}: {message}"), hint),
+            Self::ClosedPipe => Self::ClosedPipe,
+        }
+    }
+
     fn told(exit: Exit, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Told {
             exit,

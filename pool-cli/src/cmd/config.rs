@@ -108,4 +108,29 @@ mod tests {
         assert_eq!(second.config, first.config);
         assert_eq!(second.config.limits.per_host, 256);
     }
+
+    #[test]
+    fn tables_within_a_section_come_after_its_own_settings() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let lines = "[fingerprint]\nseed = 7\n[[fingerprint.profiles]]\nuse = 'firefox-esr-153'\n\
+            [[fingerprint.profiles]]\nuse = 'native'\nweight = 3\n";
+        file.write_all(lines.as_bytes()).unwrap();
+        let around = Circumstances {
+            open_files: 1024,
+            all_private: false,
+            concurrency: None,
+        };
+        let registry = Registry::builtin();
+        let args = SettingArgs {
+            config: Some(file.path().to_owned()),
+            ..SettingArgs::default()
+        };
+        let first = config::load(&args, around, &registry).unwrap();
+        let shown = toml(&first.settings);
+        std::fs::write(file.path(), &shown).unwrap();
+        let second = config::load(&args, around, &registry)
+            .unwrap_or_else(|failure| panic!("{failure:?}: {shown}"));
+        assert_eq!(second.config, first.config);
+        assert_eq!(second.config.fingerprint.profiles[1].weight, 3);
+    }
 }

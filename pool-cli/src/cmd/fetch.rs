@@ -42,12 +42,12 @@ pub(crate) fn run(args: &FetchArgs, registry: Registry, open_files: u64) -> Resu
         all_private: setup::all_private(args),
         concurrency: Some(args.concurrency.get()),
     };
-    let config = config::load(&args.settings, around, &registry)?.config;
-    let drain = config.timeouts.drain;
+    let effective = config::load(&args.settings, around, &registry)?;
+    let drain = effective.config.timeouts.drain;
     let sink = sink(args)?;
     let stats = args.stats.as_deref().map(Output::open).transpose()?;
-    let pool = setup::pool(args, config, registry)?;
-    // A client that is imitated to the letter says its own name.
+    let pool = setup::pool(args, effective, registry)?;
+    // A client that is imitated to the letter says its own name, and where it is one of several, this program says none.
     let imitates = |plan: &Plan| plan.is_faithful() && !plan.profile().headers.is_empty();
     let imitates = pool.plans().iter().any(imitates);
     let template = Template::new(args, !imitates)?;

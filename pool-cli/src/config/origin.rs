@@ -59,7 +59,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Every value of `root`, which `figment` made, in the order of the keys.
+/// Every value of `root`, which `figment` made, in the order of the keys, those of a table before the tables in it.
 pub(super) fn settings(figment: &Figment, root: &Value) -> Vec<Setting> {
     let mut found = Vec::new();
     collect(figment, ("", ""), root, &mut found);
@@ -94,11 +94,14 @@ fn collect(
     let key = format!("{section}{dot}{name}");
     match value {
         Value::Dict(_, dict) => {
-            for (name, value) in dict {
+            // What is in no table of its own comes first, as in a file it must.
+            let (tables, values): (Vec<_>, Vec<_>) =
+                dict.iter().partition(|(_, value)| is_table(value));
+            for (name, value) in values.into_iter().chain(tables) {
                 collect(figment, (&key, name), value, found);
             }
         }
-        Value::Array(_, items) if items.iter().any(|item| item.as_dict().is_some()) => {
+        Value::Array(_, items) if is_table(value) => {
             for (i, item) in items.iter().enumerate() {
                 collect(figment, (section, &format!("{name}[{i}]")), item, found);
             }
@@ -115,6 +118,15 @@ fn collect(
             },
             key,
         }),
+    }
+}
+
+/// Whether it is a table in a file, or several.
+fn is_table(value: &Value) -> bool {
+    match value {
+        Value::Dict(..) => true,
+        Value::Array(_, items) => items.iter().any(|item| item.as_dict().is_some()),
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@ mod fetch_network;
 mod fetch_output;
 mod fingerprint;
 mod fingerprint_capture;
+mod fingerprint_config;
 mod fingerprint_import;
 mod interrupt;
 mod plan;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 
-use super::{Config, PolicyConfig};
+use pool_tls::fidelity::Fidelity;
+
+use super::{Config, FingerprintPer, PolicyConfig};
 use crate::key::Protocols;
 
 fn layered(toml: &str) -> Result<Config, Box<figment::Error>> {
@@ -118,6 +120,41 @@ fn policies_take_text_numbers_booleans_and_lists_and_replace_the_defaults() {
         config.localip,
         PolicyConfig::new("list").option("addresses", "127.0.0.1,::1")
     );
+}
+
+#[test]
+fn profiles_have_a_weight_of_one_and_grades_are_words() {
+    let config = layered(
+        r#"
+        [fingerprint]
+        per = "source-class"
+        require = "ja3-equal"
+        [[fingerprint.profiles]]
+        use = "lynx"
+        [[fingerprint.profiles]]
+        use = "links"
+        weight = 3
+        "#,
+    )
+    .expect("a good file");
+    let weights = config.fingerprint.profiles.iter();
+    let weights: Vec<_> = weights.map(|it| (it.use_.as_str(), it.weight)).collect();
+    assert_eq!(weights, [("lynx", 1), ("links", 3)]);
+    assert_eq!(config.fingerprint.per, FingerprintPer::SourceClass);
+    assert_eq!(config.fingerprint.require, Fidelity::Ja3Equal);
+    let back: Config = Figment::from(Serialized::defaults(&config))
+        .extract()
+        .expect("what was written is readable");
+    assert_eq!(back, config);
+    for (toml, says) in [
+        ("require = 'almost'", "ja3-equal"),
+        ("per = 'day'", "source-class"),
+        ("profiles = ['lynx']", "profiles"),
+        ("seed = -1", "seed"),
+    ] {
+        let error = refused(&format!("[fingerprint]\n{toml}"));
+        assert!(error.contains(says), "{error}");
+    }
 }
 
 #[test]

@@ -40,6 +40,7 @@
 mod count;
 mod dial;
 mod duration;
+mod fingerprint;
 mod http;
 mod limits;
 mod nearest;
@@ -59,6 +60,7 @@ mod layering_tests;
 
 pub use dial::{Dial, Retry};
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use fingerprint::{Fingerprint, FingerprintPer, WeightedProfile};
 pub use http::{Http1, Http1Engine, Http2};
 pub use limits::Limits;
 pub use nearest::nearest;
@@ -125,6 +127,8 @@ pub struct Config {
     /// Which TLS implementation is spoken, and how. Defaults to `rustls`; with the feature `boring` to `nearest`, which chooses
     /// between the two for each profile; to `none` in a build with neither.
     pub tls: PolicyConfig,
+    /// What connections look like to whoever accepts them. Defaults to the TLS backend's own hello.
+    pub fingerprint: Fingerprint,
 }
 
 /// The TLS backend where none is named.
@@ -161,6 +165,7 @@ impl Default for Config {
             selector: PolicyConfig::new("round-robin"),
             localip: PolicyConfig::new("os"),
             tls: PolicyConfig::new(DEFAULT_TLS),
+            fingerprint: Fingerprint::default(),
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use pool_tls::fidelity::Fidelity;
+
 use super::{
-    Config, ConfigError, Dial, Http1, Http2, Limits, PolicyConfig, Problem, Retry, Timeouts,
-    Upkeep, format_duration,
+    Config, ConfigError, Dial, Fingerprint, Http1, Http2, Limits, PolicyConfig, Problem, Retry,
+    Timeouts, Upkeep, format_duration,
 };
 
 impl Config {
@@ -34,6 +36,7 @@ impl Config {
             selector,
             localip,
             tls,
+            fingerprint,
         } = self;
         let mut found = Found(Vec::new());
         limits.check(&mut found);
@@ -55,6 +58,7 @@ impl Config {
         selector.check("selector", &mut found);
         localip.check("localip", &mut found);
         tls.check("tls", &mut found);
+        fingerprint.check(&mut found);
         ConfigError::unless_empty(found.0)
     }
 }
@@ -267,6 +271,52 @@ impl PolicyConfig {
                 format!("{:?}", self.use_),
                 "no policy is named so",
                 "set the name of a policy",
+            );
+        }
+    }
+}
+
+impl Fingerprint {
+    fn check(&self, found: &mut Found) {
+        let Self {
+            profile,
+            profiles,
+            per: _,
+            seed: _,
+            require,
+        } = self;
+        if self.is_ambiguous() {
+            found.add(
+                "fingerprint.profile",
+                format!("{profile:?}"),
+                "there are fingerprint.profiles too",
+                "leave one of them out",
+            );
+        }
+        for (key, name) in self.names() {
+            if name.trim().is_empty() {
+                found.add(
+                    key,
+                    format!("{name:?}"),
+                    "no profile is named so",
+                    "set the name of a profile, or native",
+                );
+            }
+        }
+        if !profiles.is_empty() && profiles.iter().all(|profile| profile.weight == 0) {
+            found.add(
+                "fingerprint.profiles[0].weight",
+                0,
+                "no profile has a weight above zero",
+                "set a weight, or leave it out for 1",
+            );
+        }
+        if *require > Fidelity::Native && self.names().is_empty() {
+            found.add(
+                "fingerprint.require",
+                format!("{:?}", require.name()),
+                "there is no profile that a hello could come near to",
+                "set fingerprint.profile, or leave this out",
             );
         }
     }

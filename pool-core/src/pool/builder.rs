@@ -9,7 +9,7 @@ use pool_health::{EvictionPolicy, HealthCheck, OutlierPolicy};
 use pool_localip::LocalAddrAllocator;
 use pool_tls::fidelity::Fidelity;
 use pool_tls::spec::Profile;
-use pool_tls::{FingerprintSource, Native, ProfileId, TlsConnector, TlsError};
+use pool_tls::{FingerprintSource, ProfileId, TlsConnector, TlsError};
 use tokio::runtime::Handle;
 
 use super::familiar::Familiar;
@@ -69,7 +69,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Refuses, when the pool is built, profiles whose hello would come less near than this.
+    /// Refuses, when the pool is built, profiles whose hello would come less near than this, instead of what the configuration
+    /// requires.
     ///
     /// Without it a profile is sent as nearly as the TLS connector can, a warning says how nearly, and below
     /// [`Exact`](Fidelity::Exact) none of the profile's headers go with it: a browser's name over another's hello gives
@@ -79,7 +80,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Chooses the profile of each request. Defaults to the backend's own hello.
+    /// Chooses the profile of each request, instead of what the configuration names.
     ///
     /// A name that was not added with [`profile`](Self::profile) fails the request.
     pub fn fingerprints(mut self, fingerprints: Arc<dyn FingerprintSource>) -> Self {
@@ -162,21 +163,29 @@ impl PoolBuilder {
             observers,
             runtime,
         } = self;
-        config.validate().map_err(BuildError::Config)?;
+        config.validate()?;
         let registry = &sources.registry;
         let tls = match tls {
             Some(tls) => tls,
             None => registry.build_tls(&config.tls)?,
         };
+        let fingerprints = match fingerprints {
+            Some(fingerprints) => fingerprints,
+            None => {
+                let known = |name: &str| profiles.iter().any(|at| at.id.as_str() == name);
+                config.fingerprint.check_names(known)?;
+                config.fingerprint.source()
+            }
+        };
         let plugins = Plugins {
             profiles: Profiles::plan(
                 tls.as_ref(),
                 profiles,
-                least_fidelity.unwrap_or(Fidelity::Native),
+                least_fidelity.unwrap_or(config.fingerprint.require),
             )
             .map_err(|(profile, source)| BuildError::Profile { profile, source })?,
             tls,
-            fingerprints: fingerprints.unwrap_or_else(|| Arc::new(Native)),
+            fingerprints,
             local_addrs: match local_addrs {
                 Some(local_addrs) => local_addrs,
                 None => registry.build_localip(&config.localip)?,
@@ -226,6 +235,12 @@ pub enum BuildError {
         /// What the connector said.
         source: TlsError,
     },
+}
+
+impl From<ConfigError> for BuildError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
 }
 
 impl From<RegistryError> for BuildError {

@@ -66,6 +66,10 @@ pub(super) fn reconfigure(inner: &Arc<Inner>, config: Config) -> Result<(), Reco
         ("selector", before.config.selector != live.config.selector),
         ("localip", before.config.localip != live.config.localip),
         ("tls", before.config.tls != live.config.tls),
+        (
+            "fingerprint",
+            before.config.fingerprint != live.config.fingerprint,
+        ),
     ];
     let changed: Vec<&'static str> = fixed
         .into_iter()

@@ -241,7 +241,7 @@ impl Pool {
     /// # Errors
     ///
     /// [`ReconfigureError`] if the configuration contradicts itself, names an unknown policy, or changes what open
-    /// connections depend on: `selector`, `localip` and `tls`. Nothing has changed then.
+    /// connections depend on: `selector`, `localip`, `tls` and `fingerprint`. Nothing has changed then.
     #[doc(alias = "UpdateConfig")]
     pub fn reconfigure(&self, config: Config) -> Result<(), ReconfigureError> {
         live::reconfigure(self.inner(), config)

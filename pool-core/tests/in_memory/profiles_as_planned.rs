@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::network::{Network, addrs};
 use async_trait::async_trait;
 use http::Request;
-use pool_core::{BuildError, Pool, PoolBuilder, StaticResolver};
+use pool_core::config::{FingerprintPer, WeightedProfile};
+use pool_core::{BuildError, Config, Pool, PoolBuilder, StaticResolver};
 use pool_tls::fidelity::{Fidelity, FidelityReport, FieldReport};
 use pool_tls::spec::{
     ClientHelloSpec, ExtensionOrder, ExtensionSpec, Http2Spec, Profile, PseudoHeader,
@@ -145,6 +146,94 @@ async fn what_is_less_faithful_than_required_builds_no_pool_and_opens_nothing() 
             );
         }
     }
+    assert!(network.connects().is_empty());
+}
+
+fn named(profile: &str, weights: &[(&str, u32)]) -> Config {
+    let mut config = Config::default();
+    config.fingerprint.profile = profile.into();
+    let weights = weights.iter();
+    let weights = weights.map(|(name, weight)| WeightedProfile {
+        use_: (*name).into(),
+        weight: *weight,
+    });
+    config.fingerprint.profiles = weights.collect();
+    config
+}
+
+/// A pool that has `lynx`, and chooses as the configuration says.
+fn configured(network: &Arc<Network>, config: Config) -> Result<Pool, BuildError> {
+    let resolver = StaticResolver::default();
+    for n in 0..16 {
+        resolver.set(&format!("{n}.test"), 443, addrs(1));
+    }
+    Pool::builder()
+        .resolver(Arc::new(resolver))
+        .connect(network.clone())
+        .tls(Arc::new(Claims(Fidelity::Ja4Equal)))
+        .profile(lynx())
+        .config(config)
+        .build()
+}
+
+/// The profile of a request to each of sixteen hosts.
+async fn chosen(pool: &Pool) -> Vec<String> {
+    let mut chosen = Vec::new();
+    for n in 0..16 {
+        let answer = pool.get(&format!("https://{n}.test/")).await.unwrap();
+        let profile = answer.body().conn_info().facts.profile.clone();
+        chosen.push(profile.unwrap().to_string());
+    }
+    chosen
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_configuration_chooses_one_profile_or_draws_from_several() {
+    let network = Network::new();
+    let pool = |config| configured(&network, config).unwrap();
+    assert_eq!(chosen(&pool(Config::default())).await, ["native"; 16]);
+    assert_eq!(chosen(&pool(named("lynx", &[]))).await, ["lynx"; 16]);
+    let never = [("lynx", 0), ("native", 1)];
+    assert_eq!(chosen(&pool(named("native", &never))).await, ["native"; 16]);
+
+    let mut config = named("native", &[("lynx", 1), ("native", 1)]);
+    config.fingerprint.per = FingerprintPer::Host;
+    let first = chosen(&pool(config.clone())).await;
+    assert!(first.contains(&"lynx".into()) && first.contains(&"native".into()));
+    let restarted = pool(config.clone());
+    assert_eq!(chosen(&restarted).await, first, "a host keeps its profile");
+    assert_eq!(chosen(&restarted).await, first);
+    config.fingerprint.seed = 1;
+    assert_ne!(chosen(&pool(config.clone())).await, first);
+    config.fingerprint.per = FingerprintPer::SourceClass;
+    let first = chosen(&pool(config.clone())).await;
+    assert_eq!(first, vec![first[0].clone(); 16], "one class of sources");
+    config.fingerprint.per = FingerprintPer::Request;
+    let drawn = pool(config);
+    assert_ne!(chosen(&drawn).await, chosen(&drawn).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_configuration_names_and_requires_is_held_to_before_anything_is_opened() {
+    let network = Network::new();
+    for (config, key) in [
+        (named("links", &[]), "fingerprint.profile"),
+        (
+            named("native", &[("lynx", 1), ("links", 0)]),
+            "fingerprint.profiles[1].use",
+        ),
+    ] {
+        let Err(BuildError::Config(error)) = configured(&network, config) else {
+            panic!("nobody gave it that profile");
+        };
+        assert_eq!(error.problems()[0].key, key, "{error}");
+    }
+    let mut config = named("lynx", &[]);
+    config.fingerprint.require = Fidelity::Ja4Equal;
+    assert!(configured(&network, config.clone()).is_ok());
+    config.fingerprint.require = Fidelity::Exact;
+    let refused = configured(&network, config);
+    assert!(matches!(refused, Err(BuildError::Profile { .. })));
     assert!(network.connects().is_empty());
 }
 

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use http::Uri;
 use pool_core::{BuildError, Config, Pool, Registry, StaticResolver, SystemResolver};
 use pool_localip::{AddrSet, LocalAddrAllocator};
-use pool_tls::Fixed;
 
 use super::input::parse_url;
 use super::tls;
 use crate::args::FetchArgs;
-use crate::cmd::fingerprint;
+use crate::config::Effective;
 use crate::exit::{Failure, chain};
 use crate::output::note;
 
@@ -21,7 +20,14 @@ use crate::output::note;
 ///
 /// Exit 2 for certificates that cannot be read and policies that refuse; exit 3 for a source address that this machine
 /// does not have.
-pub(super) fn pool(args: &FetchArgs, config: Config, registry: Registry) -> Result<Pool, Failure> {
+pub(super) fn pool(
+    args: &FetchArgs,
+    effective: Effective,
+    registry: Registry,
+) -> Result<Pool, Failure> {
+    let Effective {
+        config, profiles, ..
+    } = effective;
     let sources = sources(args, &config, &registry)?;
     for source in sources.sources() {
         check_source(source)?;
@@ -36,13 +42,8 @@ pub(super) fn pool(args: &FetchArgs, config: Config, registry: Registry) -> Resu
     if let Some(tls) = tls::connector(args, &config)? {
         builder = builder.tls(tls);
     }
-    if let Some(name) = &args.fingerprint {
-        let profile = fingerprint::profile(name)?;
-        let fixed = Fixed(profile.id.clone());
-        builder = builder.fingerprints(Arc::new(fixed)).profile(profile);
-    }
-    if let Some(least) = args.require {
-        builder = builder.require_fidelity(least);
+    for (_, profile) in &profiles {
+        builder = builder.profile(profile.clone());
     }
     let built = builder.config(config).registry(registry).build();
     let pool = built.map_err(|error| {
@@ -54,13 +55,16 @@ pub(super) fn pool(args: &FetchArgs, config: Config, registry: Registry) -> Resu
         };
         Failure::usage(format!("cannot make the pool: {}", chain(&error)), hint)
     })?;
-    for plan in pool.plans().iter().filter(|plan| !plan.is_faithful()) {
-        note(&format!(
-            "warning: the hello is not that of {}: grade {}; its headers are not sent (`pool fingerprint verify {}` says more)",
-            plan.profile_id(),
-            plan.fidelity(),
-            args.fingerprint.as_deref().unwrap_or_default(),
-        ));
+    let plans = pool.plans();
+    for (given, profile) in &profiles {
+        let plan = plans.iter().find(|plan| plan.profile_id() == &profile.id);
+        if let Some(plan) = plan.filter(|plan| !plan.is_faithful()) {
+            note(&format!(
+                "warning: the hello is not that of {}: grade {}; its headers are not sent (`pool fingerprint verify {given}` says more)",
+                profile.id,
+                plan.fidelity(),
+            ));
+        }
     }
     Ok(pool)
 }

@@ -10,9 +10,9 @@ mod show;
 mod source;
 mod verify;
 
-pub(crate) use self::source::profile;
 use pool_tls::client_hello::ClientHello;
 
+pub(crate) use self::source::{is_path, profile};
 use crate::args::FingerprintCommand;
 use crate::exit::{Exit, Failure};
 

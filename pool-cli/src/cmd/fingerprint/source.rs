@@ -6,16 +6,18 @@ use pool_tls::spec::Profile;
 
 use crate::exit::{Failure, chain};
 
+/// Whether this means a file: it has a dot or a slash in it, or there is a file named so.
+pub(crate) fn is_path(name: &str) -> bool {
+    name.contains(['/', '.']) || Path::new(name).is_file()
+}
+
 /// The built-in profile of this name, or the one in this file.
-///
-/// What has a dot or a slash in it, or is a file, is taken for a file.
 ///
 /// # Errors
 ///
 /// Exit 2: nobody knows the name, the near ones are listed; or the file cannot be read or is no profile, with the line.
 pub(crate) fn profile(name: &str) -> Result<Profile, Failure> {
-    let path = Path::new(name);
-    if !name.contains(['/', '.']) && !path.is_file() {
+    if !is_path(name) {
         return Profile::built_in(name).map_err(|error| {
             Failure::usage(
                 error.to_string(),
@@ -23,7 +25,7 @@ pub(crate) fn profile(name: &str) -> Result<Profile, Failure> {
             )
         });
     }
-    let text = std::fs::read_to_string(path)
+    let text = std::fs::read_to_string(name)
         .map_err(|error| Failure::usage(format!("cannot read {name}: {error}"), HINT))?;
     Profile::from_toml(&text)
         .map_err(|error| Failure::usage(format!("{name}: {}", chain(&error)), HINT))

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use pool_tls::fidelity::Fidelity;
 use proptest::prelude::*;
 
-use crate::config::{Config, Limits, PolicyConfig};
+use crate::config::{Config, Limits, PolicyConfig, WeightedProfile};
 
 #[test]
 fn the_defaults_are_valid() {
@@ -143,6 +144,25 @@ fn every_bad_value_is_blamed_by_its_key() {
         ),
         (|c| c.localip.use_.clear(), &["localip.use"]),
         (|c| c.tls.use_.clear(), &["tls.use"]),
+        (|c| c.fingerprint.profile.clear(), &["fingerprint.profile"]),
+        (
+            |c| {
+                c.fingerprint.profile = "lynx".into();
+                c.fingerprint.profiles = vec![weighted("links", 1)];
+            },
+            &["fingerprint.profile"],
+        ),
+        (
+            |c| c.fingerprint.profiles = vec![weighted("lynx", 0), weighted(" ", 0)],
+            &[
+                "fingerprint.profiles[1].use",
+                "fingerprint.profiles[0].weight",
+            ],
+        ),
+        (
+            |c| c.fingerprint.require = Fidelity::CiphersOnly,
+            &["fingerprint.require"],
+        ),
         (
             |c| {
                 c.limits.per_host = 0;
@@ -161,9 +181,20 @@ fn every_bad_value_is_blamed_by_its_key() {
     }
 }
 
+fn weighted(name: &str, weight: u32) -> WeightedProfile {
+    WeightedProfile {
+        use_: name.into(),
+        weight,
+    }
+}
+
 #[test]
 fn values_at_the_edge_are_valid() {
     let cases: &[fn(&mut Config)] = &[
+        |c| {
+            c.fingerprint.profiles = vec![weighted("lynx", 0), weighted("lynx", 1)];
+            c.fingerprint.require = Fidelity::Exact;
+        },
         |c| c.limits.per_host = 1,
         |c| c.limits.total = 16,
         |c| c.limits.per_host = usize::MAX,

@@ -24,6 +24,7 @@ one_case_each!(Config {
     selector,
     localip,
     tls,
+    fingerprint,
 });
 
 async fn protocols() {
@@ -236,4 +237,8 @@ async fn localip() {
 
 async fn tls() {
     fixed("tls", |config| config.tls = PolicyConfig::new("none")).await;
+}
+
+async fn fingerprint() {
+    fixed("fingerprint", |config| config.fingerprint.seed = 1).await;
 }

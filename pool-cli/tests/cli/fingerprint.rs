@@ -204,6 +204,14 @@ fn bad_names_and_bad_files_are_refused_with_what_is_wrong() {
             .code(2)
             .says("cannot read");
     }
+    let hello = captures().join("chromium-156.0.8078.79/ch01.bin");
+    let hello = hello.display().to_string();
+    for args in [&["diff", "chromium-156", &hello][..], &["verify", &hello]] {
+        let ended = fingerprint(args).run().code(2);
+        ended.says("is no profile").says("pool fingerprint import");
+    }
+    let endless = fingerprint(&["verify", "/dev/zero"]).run().code(2);
+    endless.says("more than 1048576 bytes");
     for (what, from, to, says) in [
         (
             "an unknown field",

@@ -85,6 +85,33 @@ async fn a_flag_stands_for_all_profiles_of_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_profiles_each_bears_its_own_name_or_none() {
+    let site = Site::one().await;
+    let folder = Folder::new(
+        "[[fingerprint.profiles]]\nuse = 'chromium-156'\n[[fingerprint.profiles]]\nuse = 'firefox-esr-153'\n",
+    );
+    let config = folder.config();
+    let urls: Vec<_> = (0..16).map(|n| site.url(&format!("/{n}"))).collect();
+    let mut args = vec!["-c", "1", "--config", &config, "--jsonl", "-"];
+    args.extend(urls.iter().map(String::as_str));
+    let records = site.fetch().args(&args).run().code(0).records();
+    // One at a time: the origin has them in the same order.
+    let requests = site.fleet.ledger().requests();
+    assert_eq!((records.len(), requests.len()), (16, 16));
+    let mut seen = [0, 0];
+    for (record, request) in records.iter().zip(requests) {
+        let conn = &record["conn"];
+        let agent = request.user_agent.unwrap_or_default();
+        let chromium = conn["profile"] == "chromium-156";
+        seen[usize::from(chromium)] += 1;
+        let exact = conn["fidelity"] == "exact";
+        assert_eq!(agent.starts_with("Mozilla/"), exact, "{record}: {agent}");
+        assert!(!exact || chromium == agent.contains("Chrome/"), "{agent}");
+    }
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_grade_that_a_file_requires_holds_as_that_of_the_flag_does() {
     let site = Site::one().await;
     let folder = Folder::new(

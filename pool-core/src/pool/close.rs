@@ -45,22 +45,25 @@ pub(super) async fn close(inner: &Arc<Inner>, deadline: Duration) -> Closed {
     }
 }
 
-/// Waits until no connection and no dial holds a permit. `false` at the deadline.
+/// Waits until no connection and no dial holds a permit, and the end of every connection has been told. `false` at the
+/// deadline.
 async fn empty_by(inner: &Inner, deadline: Option<Instant>) -> bool {
     loop {
-        let mut returned = std::pin::pin!(inner.env.permit_returned.notified());
-        // Before looking, so that a return between the look and the wait is not missed.
-        returned.as_mut().enable();
-        if inner.manager.permits_in_use() == (0, 0) {
+        let mut less = std::pin::pin!(inner.env.less_is_open.notified());
+        // Before looking, so that what ends between the look and the wait is not missed.
+        less.as_mut().enable();
+        // A permit returns with its socket, and the books hear of it a moment later.
+        let nothing_held = inner.manager.permits_in_use() == (0, 0);
+        if nothing_held && inner.manager.snapshot().totals.open == 0 {
             return true;
         }
         match deadline {
             Some(at) => {
-                if timeout_at(at.into(), returned).await.is_err() {
+                if timeout_at(at.into(), less).await.is_err() {
                     return false;
                 }
             }
-            None => returned.await,
+            None => less.await,
         }
     }
 }

@@ -61,7 +61,7 @@ impl Driver<HttpConn> for Dialler {
     }
 
     fn permit_returned(&self) {
-        self.env.permit_returned.notify_waiters();
+        self.env.less_is_open.notify_waiters();
     }
 
     fn quarantined(&self, host: HostHandle<HttpConn>, offender: ConnId, duration: Duration) {
@@ -433,6 +433,7 @@ impl ConnEvents for Events {
         let (key, id) = (self.registered.host.key(), self.registered.entry.id());
         debug!(%key, %id, ?reason, "connection closed");
         self.env.plugins.tell(&Event::Closed { key, id, reason });
+        self.env.less_is_open.notify_waiters();
     }
 }
 

@@ -29,8 +29,8 @@ pub(crate) struct Env {
     home: Mutex<Home>,
     /// Told when a leased source address came back.
     pub(crate) source_freed: Arc<Notify>,
-    /// Told when a socket's permit came back.
-    pub(crate) permit_returned: Notify,
+    /// Told when a socket's permit came back, and when the books have heard that a connection is closed.
+    pub(crate) less_is_open: Notify,
     /// `true` once the pool is closed.
     pub(crate) closing: watch::Sender<bool>,
     pub(crate) retries: RetryBudget,
@@ -52,7 +52,7 @@ impl Env {
             plugins,
             home: Mutex::default(),
             source_freed: Arc::default(),
-            permit_returned: Notify::new(),
+            less_is_open: Notify::new(),
             closing: watch::Sender::new(false),
             acquire_wait: Histogram::default(),
             connect_time: Histogram::default(),

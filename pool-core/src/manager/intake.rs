@@ -220,7 +220,7 @@ impl<C: Send + Sync + 'static> Shared<C> {
     /// Closes the connection of this host to this address that has been idle longest.
     fn make_way(&self, key: &Key, target: SocketAddr) -> Option<ConnId> {
         let host = self.find(key)?;
-        let gone = Host::event(&host, |state, _, out| state.give_way(target, out));
+        let gone = Host::event(&host, |state, now, out| state.give_way(target, now, out));
         gone.map(|conn| conn.id)
     }
 }

@@ -380,13 +380,20 @@ impl HostState {
     }
 
     /// Closes the connection to this address that has been idle longest, for another in its place.
-    pub(crate) fn give_way(&mut self, addr: SocketAddr, out: &mut Actions) -> Option<ConnRef> {
+    pub(crate) fn give_way(
+        &mut self,
+        addr: SocketAddr,
+        now: Instant,
+        out: &mut Actions,
+    ) -> Option<ConnRef> {
         let endpoint = self.endpoint_at(addr)?;
         let conns = self.conns_of(endpoint).into_iter();
         let idle = conns.filter(|&slot| self.conns[slot].is_idle());
         let slot = idle.min_by_key(|&slot| self.conns[slot].last_used)?;
         let id = self.conns[slot].id;
         self.retire(slot, CloseReason::Replaced, out);
+        // Whoever waits may have counted on it, and what it makes way for may not come.
+        self.plan(now, out);
         Some(ConnRef { slot, id })
     }
 

@@ -21,7 +21,7 @@ fn check_instead(rig: &mut Rig, conn: ConnRef) -> bool {
 }
 
 fn give_way(rig: &mut Rig, at: SocketAddr) -> Option<ConnRef> {
-    rig.step(|state, _, out| state.give_way(at, out))
+    rig.step(|state, now, out| state.give_way(at, now, out))
 }
 
 fn evict_idle_for(rig: &mut Rig, max_idle: Duration, most: usize) -> usize {

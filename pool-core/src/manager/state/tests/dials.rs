@@ -114,10 +114,11 @@ fn a_connection_that_was_expected_back_and_closes_is_replaced() {
 #[test]
 fn a_promising_connection_that_is_given_up_is_replaced() {
     type GiveUp = fn(&mut HostState, Instant, &mut Actions) -> bool;
-    let ways: [GiveUp; 3] = [
+    let ways: [GiveUp; 4] = [
         |state, now, out| state.give_up_useless(now, out),
         |state, now, out| state.shed_idle(now, out),
         |state, now, out| state.reclaim(ms(0), now, out),
+        |state, now, out| state.give_way(addr(1), now, out).is_some(),
     ];
     for give_up in ways {
         let mut rig = Rig::known(LIMITS, &[addr(1)], 1);

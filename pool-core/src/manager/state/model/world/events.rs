@@ -46,7 +46,7 @@ impl World {
             Op::GiveWay(to) => {
                 let idle = self.idle(|known| known.addr == addr(to));
                 let oldest = idle.iter().map(|known| known.last_used).min();
-                let gone = self.state.give_way(addr(to), out);
+                let gone = self.state.give_way(addr(to), now, out);
                 assert_eq!(gone.is_some(), oldest.is_some(), "an idle one gives way");
                 if let Some(gone) = gone {
                     let known = self.known(gone).expect("it was there");

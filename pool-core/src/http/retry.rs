@@ -125,7 +125,8 @@ pub(crate) fn retry_verdict(
     match *evidence {
         // A connection that opens and dies at once would do so again.
         Evidence::NotSent if fresh_connection => RetryVerdict::Fail,
-        Evidence::NotSent if untouched_left => RetryVerdict::Retry {
+        // Of a stream, what was read for a connection that then took nothing is gone all the same.
+        Evidence::NotSent if body_replayable && untouched_left => RetryVerdict::Retry {
             delay: Duration::ZERO,
         },
         // A peer that greets the first request with an error code would greet the next one so.

@@ -133,7 +133,7 @@ pub(in crate::http) async fn exchange(
             (evidence, error)
         }
     };
-    let resendable = put_back(request, spare);
+    let resendable = put_back(request, spare.or_else(|| upload.unread()));
     Err(ExchangeError::new(evidence, resendable, error))
 }
 

@@ -97,6 +97,12 @@ impl Upload {
         self.has_begun
     }
 
+    /// The body, if nothing of it was read.
+    pub(super) fn unread(self) -> Option<Body> {
+        let is_unread = !self.has_begun && !self.body.is_replayable();
+        is_unread.then_some(self.body)
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         matches!(self.stage, Stage::Ended)
     }
@@ -119,7 +125,13 @@ impl Upload {
             return Poll::Ready(Ok(()));
         }
         loop {
-            let filled = self.fill(cx)?;
+            // A stream is read once: not before the connection has taken something, so that one that turns out dead costs
+            // nothing of it.
+            let filled = if self.has_begun || self.body.is_replayable() {
+                self.fill(cx)?
+            } else {
+                Poll::Ready(())
+            };
             let before = self.unsent.len();
             let written = wire.poll_send(cx, &mut self.unsent);
             if self.unsent.len() < before {

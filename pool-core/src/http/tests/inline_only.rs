@@ -437,3 +437,49 @@ async fn a_request_that_has_to_wait_for_its_turn_on_the_socket_is_answered() {
     let (response, ()) = tokio::join!(rig.send(get()), serve);
     assert_eq!(response.unwrap().status(), 200);
 }
+
+/// Takes no byte, and reads from the other end of a pipe.
+struct Deaf(DuplexStream);
+
+impl AsyncRead for Deaf {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Deaf {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_stream_nothing_is_read_for_a_connection_that_takes_nothing() {
+    let (near, far) = tokio::io::duplex(1024);
+    let rig = Rig::h1(Http1Engine::Inline, Deaf(near)).await;
+    let (feed, body) = fed();
+    feed.send(piece("abc")).unwrap();
+    drop(feed);
+    let hang_up = async {
+        pass(Duration::from_millis(1)).await;
+        drop(far);
+    };
+    let (failed, ()) = tokio::join!(rig.send(post(body)), hang_up);
+    let failed = failed.unwrap_err();
+    assert_eq!(failed.evidence, Evidence::NotSent);
+    let request = failed.request.expect("it can be sent again");
+    let body = request.into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "abc");
+}

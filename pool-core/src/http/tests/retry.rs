@@ -72,7 +72,7 @@ fn every_combination_has_the_verdict_of_the_table() {
         |evidence, method, idempotent, replayable, attempt, resent, fresh, verdict| {
             cases += 1;
             let (retry, otherwise) = match evidence {
-                Evidence::NotSent => (attempt < 9 && !fresh, RetryVerdict::Fail),
+                Evidence::NotSent => (attempt < 9 && !fresh && replayable, RetryVerdict::Fail),
                 Evidence::Refused => (attempt < 3 && replayable, RetryVerdict::Fail),
                 Evidence::GoAwayUnprocessed { error: false } => {
                     let most = if fresh { 3 } else { 9 };
@@ -129,11 +129,9 @@ fn no_request_that_a_peer_has_looked_at_is_tried_more_than_three_times() {
 }
 
 #[test]
-fn a_stream_that_was_sent_is_never_replayed() {
-    every_case(|evidence, _, _, replayable, _, _, _, verdict| {
-        if evidence != Evidence::NotSent && !replayable {
-            assert!(!is_retry(verdict));
-        }
+fn a_body_that_is_not_whole_any_more_is_never_sent_again() {
+    every_case(|_, _, _, replayable, _, _, _, verdict| {
+        assert!(replayable || !is_retry(verdict));
     });
 }
 

@@ -507,16 +507,6 @@ impl HostState {
         useless.is_some()
     }
 
-    /// Closes the connection that has been idle longest. `false` if none is idle.
-    pub(crate) fn shed_idle(&mut self, now: Instant, out: &mut Actions) -> bool {
-        let Some(slot) = self.longest_idle() else {
-            return false;
-        };
-        self.retire(slot, CloseReason::Surplus, out);
-        self.plan(now, out);
-        true
-    }
-
     /// How many connections carry no lease, those under a check included.
     pub(crate) fn idle_len(&self) -> usize {
         self.idle.len()

@@ -19,6 +19,16 @@ impl HostState {
         }
     }
 
+    /// Closes the connection that has been idle longest. `false` if none is idle.
+    pub(crate) fn shed_idle(&mut self, now: Instant, out: &mut Actions) -> bool {
+        let Some(slot) = self.longest_idle() else {
+            return false;
+        };
+        self.retire(slot, CloseReason::Surplus, out);
+        self.plan(now, out);
+        true
+    }
+
     /// Takes out the connection that carries the fewest leases: it drains. `false` if there is none.
     pub(crate) fn shed_busy(&mut self, now: Instant, out: &mut Actions) -> bool {
         let staying = self.conns.iter().filter(|(_, conn)| !conn.is_leaving());

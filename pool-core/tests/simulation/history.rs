@@ -1,5 +1,6 @@
 //! What has happened in one run: a trace for people, records for the checker.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
@@ -78,6 +79,8 @@ pub(crate) struct Book {
     pub(crate) ledger: Vec<Executed>,
     /// When, for which key and after how many tries a request was sent again.
     pub(crate) retried: Vec<(Duration, String, u32)>,
+    /// Connections that a policy wanted gone, and when they were.
+    pub(crate) evicted: HashMap<u64, Duration>,
     /// Promises that were seen broken while the run went on.
     pub(crate) broken: Vec<String>,
     pub(crate) trace: Vec<(Duration, String)>,
@@ -167,6 +170,11 @@ impl History {
         let mut book = self.lock();
         book.line(now, format!("{key}: again after {attempts}: {why}"));
         book.retried.push((now, key.to_owned(), attempts));
+    }
+
+    pub(crate) fn evict(&self, conn: u64) {
+        let now = self.now();
+        self.lock().evicted.insert(conn, now);
     }
 
     pub(crate) fn close(&self, how: impl fmt::Display) {

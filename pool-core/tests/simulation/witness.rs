@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pool_core::manager::CloseReason;
 use pool_core::{Event, Observer};
 
 use crate::history::History;
@@ -21,6 +22,9 @@ impl Observer for Witness {
             Event::Closed {
                 key, id, reason, ..
             } => {
+                if matches!(reason, CloseReason::Idle | CloseReason::Lifetime) {
+                    self.0.evict(id.as_u64());
+                }
                 let reason = reason.code();
                 self.0
                     .note(format_args!("{key}: connection {id} ends: {reason}"));

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use pool_localip::{
-    AddrList, AddrSet, AllocContext, Exhausted, ExhaustedReason, Ipv4Prefix, Lease,
-    LocalAddrAllocator, MAX_SOURCES, OptionsError, OsAssigned, SourceProblem,
+    AddrList, AddrSet, AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator,
+    MAX_SOURCES, OptionsError, OsAssigned, Prefix, SourceProblem,
 };
 
 #[expect(
@@ -61,7 +61,7 @@ fn the_operating_system_chooses_unless_one_address_is_wanted() {
 
 #[test]
 fn a_target_without_a_source_of_its_family_is_refused_for_good() {
-    let prefix: Ipv4Prefix = "127.0.2.0/27".parse().unwrap();
+    let prefix: Prefix = "127.0.2.0/27".parse().unwrap();
     let refusal = prefix.allocate(&v6()).unwrap_err();
     assert_eq!(refusal, Exhausted::family_mismatch(v6().target));
     assert!(!refusal.is_temporary());
@@ -134,7 +134,7 @@ fn leases_outlive_their_allocator() {
 
 #[test]
 fn the_whole_address_space_is_leased_without_being_listed() {
-    let all: Ipv4Prefix = "0.0.0.0/0".parse().unwrap();
+    let all: Prefix = "0.0.0.0/0".parse().unwrap();
     assert_eq!(
         all.as_set().size(),
         (1 << 32) - 1,
@@ -148,7 +148,7 @@ fn the_whole_address_space_is_leased_without_being_listed() {
 
 #[test]
 fn the_first_and_the_last_address_of_a_prefix_are_used() {
-    let prefix: Ipv4Prefix = "127.0.2.7/30".parse().unwrap();
+    let prefix: Prefix = "127.0.2.7/30".parse().unwrap();
     let expected = ["127.0.2.4", "127.0.2.5", "127.0.2.6", "127.0.2.7"].map(ip);
     assert_eq!(prefix.sources(), expected);
     assert!(prefix.prefix().has_host_bits());
@@ -163,7 +163,7 @@ fn no_sources_and_impossible_sources_are_errors_at_construction() {
     let unspecified = AddrList::new([ip("127.0.2.1"), ip("::")]).unwrap_err();
     assert_eq!(unspecified.problem(), SourceProblem::Unspecified);
     assert_eq!(unspecified.input(), "::");
-    let nothing = "0.0.0.0/32".parse::<Ipv4Prefix>().unwrap_err();
+    let nothing = "0.0.0.0/32".parse::<Prefix>().unwrap_err();
     assert_eq!(nothing.problem(), SourceProblem::Empty);
     let gap = "127.0.2.1,,127.0.2.2".parse::<AddrSet>().unwrap_err();
     assert_eq!(gap.input(), "127.0.2.1,,127.0.2.2");
@@ -186,13 +186,13 @@ fn a_configuration_makes_the_allocator_it_describes() {
     assert_eq!(list.sources(), [ip("127.0.2.1"), ip("::1")]);
     let _held = list.allocate(&v4()).unwrap();
     assert_eq!(refused(list.allocate(&v4())), ExhaustedReason::AllBusy);
-    let prefix = Ipv4Prefix::from_options(&options(&[("prefix", "127.0.2.0/27")])).unwrap();
+    let prefix = Prefix::from_options(&options(&[("prefix", "127.0.2.0/27")])).unwrap();
     assert_eq!(prefix.sources().len(), 32);
 }
 
 #[test]
 fn a_configuration_error_names_the_option_and_the_near_one() {
-    let slip = Ipv4Prefix::from_options(&options(&[("max-per-adr", "1")])).unwrap_err();
+    let slip = Prefix::from_options(&options(&[("max-per-adr", "1")])).unwrap_err();
     assert!(matches!(
         slip,
         OptionsError::Unknown {
@@ -207,7 +207,7 @@ fn a_configuration_error_names_the_option_and_the_near_one() {
     let far = AddrList::from_options(&options(&[("colour", "red")])).unwrap_err();
     assert_eq!(
         far.to_string(),
-        r#"unknown option "colour"; there are addresses, max_per_addr"#
+        r#"unknown option "colour"; there are addresses, strategy, seed, when_busy, max_per_addr"#
     );
     let none = OsAssigned::from_options(&options(&[("prefix", "x")])).unwrap_err();
     assert_eq!(
@@ -219,7 +219,7 @@ fn a_configuration_error_names_the_option_and_the_near_one() {
     assert_eq!(missing, OptionsError::Missing { key: "addresses" });
     for zero in ["0", "-1", "many", ""] {
         let text = options(&[("prefix", "127.0.2.0/27"), ("max_per_addr", zero)]);
-        let error = Ipv4Prefix::from_options(&text).unwrap_err();
+        let error = Prefix::from_options(&text).unwrap_err();
         assert!(
             matches!(
                 error,

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
+use crate::refusal::{Check, Layer, Refusal};
 use crate::{Exhausted, Lease};
 
 /// Chooses the local address that a connection is opened from.
@@ -75,6 +77,8 @@ pub struct AllocContext<'a> {
     pub attempt: u32,
     /// The time of the call. It may lie before the `now` of another thread's call.
     pub now: Instant,
+    /// What wrappers around the allocator would refuse.
+    layer: Option<Layer<'a>>,
 }
 
 impl<'a> AllocContext<'a> {
@@ -87,6 +91,7 @@ impl<'a> AllocContext<'a> {
             want: None,
             attempt: 0,
             now,
+            layer: None,
         }
     }
 
@@ -118,6 +123,37 @@ impl<'a> AllocContext<'a> {
         self
     }
 
+    /// Whether the wrappers around this allocator, such as [`Caps`](crate::Caps), would let a connection from `addr` through
+    /// now; true where there are none.
+    ///
+    /// An allocator that chooses among several addresses passes over those for which this is false. One that does not ask is
+    /// asked for another address until the wrappers agree, a limited number of times.
+    ///
+    /// It takes short locks of the wrappers, and calls nobody else.
+    pub fn permits(&self, addr: IpAddr) -> bool {
+        self.refusal(Some(addr)).is_none()
+    }
+
+    /// What the wrappers around this allocator have against a source.
+    pub(crate) fn refusal(&self, source: Option<IpAddr>) -> Option<Refusal> {
+        let mut layer = self.layer;
+        while let Some(Layer { check, outer }) = layer {
+            if let Err(refusal) = check.look(source, outer) {
+                return Some(refusal);
+            }
+            layer = outer.layer;
+        }
+        None
+    }
+
+    /// The context for an allocator inside a wrapper that refuses what `check` refuses.
+    pub(crate) fn inside<'b>(&'b self, check: &'b dyn Check) -> AllocContext<'b> {
+        AllocContext {
+            layer: Some(Layer { check, outer: self }),
+            ..*self
+        }
+    }
+
     /// Refuses an address that is not of the target's family.
     pub(crate) fn check_family(&self, addr: IpAddr) -> Result<(), Exhausted> {
         if addr.is_ipv4() == self.target.is_ipv4() {
@@ -125,6 +161,27 @@ impl<'a> AllocContext<'a> {
         } else {
             Err(Exhausted::family_mismatch(self.target))
         }
+    }
+}
+
+/// Several owners of one allocator, such as a pool and who reads its counters.
+impl<A: LocalAddrAllocator + ?Sized> LocalAddrAllocator for Arc<A> {
+    fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {
+        (**self).allocate(cx)
+    }
+
+    fn sources(&self) -> Vec<IpAddr> {
+        (**self).sources()
+    }
+}
+
+impl<A: LocalAddrAllocator + ?Sized> LocalAddrAllocator for Box<A> {
+    fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {
+        (**self).allocate(cx)
+    }
+
+    fn sources(&self) -> Vec<IpAddr> {
+        (**self).sources()
     }
 }
 

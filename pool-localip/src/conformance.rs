@@ -84,7 +84,9 @@ impl Check<'_> {
         let far = Duration::from_secs(100 * 365 * 24 * 60 * 60);
         let (later, earlier) = (self.now.checked_add(far), self.now.checked_sub(far));
         for now in [later, earlier, Some(self.now)].into_iter().flatten() {
-            drop(self.ask(&AllocContext { now, ..self.cx() }));
+            let mut cx = self.cx();
+            cx.now = now;
+            drop(self.ask(&cx));
         }
     }
 
@@ -154,8 +156,15 @@ impl Check<'_> {
             lease.report(OUTCOMES[i % OUTCOMES.len()]);
         }
         drop(again);
+        // Reports come without a time: what rests because of them may begin to with this ask.
+        drop(self.ask(&self.cx()));
+        self.a_day_later();
         let again = self.fill();
-        self.expect_capacity(again.len(), capacity, "after leases with reports");
+        self.expect_capacity(
+            again.len(),
+            capacity,
+            "after leases with reports and a day of rest",
+        );
         drop(again);
 
         self.a_day_later();

@@ -21,8 +21,13 @@ pub struct Exhausted {
 pub enum ExhaustedReason {
     /// The allocator has no address at all.
     Empty,
-    /// Every address that would do carries as many connections as it may, or rests.
+    /// Every address that would do carries as many connections as it may; some may rest.
     AllBusy,
+    /// Every address that would do rests, after a failure or until its ports are free again; `retry_at` says how long the
+    /// first of them does.
+    Resting,
+    /// Every address that would do is excluded.
+    Excluded,
     /// No source, or not the wanted one, is of the target's family.
     FamilyMismatch {
         /// The address that was to be dialled.
@@ -64,7 +69,11 @@ impl Exhausted {
     ///
     /// False for what only another configuration or another request can mend.
     pub fn is_temporary(&self) -> bool {
-        self.retry_at.is_some() || matches!(self.reason, ExhaustedReason::AllBusy)
+        let busy = matches!(
+            self.reason,
+            ExhaustedReason::AllBusy | ExhaustedReason::Resting
+        );
+        busy || self.retry_at.is_some()
     }
 }
 
@@ -73,6 +82,10 @@ impl fmt::Display for Exhausted {
         match &self.reason {
             ExhaustedReason::Empty => f.write_str("there is no local address to choose from"),
             ExhaustedReason::AllBusy => f.write_str("every local address is busy"),
+            ExhaustedReason::Resting => {
+                f.write_str("every local address rests after a failure or until its ports are free")
+            }
+            ExhaustedReason::Excluded => f.write_str("every local address is excluded"),
             ExhaustedReason::FamilyMismatch { target } => {
                 let family = if target.is_ipv4() { "IPv4" } else { "IPv6" };
                 write!(f, "no {family} local address for the target {target}")

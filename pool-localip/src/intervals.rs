@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Disjoint inclusive runs, first to last. Runs that touch are merged, so the number after a run is never in the set.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Intervals {
     runs: BTreeMap<u128, u128>,
 }

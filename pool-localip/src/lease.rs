@@ -10,20 +10,7 @@ use std::sync::{Mutex, PoisonError};
 /// The holder keeps it beside the socket, in a field that is dropped after it. Were it dropped earlier, another connection
 /// could take the same address and port while the first one still has them.
 ///
-/// An allocator that wraps another one moves the inner lease into its own release:
-///
-/// ```
-/// # use pool_localip::Lease;
-/// fn counted(inner: Lease, ended: impl FnOnce() + Send + Sync + 'static) -> Lease {
-///     Lease::new(inner.addr(), move |released| {
-///         if let Some(outcome) = released.outcome {
-///             inner.report(outcome);
-///         }
-///         drop(inner);
-///         ended();
-///     })
-/// }
-/// ```
+/// An allocator that wraps another one adds to its leases with [`and_then`](Self::and_then).
 #[doc(alias("ReleaseIP", "MarkIPUnused"))]
 pub struct Lease {
     addr: Option<IpAddr>,
@@ -82,6 +69,37 @@ impl Lease {
             outcome: Mutex::new(None),
             release: None,
         }
+    }
+
+    /// This lease, with `ended` to run after its own release; for an allocator that wraps another one.
+    ///
+    /// The report is handed to both. What is said of `release` in [`new`](Self::new) holds for `ended` too.
+    ///
+    /// ```
+    /// # use pool_localip::{AllocContext, Exhausted, Lease, LocalAddrAllocator};
+    /// # use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+    /// fn counted(
+    ///     inner: &dyn LocalAddrAllocator,
+    ///     cx: &AllocContext<'_>,
+    ///     open: &Arc<AtomicUsize>,
+    /// ) -> Result<Lease, Exhausted> {
+    ///     let lease = inner.allocate(cx)?;
+    ///     open.fetch_add(1, Ordering::Relaxed);
+    ///     let open = Arc::clone(open);
+    ///     Ok(lease.and_then(move |_| {
+    ///         open.fetch_sub(1, Ordering::Relaxed);
+    ///     }))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn and_then(self, ended: impl FnOnce(Released) + Send + Sync + 'static) -> Self {
+        Self::new(self.addr, move |released| {
+            if let Some(outcome) = released.outcome {
+                self.report(outcome);
+            }
+            drop(self);
+            ended(released);
+        })
     }
 
     /// The address to bind to; `None`: bind to nothing, the operating system chooses on connect.
@@ -176,14 +194,15 @@ mod tests {
     #[test]
     fn a_wrapping_lease_hands_the_report_to_the_inner_one_and_drops_it() {
         let (tx, rx) = mpsc::channel();
-        let inner = Lease::new(ADDR, move |released| tx.send(released.outcome).unwrap());
-        let outer = Lease::new(inner.addr(), move |released| {
-            if let Some(outcome) = released.outcome {
-                inner.report(outcome);
-            }
-        });
-        outer.report(Outcome::TargetFailed);
-        drop(outer);
-        assert_eq!(rx.try_recv(), Ok(Some(Outcome::TargetFailed)));
+        let tell = |who| {
+            let tx = tx.clone();
+            move |released: Released| tx.send((who, released.outcome)).unwrap()
+        };
+        let lease = Lease::new(ADDR, tell("inner")).and_then(tell("outer"));
+        lease.report(Outcome::TargetFailed);
+        drop(lease);
+        let told: Vec<_> = rx.try_iter().collect();
+        let failed = Some(Outcome::TargetFailed);
+        assert_eq!(told, [("inner", failed), ("outer", failed)]);
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::options::{MAX_PER_ADDR, Options};
+use crate::options::{MAX_PER_ADDR, Options, SEED, STRATEGY, WHEN_BUSY};
 use crate::spec::parse_all;
 use crate::{
     AddrSet, AllocContext, Exhausted, Lease, LocalAddrAllocator, OptionDoc, OptionsError,
-    SourceError, SourceProblem, SourceSpec,
+    SourceError, SourceProblem, SourceSpec, Strategy,
 };
 
-/// The addresses of a list, round robin, in its order; duplicates count once.
+/// The addresses of a list, round robin, in its order, or by another strategy; duplicates count once.
 ///
 /// Accounting, families and limits are those of [`AddrSet`].
 #[derive(Debug)]
@@ -30,6 +30,9 @@ impl AddrList {
             meaning: "IPv4 and IPv6 addresses, separated by commas",
             default: None,
         },
+        STRATEGY,
+        SEED,
+        WHEN_BUSY,
         MAX_PER_ADDR,
     ];
 
@@ -49,11 +52,21 @@ impl AddrList {
     /// [`OptionsError`] names the option that is missing, unknown or has an unusable value.
     pub fn from_options(options: &BTreeMap<String, String>) -> Result<Self, OptionsError> {
         let options = Options::new(options, Self::OPTIONS)?;
-        let list: Self = options.required("addresses")?;
-        Ok(match options.max_per_addr()? {
-            Some(connections) => list.max_per_addr(connections),
-            None => list,
-        })
+        let Self { set } = options.required("addresses")?;
+        let set = options.shape(set)?;
+        Ok(Self { set })
+    }
+
+    /// Chooses by this strategy; see [`AddrSet::strategy`].
+    ///
+    /// # Panics
+    ///
+    /// If there are leases, or a limit was set.
+    #[must_use]
+    pub fn strategy(self, strategy: Strategy) -> Self {
+        Self {
+            set: self.set.strategy(strategy),
+        }
     }
 
     /// Connections at a time per address; see [`AddrSet::max_per_addr`].
@@ -86,7 +99,7 @@ impl FromStr for AddrList {
     fn from_str(input: &str) -> Result<Self, SourceError> {
         let single = |spec| match spec {
             SourceSpec::Addr(addr) => Ok(addr),
-            SourceSpec::Ipv4(prefix) => Err(SourceError::new(
+            SourceSpec::Prefix(prefix) => Err(SourceError::new(
                 &prefix.to_string(),
                 SourceProblem::NotSingle,
             )),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
-use crate::SourceError;
+use crate::{AddrSet, SourceError, StickyBy, Strategy, WhenBusy};
 
 /// What a listing says about one option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,15 @@ pub enum OptionsError {
         /// The value as written.
         value: String,
     },
+    /// A value is none of those that the option takes.
+    Value {
+        /// The key of the option.
+        key: &'static str,
+        /// The value as written.
+        value: String,
+        /// What it takes.
+        expected: &'static str,
+    },
     /// An address or prefix cannot be used; `source()` says why.
     Source {
         /// The key of the option.
@@ -70,6 +80,11 @@ impl fmt::Display for OptionsError {
                     "option {key:?}: {value:?} is not a whole number above zero"
                 )
             }
+            Self::Value {
+                key,
+                value,
+                expected,
+            } => write!(f, "option {key:?}: {value:?} is not {expected}"),
             Self::Source { key, .. } => write!(f, "option {key:?} names no usable source"),
         }
     }
@@ -89,6 +104,26 @@ pub(crate) const MAX_PER_ADDR: OptionDoc = OptionDoc {
     meaning: "connections at a time per address",
     default: Some("unlimited"),
 };
+
+pub(crate) const STRATEGY: OptionDoc = OptionDoc {
+    key: "strategy",
+    meaning: "how an address is chosen: round-robin, random, least-used, sticky-host or sticky-class",
+    default: Some("round-robin"),
+};
+
+pub(crate) const SEED: OptionDoc = OptionDoc {
+    key: "seed",
+    meaning: "a whole number that fixes the order of random, and who gets which address of sticky-host and sticky-class",
+    default: Some("another one at each start for random, 0 for the sticky ones"),
+};
+
+pub(crate) const WHEN_BUSY: OptionDoc = OptionDoc {
+    key: "when_busy",
+    meaning: "what a sticky choice does while its address is busy: wait for it, or take the next",
+    default: Some("wait"),
+};
+
+const STRATEGIES: &str = "one of round-robin, random, least-used, sticky-host and sticky-class";
 
 /// Options whose keys are all known.
 #[derive(Debug)]
@@ -122,18 +157,89 @@ impl<'a> Options<'a> {
             .map_err(|source| OptionsError::Source { key, source })
     }
 
-    pub(crate) fn max_per_addr(&self) -> Result<Option<usize>, OptionsError> {
-        let key = MAX_PER_ADDR.key;
-        let Some(value) = self.values.get(key) else {
+    /// Applies the strategy and the limit to a set.
+    pub(crate) fn shape(&self, set: AddrSet) -> Result<AddrSet, OptionsError> {
+        let set = set.strategy(self.strategy()?);
+        Ok(match self.above_zero(MAX_PER_ADDR.key)? {
+            Some(connections) => set.max_per_addr(connections),
+            None => set,
+        })
+    }
+
+    pub(crate) fn text(&self, key: &'static str) -> Option<&'a str> {
+        self.values.get(key).map(|value| value.trim())
+    }
+
+    pub(crate) fn above_zero(&self, key: &'static str) -> Result<Option<usize>, OptionsError> {
+        let Some(value) = self.text(key) else {
             return Ok(None);
         };
-        match value.trim().parse() {
-            Ok(connections) if connections > 0 => Ok(Some(connections)),
+        match value.parse() {
+            Ok(number) if number > 0 => Ok(Some(number)),
             _ => Err(OptionsError::Number {
                 key,
-                value: value.clone(),
+                value: self.values[key].clone(),
             }),
         }
+    }
+
+    /// The value that `read` makes of the text, or an error that says what was expected.
+    pub(crate) fn read<T>(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, OptionsError> {
+        let wrong = |text: &str| OptionsError::Value {
+            key,
+            value: text.to_owned(),
+            expected,
+        };
+        self.text(key)
+            .map(|text| read(text).ok_or_else(|| wrong(text)))
+            .transpose()
+    }
+
+    pub(crate) fn duration(&self, key: &'static str) -> Result<Option<Duration>, OptionsError> {
+        self.read(
+            key,
+            r#"a duration such as "500ms", "60s" or "5m""#,
+            |text| {
+                let unit = text.find(|c: char| !c.is_ascii_digit())?;
+                let (number, unit) = (text[..unit].parse().ok()?, &text[unit..]);
+                match unit {
+                    "ms" => Some(Duration::from_millis(number)),
+                    "s" => Some(Duration::from_secs(number)),
+                    "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+                    _ => None,
+                }
+            },
+        )
+    }
+
+    fn strategy(&self) -> Result<Strategy, OptionsError> {
+        let seed = self.read(SEED.key, "a whole number from 0 to 2^64 - 1", |text| {
+            text.parse().ok()
+        })?;
+        let when_busy = self.read(WHEN_BUSY.key, "wait or next", |text| match text {
+            "wait" => Some(WhenBusy::Wait),
+            "next" => Some(WhenBusy::Next),
+            _ => None,
+        })?;
+        let sticky = |by| Strategy::Sticky {
+            by,
+            seed: seed.unwrap_or_default(),
+            when_busy: when_busy.unwrap_or(WhenBusy::Wait),
+        };
+        let strategy = self.read(STRATEGY.key, STRATEGIES, |text| match text {
+            "round-robin" => Some(Strategy::RoundRobin),
+            "random" => Some(seed.map_or_else(Strategy::random, |seed| Strategy::Random { seed })),
+            "least-used" => Some(Strategy::LeastUsed),
+            "sticky-host" => Some(sticky(StickyBy::Host)),
+            "sticky-class" => Some(sticky(StickyBy::Class)),
+            _ => None,
+        })?;
+        Ok(strategy.unwrap_or_default())
     }
 }
 

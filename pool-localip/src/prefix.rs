@@ -1,26 +1,26 @@
-//! All addresses of an IPv4 prefix.
+//! All addresses of a prefix.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::options::{MAX_PER_ADDR, Options};
+use crate::options::{MAX_PER_ADDR, Options, SEED, STRATEGY, WHEN_BUSY};
 use crate::{
-    AddrSet, AllocContext, Exhausted, Ipv4Cidr, Lease, LocalAddrAllocator, OptionDoc, OptionsError,
-    SourceError,
+    AddrSet, AllocContext, Cidr, Exhausted, Lease, LocalAddrAllocator, OptionDoc, OptionsError,
+    SourceError, Strategy,
 };
 
-/// All addresses of an IPv4 prefix, round robin, ascending, without listing them in memory.
+/// All addresses of a prefix, of any size, without listing them in memory: round robin, ascending, or by another strategy.
 ///
-/// Accounting, families, limits, and why the first and the last address are used too: see [`AddrSet`].
+/// Accounting, families, limits, and which addresses of a prefix are used: see [`AddrSet`].
 #[derive(Debug)]
 #[doc(alias = "SetTargetIPCount")]
-pub struct Ipv4Prefix {
-    prefix: Ipv4Cidr,
+pub struct Prefix {
+    prefix: Cidr,
     set: AddrSet,
 }
 
-impl Ipv4Prefix {
+impl Prefix {
     /// The name in a configuration.
     pub const NAME: &'static str = "prefix";
 
@@ -28,9 +28,12 @@ impl Ipv4Prefix {
     pub const OPTIONS: &'static [OptionDoc] = &[
         OptionDoc {
             key: "prefix",
-            meaning: "an IPv4 prefix such as 127.0.2.0/27; all its addresses are used",
+            meaning: "an IPv4 or IPv6 prefix such as 127.0.2.0/27 or 2001:db8::/64",
             default: None,
         },
+        STRATEGY,
+        SEED,
+        WHEN_BUSY,
         MAX_PER_ADDR,
     ];
 
@@ -38,8 +41,10 @@ impl Ipv4Prefix {
     ///
     /// # Errors
     ///
-    /// [`SourceProblem::Empty`](crate::SourceProblem::Empty) for `0.0.0.0/32` alone.
-    pub fn new(prefix: Ipv4Cidr) -> Result<Self, SourceError> {
+    /// [`SourceProblem::Empty`](crate::SourceProblem::Empty) for `0.0.0.0/32` and `::/128`;
+    /// [`SourceProblem::NotUnicast`](crate::SourceProblem::NotUnicast) and
+    /// [`SourceProblem::Ipv4Mapped`](crate::SourceProblem::Ipv4Mapped) for a prefix of nothing else.
+    pub fn new(prefix: Cidr) -> Result<Self, SourceError> {
         AddrSet::new([prefix]).map(|set| Self { prefix, set })
     }
 
@@ -50,11 +55,22 @@ impl Ipv4Prefix {
     /// [`OptionsError`] names the option that is missing, unknown or has an unusable value.
     pub fn from_options(options: &BTreeMap<String, String>) -> Result<Self, OptionsError> {
         let options = Options::new(options, Self::OPTIONS)?;
-        let prefix: Self = options.required("prefix")?;
-        Ok(match options.max_per_addr()? {
-            Some(connections) => prefix.max_per_addr(connections),
-            None => prefix,
-        })
+        let Self { prefix, set } = options.required("prefix")?;
+        let set = options.shape(set)?;
+        Ok(Self { prefix, set })
+    }
+
+    /// Chooses by this strategy; see [`AddrSet::strategy`].
+    ///
+    /// # Panics
+    ///
+    /// If there are leases, or a limit was set.
+    #[must_use]
+    pub fn strategy(self, strategy: Strategy) -> Self {
+        Self {
+            set: self.set.strategy(strategy),
+            ..self
+        }
     }
 
     /// Connections at a time per address; see [`AddrSet::max_per_addr`].
@@ -71,7 +87,7 @@ impl Ipv4Prefix {
     }
 
     /// The prefix, which also tells whether host bits were set when it was written.
-    pub fn prefix(&self) -> Ipv4Cidr {
+    pub fn prefix(&self) -> Cidr {
         self.prefix
     }
 
@@ -86,7 +102,7 @@ impl Ipv4Prefix {
     }
 }
 
-impl FromStr for Ipv4Prefix {
+impl FromStr for Prefix {
     type Err = SourceError;
 
     fn from_str(input: &str) -> Result<Self, SourceError> {
@@ -94,7 +110,7 @@ impl FromStr for Ipv4Prefix {
     }
 }
 
-impl LocalAddrAllocator for Ipv4Prefix {
+impl LocalAddrAllocator for Prefix {
     fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {
         self.set.allocate(cx)
     }

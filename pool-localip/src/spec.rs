@@ -5,24 +5,25 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use crate::cidr::{self, Ipv4Cidr};
+use crate::cidr::{self, Cidr};
 
-/// One `ADDR|CIDR`: an IPv4 or IPv6 address, or an IPv4 prefix.
+/// One `ADDR|CIDR`: an IPv4 or IPv6 address or prefix.
 ///
 /// ```
 /// use pool_localip::SourceSpec;
 ///
 /// assert!(matches!("2001:db8::7".parse(), Ok(SourceSpec::Addr(_))));
+/// assert!(matches!("2001:db8::/64".parse(), Ok(SourceSpec::Prefix(_))));
 /// let error = "127.0.2.0/33".parse::<SourceSpec>().unwrap_err();
-/// assert_eq!(error.to_string(), r#"source "127.0.2.0/33": the prefix length is not a number from 0 to 32"#);
+/// assert_eq!(error.to_string(), r#"source "127.0.2.0/33": the prefix length is not a number from 0 to 32, or 128 for IPv6"#);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SourceSpec {
     /// One address.
     Addr(IpAddr),
-    /// All addresses of an IPv4 prefix.
-    Ipv4(Ipv4Cidr),
+    /// All addresses of a prefix; which these are, [`AddrSet`](crate::AddrSet) says.
+    Prefix(Cidr),
 }
 
 impl FromStr for SourceSpec {
@@ -32,7 +33,9 @@ impl FromStr for SourceSpec {
     fn from_str(input: &str) -> Result<Self, SourceError> {
         let text = input.trim();
         let spec = match text.split_once('/') {
-            Some((addr, len)) => cidr::parse(addr, len).map(Self::Ipv4),
+            Some((addr, len)) => cidr::parse(addr, len)
+                .and_then(check_prefix)
+                .map(Self::Prefix),
             None => parse_addr(text).map(Self::Addr),
         };
         spec.map_err(|problem| SourceError::new(input, problem))
@@ -45,9 +48,9 @@ impl From<IpAddr> for SourceSpec {
     }
 }
 
-impl From<Ipv4Cidr> for SourceSpec {
-    fn from(prefix: Ipv4Cidr) -> Self {
-        Self::Ipv4(prefix)
+impl From<Cidr> for SourceSpec {
+    fn from(prefix: Cidr) -> Self {
+        Self::Prefix(prefix)
     }
 }
 
@@ -55,7 +58,7 @@ impl fmt::Display for SourceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Addr(addr) => addr.fmt(f),
-            Self::Ipv4(prefix) => prefix.fmt(f),
+            Self::Prefix(prefix) => prefix.fmt(f),
         }
     }
 }
@@ -77,12 +80,12 @@ pub enum SourceProblem {
     NotAnAddress,
     /// An address with a port.
     HasPort,
-    /// The length after the slash is not a number from 0 to 32.
+    /// The length after the slash is not a number from 0 to 32, or 128 for IPv6.
     PrefixLength,
     /// A prefix without a slash and a length.
     NoPrefixLength,
-    /// A prefix of IPv6 addresses.
-    Ipv6Prefix,
+    /// An IPv4 address written as an IPv6 one (`::ffff:192.0.2.7`), or a prefix of such.
+    Ipv4Mapped,
     /// A prefix where single addresses are listed.
     NotSingle,
     /// `0.0.0.0` or `::`, which means "let the operating system choose".
@@ -120,10 +123,12 @@ impl fmt::Display for SourceError {
             SourceProblem::HasPort => {
                 "a source is an address without a port or brackets; the operating system chooses the port"
             }
-            SourceProblem::PrefixLength => "the prefix length is not a number from 0 to 32",
+            SourceProblem::PrefixLength => {
+                "the prefix length is not a number from 0 to 32, or 128 for IPv6"
+            }
             SourceProblem::NoPrefixLength => "a prefix needs a length, as in 192.0.2.0/27",
-            SourceProblem::Ipv6Prefix => {
-                "IPv6 prefixes are not supported yet; list the addresses one by one"
+            SourceProblem::Ipv4Mapped => {
+                "an IPv4 address in IPv6 clothes; write it as an IPv4 address"
             }
             SourceProblem::NotSingle => "a list takes single addresses, not prefixes",
             SourceProblem::Unspecified => {
@@ -159,9 +164,27 @@ pub(crate) fn check_source(addr: IpAddr) -> Result<IpAddr, SourceProblem> {
         Err(SourceProblem::Unspecified)
     } else if addr.is_multicast() || broadcast {
         Err(SourceProblem::NotUnicast)
+    } else if is_ipv4_mapped(addr) {
+        Err(SourceProblem::Ipv4Mapped)
     } else {
         Ok(addr)
     }
+}
+
+/// Refuses a prefix of which no address can be a source. A wider one, which also has others, is for the user to judge.
+pub(crate) fn check_prefix(prefix: Cidr) -> Result<Cidr, SourceProblem> {
+    let ends = [prefix.first(), prefix.last()];
+    if ends.iter().all(IpAddr::is_multicast) {
+        Err(SourceProblem::NotUnicast)
+    } else if ends.into_iter().all(is_ipv4_mapped) {
+        Err(SourceProblem::Ipv4Mapped)
+    } else {
+        Ok(prefix)
+    }
+}
+
+fn is_ipv4_mapped(addr: IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(addr) if addr.to_ipv4_mapped().is_some())
 }
 
 fn parse_addr(text: &str) -> Result<IpAddr, SourceProblem> {
@@ -205,7 +228,12 @@ mod tests {
             ("127.0.0.1/255.0.0.0", PrefixLength),
             ("127.0.0/8", NotAnAddress),
             ("/8", NotAnAddress),
-            ("2001:db8::/32", Ipv6Prefix),
+            ("2001:db8::/129", PrefixLength),
+            ("2001:db8:/32", NotAnAddress),
+            ("::ffff:192.0.2.7", Ipv4Mapped),
+            ("::ffff:192.0.2.0/120", Ipv4Mapped),
+            ("224.0.0.0/24", NotUnicast),
+            ("ff02::/16", NotUnicast),
             ("0.0.0.0", Unspecified),
             ("::", Unspecified),
             ("224.0.0.1", NotUnicast),

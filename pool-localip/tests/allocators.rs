@@ -1,13 +1,14 @@
 //! The built-in allocators: what they lease, what they refuse, how they are configured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pool_localip::{
-    AddrList, AddrSet, AllocContext, Exhausted, ExhaustedReason, Ipv4Prefix, Lease,
-    LocalAddrAllocator, MAX_SOURCES, OptionsError, OsAssigned, SourceProblem,
+    AddrList, AddrSet, AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator,
+    MAX_SOURCES, OptionsError, OsAssigned, Outcome, Prefix, SourceProblem, SourceSpec, Sources,
+    StickyBy, Strategy, Weighted, WhenBusy,
 };
 
 #[expect(
@@ -61,7 +62,7 @@ fn the_operating_system_chooses_unless_one_address_is_wanted() {
 
 #[test]
 fn a_target_without_a_source_of_its_family_is_refused_for_good() {
-    let prefix: Ipv4Prefix = "127.0.2.0/27".parse().unwrap();
+    let prefix: Prefix = "127.0.2.0/27".parse().unwrap();
     let refusal = prefix.allocate(&v6()).unwrap_err();
     assert_eq!(refusal, Exhausted::family_mismatch(v6().target));
     assert!(!refusal.is_temporary());
@@ -134,7 +135,7 @@ fn leases_outlive_their_allocator() {
 
 #[test]
 fn the_whole_address_space_is_leased_without_being_listed() {
-    let all: Ipv4Prefix = "0.0.0.0/0".parse().unwrap();
+    let all: Prefix = "0.0.0.0/0".parse().unwrap();
     assert_eq!(
         all.as_set().size(),
         (1 << 32) - 1,
@@ -148,10 +149,174 @@ fn the_whole_address_space_is_leased_without_being_listed() {
 
 #[test]
 fn the_first_and_the_last_address_of_a_prefix_are_used() {
-    let prefix: Ipv4Prefix = "127.0.2.7/30".parse().unwrap();
+    let prefix: Prefix = "127.0.2.7/30".parse().unwrap();
     let expected = ["127.0.2.4", "127.0.2.5", "127.0.2.6", "127.0.2.7"].map(ip);
     assert_eq!(prefix.sources(), expected);
     assert!(prefix.prefix().has_host_bits());
+}
+
+#[test]
+fn a_64_bit_prefix_is_leased_at_the_cost_of_what_is_in_use() {
+    let target = v6();
+    for strategy in [
+        Strategy::RoundRobin,
+        Strategy::Random { seed: 11 },
+        Strategy::LeastUsed,
+    ] {
+        let prefix: Prefix = "2001:db8::/64".parse().unwrap();
+        let prefix = prefix.strategy(strategy).max_per_addr(1);
+        assert_eq!(prefix.as_set().size(), (1 << 64) - 1);
+        let leases: Vec<Lease> = (0..20_000)
+            .map(|_| prefix.allocate(&target).expect("room"))
+            .collect();
+        let distinct: HashSet<_> = leases.iter().map(|lease| lease.addr()).collect();
+        assert_eq!(
+            distinct.len(),
+            leases.len(),
+            "none twice among those in use"
+        );
+        assert!(
+            !distinct.contains(&Some(ip("2001:db8::"))),
+            "the anycast address"
+        );
+        drop(leases);
+        assert_eq!(prefix.as_set().counts(), []);
+    }
+}
+
+#[test]
+fn the_subnet_router_anycast_address_is_left_out_where_there_is_one() {
+    for (text, first, size) in [
+        ("2001:db8::/126", "2001:db8::1", 3),
+        ("2001:db8::/127", "2001:db8::", 2),
+        ("2001:db8::/128", "2001:db8::", 1),
+        ("2001:db8::/126,2001:db8::", "2001:db8::1", 4),
+        ("127.0.2.0/30", "127.0.2.0", 4),
+    ] {
+        let set: AddrSet = text.parse().unwrap();
+        assert_eq!((set.sources()[0], set.size()), (ip(first), size), "{text}");
+    }
+    let all: AddrSet = "::/0,0.0.0.0/0".parse().unwrap();
+    assert_eq!(all.size(), u128::MAX);
+    assert_eq!(leased(&all.allocate(&v6())), Some(ip("::1")));
+}
+
+#[test]
+fn a_seed_fixes_the_random_order_and_another_seed_another() {
+    let order = |seed| {
+        let set: AddrSet = "2001:db8::/64,127.0.0.0/8".parse().unwrap();
+        let set = set.strategy(Strategy::Random { seed });
+        let sources = set.sources();
+        let leases: Vec<_> = (0..50)
+            .map(|_| leased(&set.allocate(&v6())).unwrap())
+            .collect();
+        let listed = sources.into_iter().filter(IpAddr::is_ipv6).take(50);
+        assert_eq!(
+            listed.collect::<Vec<_>>(),
+            leases,
+            "plans see the order of leases"
+        );
+        leases
+    };
+    assert_eq!(order(1), order(1));
+    assert_ne!(order(1), order(2));
+}
+
+#[test]
+fn the_least_used_address_is_next() {
+    let list: AddrList = "127.0.2.1,127.0.2.2,127.0.2.3".parse().unwrap();
+    let list = list.strategy(Strategy::LeastUsed);
+    let mut leases: Vec<_> = (0..6).map(|_| list.allocate(&v4())).collect();
+    let freed = leased(&leases.remove(4));
+    assert_eq!(freed, Some(ip("127.0.2.2")));
+    assert_eq!(leased(&list.allocate(&v4())), freed);
+}
+
+#[test]
+fn a_sticky_host_waits_for_its_address_or_takes_the_next_as_told() {
+    let sticky = |by, when_busy| {
+        let set: AddrSet = "127.0.2.0/29".parse().unwrap();
+        let seed = 5;
+        let strategy = Strategy::Sticky {
+            by,
+            seed,
+            when_busy,
+        };
+        set.strategy(strategy).max_per_addr(1)
+    };
+    let host = v4().with_host("example.com");
+    let waits = sticky(StickyBy::Host, WhenBusy::Wait);
+    let held = waits.allocate(&host);
+    let mine = leased(&held);
+    let other_spelling = v4().with_host("EXAMPLE.com");
+    assert_eq!(
+        waits.allocate(&other_spelling).unwrap_err(),
+        Exhausted::all_busy()
+    );
+    drop(held);
+    assert_eq!(leased(&waits.allocate(&other_spelling)), mine);
+    let chosen: HashSet<_> = (0..64)
+        .map(|i| leased(&waits.allocate(&v4().with_host(&format!("{i}.example")))))
+        .collect();
+    assert_eq!(chosen.len(), 8, "hosts are spread over all addresses");
+
+    let goes_on = sticky(StickyBy::Host, WhenBusy::Next);
+    let leases: Vec<_> = (0..8).map(|_| goes_on.allocate(&host)).collect();
+    assert_eq!(leased(&leases[0]), mine);
+    assert_eq!(leases.iter().map(leased).collect::<HashSet<_>>().len(), 8);
+    assert_eq!(goes_on.allocate(&host).unwrap_err(), Exhausted::all_busy());
+
+    let by_class = sticky(StickyBy::Class, WhenBusy::Wait);
+    let of_class = |class| leased(&by_class.allocate(&host.with_class(class)));
+    assert_eq!(of_class("eu"), of_class("eu"));
+    assert_ne!(of_class("eu"), of_class("us"));
+    assert_eq!(
+        refused(waits.allocate(&host.with_class("eu"))),
+        ExhaustedReason::UnknownClass
+    );
+}
+
+#[test]
+fn two_processes_with_slices_of_one_prefix_never_share_an_address() {
+    let slice = |index| {
+        let set: AddrSet = "2001:db8::/64,127.0.2.0/31".parse().unwrap();
+        let set = set.slice(index, 2).unwrap();
+        set.strategy(Strategy::Random { seed: 1 })
+    };
+    let (mine, yours) = (slice(0), slice(1));
+    assert_eq!(mine.size() + yours.size(), (1 << 64) - 1 + 2);
+    for _ in 0..1000 {
+        assert!(!yours.contains(leased(&mine.allocate(&v6())).unwrap()));
+        assert!(!mine.contains(leased(&yours.allocate(&v6())).unwrap()));
+    }
+    let one: AddrSet = "127.0.2.1".parse().unwrap();
+    assert!(one.slice(0, 2).is_ok());
+    let none = one.slice(1, 2).unwrap_err();
+    assert_eq!(
+        (none.problem(), none.input()),
+        (SourceProblem::Empty, "slice 1 of 2")
+    );
+}
+
+#[test]
+fn what_is_taken_out_of_a_set_costs_nothing_later() {
+    let set: AddrSet = "2001:db8::/64".parse().unwrap();
+    let half: SourceSpec = "2001:db8::/65".parse().unwrap();
+    let rest = set.without([half]).unwrap();
+    assert_eq!(
+        leased(&rest.allocate(&v6())),
+        Some(ip("2001:db8::8000:0:0:0"))
+    );
+    let whole: SourceSpec = "2001:db8::/32".parse().unwrap();
+    let nothing = set.without([whole]).unwrap_err();
+    assert_eq!(nothing.input(), "all but 2001:db8::/32");
+}
+
+#[test]
+#[should_panic(expected = "the strategy is set before max_per_addr")]
+fn a_strategy_after_a_limit_is_refused() {
+    let list: AddrList = "127.0.2.1".parse().unwrap();
+    drop(list.max_per_addr(1).strategy(Strategy::LeastUsed));
 }
 
 #[test]
@@ -163,7 +328,7 @@ fn no_sources_and_impossible_sources_are_errors_at_construction() {
     let unspecified = AddrList::new([ip("127.0.2.1"), ip("::")]).unwrap_err();
     assert_eq!(unspecified.problem(), SourceProblem::Unspecified);
     assert_eq!(unspecified.input(), "::");
-    let nothing = "0.0.0.0/32".parse::<Ipv4Prefix>().unwrap_err();
+    let nothing = "0.0.0.0/32".parse::<Prefix>().unwrap_err();
     assert_eq!(nothing.problem(), SourceProblem::Empty);
     let gap = "127.0.2.1,,127.0.2.2".parse::<AddrSet>().unwrap_err();
     assert_eq!(gap.input(), "127.0.2.1,,127.0.2.2");
@@ -186,13 +351,99 @@ fn a_configuration_makes_the_allocator_it_describes() {
     assert_eq!(list.sources(), [ip("127.0.2.1"), ip("::1")]);
     let _held = list.allocate(&v4()).unwrap();
     assert_eq!(refused(list.allocate(&v4())), ExhaustedReason::AllBusy);
-    let prefix = Ipv4Prefix::from_options(&options(&[("prefix", "127.0.2.0/27")])).unwrap();
+    let prefix = Prefix::from_options(&options(&[("prefix", "127.0.2.0/27")])).unwrap();
     assert_eq!(prefix.sources().len(), 32);
 }
 
 #[test]
+fn a_configuration_names_strategies_and_wrappers() {
+    let random = options(&[
+        ("prefix", "2001:db8::/64"),
+        ("strategy", "random"),
+        ("seed", "4"),
+    ]);
+    let random = Prefix::from_options(&random).unwrap();
+    let same: Prefix = "2001:db8::/64".parse().unwrap();
+    let same = same.strategy(Strategy::Random { seed: 4 });
+    assert_eq!(random.sources(), same.sources());
+
+    let all = options(&[
+        ("sources", "127.0.2.0/24, 2001:db8::/64"),
+        ("slice", "1/2"),
+        ("exclude", "127.0.2.128/26"),
+        ("strategy", "sticky-host"),
+        ("when_busy", "next"),
+        ("max_per_addr", "2"),
+        ("working_set", "2"),
+        ("max_per_target", "1"),
+        ("ports", "100"),
+        ("cooldown", "500ms"),
+    ]);
+    let all = Sources::from_options(&all).unwrap();
+    let handle = all.working_set().expect("it has one");
+    let held = all.allocate(&v4());
+    let addr = leased(&held).unwrap();
+    assert!(
+        (ip("127.0.2.192")..=ip("127.0.2.255")).contains(&addr),
+        "{addr}"
+    );
+    assert_eq!(
+        refused(all.allocate(&v4().with_want(addr))),
+        ExhaustedReason::AllBusy
+    );
+    let other = all.allocate(&v4());
+    assert_ne!(leased(&other), Some(addr));
+    assert_eq!(refused(all.allocate(&v4())), ExhaustedReason::AllBusy);
+    handle.resize(3);
+    let third = all.allocate(&v4()).unwrap();
+    third.report(Outcome::Unbindable);
+    let resting = third.addr();
+    drop(third);
+    let cx = v4();
+    let refusal = all.allocate(&cx.with_want(resting)).unwrap_err();
+    assert_eq!(
+        refusal.retry_at,
+        cx.now.checked_add(Duration::from_millis(500))
+    );
+
+    let weighted = options(&[("sources", "127.0.2.0/30=2, ::1"), ("max_per_addr", "1")]);
+    let weighted = Weighted::from_options(&weighted).unwrap();
+    assert_eq!(weighted.sources().len(), 5);
+}
+
+#[test]
+fn a_configuration_error_says_what_was_expected() {
+    for (key, value, expected) in [
+        ("strategy", "fastest", "one of round-robin, random"),
+        ("seed", "-1", "a whole number from 0"),
+        ("when_busy", "never", "wait or next"),
+        ("slice", "2/2", "counted from 0"),
+        ("slice", "1", "counted from 0"),
+        ("slice", "0/0", "counted from 0"),
+        ("cooldown", "5", "a duration such as"),
+        ("cooldown", "fast", "a duration such as"),
+        ("working_set", "0", "above zero"),
+        ("ports", "many", "above zero"),
+    ] {
+        let text = options(&[("sources", "127.0.2.0/24"), (key, value)]);
+        let error = Sources::from_options(&text).unwrap_err().to_string();
+        for part in [key, value, expected] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    let empty = options(&[("sources", "127.0.2.1"), ("exclude", "127.0.2.0/24")]);
+    let empty = Sources::from_options(&empty).unwrap_err();
+    assert!(matches!(empty, OptionsError::Source { key: "exclude", .. }));
+    for entry in ["127.0.2.1=0", "127.0.2.1=many", "127.0.2.1,=2"] {
+        let text = options(&[("sources", entry)]);
+        let error = Weighted::from_options(&text).unwrap_err();
+        assert!(error.to_string().contains("sources"), "{error}");
+    }
+}
+
+#[test]
 fn a_configuration_error_names_the_option_and_the_near_one() {
-    let slip = Ipv4Prefix::from_options(&options(&[("max-per-adr", "1")])).unwrap_err();
+    let slip = Prefix::from_options(&options(&[("max-per-adr", "1")])).unwrap_err();
     assert!(matches!(
         slip,
         OptionsError::Unknown {
@@ -207,7 +458,7 @@ fn a_configuration_error_names_the_option_and_the_near_one() {
     let far = AddrList::from_options(&options(&[("colour", "red")])).unwrap_err();
     assert_eq!(
         far.to_string(),
-        r#"unknown option "colour"; there are addresses, max_per_addr"#
+        r#"unknown option "colour"; there are addresses, strategy, seed, when_busy, max_per_addr"#
     );
     let none = OsAssigned::from_options(&options(&[("prefix", "x")])).unwrap_err();
     assert_eq!(
@@ -219,7 +470,7 @@ fn a_configuration_error_names_the_option_and_the_near_one() {
     assert_eq!(missing, OptionsError::Missing { key: "addresses" });
     for zero in ["0", "-1", "many", ""] {
         let text = options(&[("prefix", "127.0.2.0/27"), ("max_per_addr", zero)]);
-        let error = Ipv4Prefix::from_options(&text).unwrap_err();
+        let error = Prefix::from_options(&text).unwrap_err();
         assert!(
             matches!(
                 error,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use pool_localip::{
-    AddrList, AddrSet, AllocContext, Exhausted, ExhaustedReason, Ipv4Prefix, Lease,
-    LocalAddrAllocator, MAX_SOURCES, OsAssigned, conformance,
+    AddrList, AddrSet, AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator,
+    MAX_SOURCES, OsAssigned, Prefix, conformance,
 };
 
 fn v4_target() -> SocketAddr {
@@ -27,8 +27,8 @@ fn ip(text: &str) -> IpAddr {
 fn every_built_in_conforms_for_both_families() {
     let set: AddrSet = "127.0.2.0/27,127.0.3.1,::1".parse().unwrap();
     let list: AddrList = "127.0.2.1,127.0.2.2,::1".parse().unwrap();
-    let prefix: Ipv4Prefix = "127.0.2.9/29".parse().unwrap();
-    let wide: Ipv4Prefix = "0.0.0.0/0".parse().unwrap();
+    let prefix: Prefix = "127.0.2.9/29".parse().unwrap();
+    let wide: Prefix = "0.0.0.0/0".parse().unwrap();
     let built_ins: [Box<dyn LocalAddrAllocator>; 5] = [
         Box::new(OsAssigned),
         Box::new(set),

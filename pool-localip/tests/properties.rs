@@ -1,16 +1,20 @@
 //! What holds for every list and prefix, whoever leases in whatever order.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Instant;
 
 use pool_localip::{
-    AddrSet, AllocContext, Exhausted, Ipv4Cidr, Ipv4Prefix, Lease, LocalAddrAllocator, SourceSpec,
+    AddrSet, AllocContext, Cidr, Exhausted, Lease, LocalAddrAllocator, Prefix, SourceSpec,
+    StickyBy, Strategy, WhenBusy,
 };
 use proptest::collection::vec;
-use proptest::prelude::*;
+use proptest::prelude::{
+    Just, ProptestConfig, any, prop_assert, prop_assert_eq, prop_assume, prop_oneof, proptest,
+};
+use proptest::strategy::Strategy as _;
 
 #[expect(
     clippy::disallowed_methods,
@@ -20,18 +24,56 @@ fn cx() -> AllocContext<'static> {
     AllocContext::new(SocketAddr::from(([192, 0, 2, 1], 443)), Instant::now())
 }
 
+/// A dial to a target of this address's family.
+fn cx_like(addr: IpAddr) -> AllocContext<'static> {
+    let mut cx = cx();
+    if addr.is_ipv6() {
+        cx.target = "[2001:db8::1]:443".parse().expect("an address");
+    }
+    cx
+}
+
 fn addr_of(lease: &Lease) -> IpAddr {
     lease.addr().expect("a list chooses the address")
 }
 
+fn number(addr: IpAddr) -> u128 {
+    match addr {
+        IpAddr::V4(addr) => addr.to_bits().into(),
+        IpAddr::V6(addr) => addr.to_bits(),
+    }
+}
+
+fn with_last_byte(addr: IpAddr, byte: u8) -> IpAddr {
+    match addr {
+        IpAddr::V4(addr) => Ipv4Addr::from_bits(addr.to_bits() & !0xff | u32::from(byte)).into(),
+        IpAddr::V6(addr) => Ipv6Addr::from_bits(addr.to_bits() & !0xff | u128::from(byte)).into(),
+    }
+}
+
+fn any_addr() -> impl proptest::strategy::Strategy<Value = IpAddr> {
+    prop_oneof![
+        any::<u32>().prop_map(|bits| Ipv4Addr::from_bits(bits).into()),
+        any::<u128>().prop_map(|bits| Ipv6Addr::from_bits(bits).into()),
+    ]
+}
+
+fn strategies() -> impl proptest::strategy::Strategy<Value = Strategy> {
+    prop_oneof![
+        Just(Strategy::RoundRobin),
+        any::<u64>().prop_map(|seed| Strategy::Random { seed }),
+        Just(Strategy::LeastUsed),
+    ]
+}
+
 /// Addresses and prefixes that often overlap.
-fn specs() -> impl Strategy<Value = Vec<SourceSpec>> {
+fn specs() -> impl proptest::strategy::Strategy<Value = Vec<SourceSpec>> {
     let spec = (0u8..64, 26u8..=32, any::<bool>()).prop_map(|(host, len, single)| {
         let addr = Ipv4Addr::new(127, 0, 2, host);
         if single {
             SourceSpec::from(IpAddr::V4(addr))
         } else {
-            SourceSpec::from(Ipv4Cidr::new(addr, len).expect("at most 32"))
+            SourceSpec::from(Cidr::new(addr, len).expect("at most 32"))
         }
     });
     vec(spec, 1..6)
@@ -44,7 +86,7 @@ enum Step {
     Drop(usize),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => Just(Step::Take),
         1 => (0u8..70).prop_map(Step::TakeExactly),
@@ -57,8 +99,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn leases_are_conserved_and_never_above_the_limit(specs in specs(), cap in 1usize..4, per_thread in vec(steps(), 1..4)) {
-        let set = AddrSet::new(specs).expect("not empty").max_per_addr(cap);
+    fn leases_are_conserved_and_never_above_the_limit(specs in specs(), strategy in strategies(), cap in 1usize..4, per_thread in vec(steps(), 1..4)) {
+        let set = AddrSet::new(specs).expect("not empty").strategy(strategy).max_per_addr(cap);
         // Counted up after a take and down before a drop: never more than what is held.
         let held: HashMap<IpAddr, AtomicUsize> = set.sources().into_iter().map(|a| (a, AtomicUsize::new(0))).collect();
         thread::scope(|scope| {
@@ -117,27 +159,79 @@ proptest! {
     }
 
     #[test]
-    fn a_prefix_of_any_length_leases_only_what_is_inside(bits in any::<u32>(), len in 0u8..=32, wants in vec(any::<u32>(), 8)) {
-        let prefix = Ipv4Cidr::new(Ipv4Addr::from_bits(bits), len).expect("at most 32");
-        prop_assume!(prefix.last() != Ipv4Addr::UNSPECIFIED);
-        prop_assert!(prefix.contains(prefix.given()) && prefix.contains(prefix.first()) && prefix.contains(prefix.last()));
-        prop_assert_eq!(u64::from(prefix.last().to_bits()) - u64::from(prefix.first().to_bits()) + 1, prefix.size());
+    fn a_prefix_of_any_length_leases_only_what_is_inside(addr in any_addr(), len in 0u8..=128, wants in vec(any_addr(), 8), near in vec(any::<u8>(), 4), strategy in strategies()) {
+        let len = if addr.is_ipv4() { len % 33 } else { len };
+        let prefix = Cidr::new(addr, len).expect("not too long");
+        prop_assert!(prefix.contains(addr) && prefix.contains(prefix.first()) && prefix.contains(prefix.last()));
+        prop_assert_eq!(number(prefix.last()) - number(prefix.first()), (1u128.checked_shl(prefix.host_bits().into()).unwrap_or(0)).wrapping_sub(1));
         prop_assert_eq!(prefix, prefix.to_string().parse().unwrap());
-        let sources = Ipv4Prefix::new(prefix).unwrap();
-        let cycle = usize::try_from(prefix.size()).unwrap().min(300);
-        let mut leases = HashSet::new();
-        for _ in 0..cycle.min(sources.as_set().size() as usize) {
-            let IpAddr::V4(addr) = addr_of(&sources.allocate(&cx()).unwrap()) else {
-                panic!("an IPv4 prefix");
-            };
-            prop_assert!(prefix.contains(addr));
-            prop_assert!(leases.insert(addr), "{addr} came twice in one cycle");
+        let Ok(sources) = Prefix::new(prefix) else {
+            prop_assume!(false);
+            unreachable!()
+        };
+        let sources = sources.strategy(strategy);
+        let anycast = addr.is_ipv6() && prefix.host_bits() > 1;
+        let cx = cx_like(addr);
+        let cycle = sources.as_set().size().min(300);
+        let mut leases = Vec::new();
+        let mut given = HashSet::new();
+        for _ in 0..cycle {
+            let lease = sources.allocate(&cx).unwrap();
+            prop_assert!(prefix.contains(addr_of(&lease)));
+            prop_assert!(given.insert(addr_of(&lease)), "{} came twice in one cycle", addr_of(&lease));
+            leases.push(lease);
         }
-        for want in wants.into_iter().map(Ipv4Addr::from_bits) {
-            let leased = sources.allocate(&cx().with_want(IpAddr::V4(want)));
-            prop_assert_eq!(leased.is_ok(), prefix.contains(want) && !want.is_unspecified());
+        prop_assert_eq!(sources.in_use() as u128, cycle);
+        drop(leases);
+        let near = near.into_iter().map(|host| with_last_byte(prefix.first(), host));
+        for want in wants.into_iter().chain(near).chain([prefix.first(), prefix.last()]) {
+            let leased = sources.allocate(&cx.with_want(want));
+            let used = prefix.contains(want) && !want.is_unspecified() && !(anycast && want == prefix.first());
+            prop_assert_eq!(leased.is_ok(), used, "{}", want);
         }
         prop_assert_eq!(sources.in_use(), 0);
+    }
+
+    #[test]
+    fn slices_are_disjoint_and_complete(specs in specs(), of in 1u32..9, v6_len in 118u8..=128) {
+        let mut specs = specs;
+        specs.push("2001:db8::".parse::<IpAddr>().map(|addr| Cidr::new(addr, v6_len).unwrap().into()).unwrap());
+        let whole = AddrSet::new(specs).unwrap();
+        let mut seen = HashSet::new();
+        for slice in (0..of).filter_map(|index| whole.slice(index, of).ok()) {
+            for addr in slice.sources() {
+                prop_assert!(whole.contains(addr) && seen.insert(addr), "{} is in two slices", addr);
+            }
+        }
+        prop_assert_eq!(seen.len() as u128, whole.size());
+    }
+
+    #[test]
+    fn one_address_of_a_wide_prefix_is_in_exactly_one_slice(host in any::<u64>(), of in 1u32..100) {
+        let whole: AddrSet = "2001:db8::/64".parse().unwrap();
+        let addr = IpAddr::from(Ipv6Addr::from_bits((0x2001_0db8 << 96) | u128::from(host)));
+        let holders = (0..of).filter(|&index| whole.slice(index, of).unwrap().contains(addr)).count();
+        prop_assert_eq!(holders, usize::from(host != 0), "the anycast address is in none");
+    }
+
+    #[test]
+    fn a_sticky_host_keeps_its_address_over_restarts(hosts in vec("[a-z]{1,12}", 1..8), seed in any::<u64>()) {
+        let started = || {
+            let set: AddrSet = "127.0.2.0/24,2001:db8::/64".parse().unwrap();
+            set.strategy(Strategy::Sticky { by: StickyBy::Host, seed, when_busy: WhenBusy::Wait })
+        };
+        let (before, after) = (started(), started());
+        for host in hosts.iter().rev() {
+            drop(before.allocate(&cx().with_host(host)));
+        }
+        for host in &hosts {
+            for like in ["127.0.0.1", "::1"] {
+                let cx = cx_like(like.parse().unwrap()).with_host(host);
+                let chosen = |set: &AddrSet| addr_of(&set.allocate(&cx).unwrap());
+                prop_assert_eq!(chosen(&before), chosen(&after));
+                prop_assert_eq!(chosen(&before), chosen(&before));
+            }
+        }
     }
 
     #[test]

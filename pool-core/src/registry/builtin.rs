@@ -4,7 +4,7 @@ use pool_health::{
     ConsecutiveFailures, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness, MaxErrors, MaxUses,
     NeverEject, NeverEvict, NoCheck, StatusEjection, Surplus,
 };
-use pool_localip::{AddrList, Ipv4Prefix, OsAssigned};
+use pool_localip::{AddrList, OsAssigned, Prefix};
 
 use super::{PolicyKind, Registry, tls};
 use crate::select::{LeastUsed, PeakEwma, RoundRobin, Sticky};
@@ -46,7 +46,7 @@ pub(super) fn register(registry: Registry) -> Registry {
         selector Selector Sticky: "prefers the same address for the same affinity",
         localip LocalIp OsAssigned: "lets the operating system choose",
         localip LocalIp AddrList: "takes turns over a list of addresses",
-        localip LocalIp Ipv4Prefix: "takes turns over all addresses of a prefix",
+        localip LocalIp Prefix: "takes turns over all addresses of a prefix",
     );
     tls::register(registry)
 }

@@ -1,6 +1,7 @@
 //! The trait that chooses the local address of a connection, and what it is told about the dial.
 
 use std::fmt;
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -136,14 +137,9 @@ impl<'a> AllocContext<'a> {
 
     /// What the wrappers around this allocator have against a source.
     pub(crate) fn refusal(&self, source: Option<IpAddr>) -> Option<Refusal> {
-        let mut layer = self.layer;
-        while let Some(Layer { check, outer }) = layer {
-            if let Err(refusal) = check.look(source, outer) {
-                return Some(refusal);
-            }
-            layer = outer.layer;
-        }
-        None
+        let layers = iter::successors(self.layer, |layer| layer.outer.layer);
+        let refusals = layers.filter_map(|Layer { check, outer }| check.look(source, outer).err());
+        refusals.max()
     }
 
     /// The context for an allocator inside a wrapper that refuses what `check` refuses.

@@ -30,6 +30,7 @@ mod tests {
             0xe220_a839_7b1d_cdaf,
             "the first output of splitmix64"
         );
+        assert_eq!(hash(7, "a"), 0xc89f_d983_f9a9_14b5_3c87_1a1c_e892_be19);
         assert_eq!(hash(7, "Example.COM"), hash(7, "example.com"));
         assert_ne!(hash(7, "example.com"), hash(8, "example.com"));
         assert_ne!(hash(7, ""), hash(7, "\0"));

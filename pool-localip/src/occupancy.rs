@@ -78,7 +78,7 @@ impl Occupancy {
             .inspect(|&number| self.next = self.after(number))
     }
 
-    /// As [`take_next`](Self::take_next), with `start` as the first in rotation, which does not move.
+    /// As [`take_next`](Self::take_next), with `start` as the first in rotation. What it takes does not move the rotation.
     pub(crate) fn take_from(
         &mut self,
         start: u128,

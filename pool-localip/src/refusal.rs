@@ -14,17 +14,17 @@ pub(crate) trait Check: fmt::Debug + Sync {
     fn look(&self, source: Option<IpAddr>, cx: &AllocContext<'_>) -> Result<(), Refusal>;
 }
 
-/// Why one address does not do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why one address does not do; of several reasons the greatest counts, for all of them have to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Refusal {
-    /// Excluded: neither time nor a drop helps.
-    Never,
-    /// A working set outside has it already and asks for another one to join.
-    Member,
-    /// It rests until then.
-    Until(Instant),
     /// It has no room until a lease is dropped.
     Busy,
+    /// It rests until then.
+    Until(Instant),
+    /// A working set outside has it already and asks for another one to join.
+    Member,
+    /// Excluded: neither time nor a drop helps.
+    Never,
 }
 
 /// What a wrapper asks of the allocators inside it: not to choose what it would refuse.

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pool_localip::{
@@ -170,6 +171,8 @@ fn a_port_comes_back_a_minute_after_its_connection_was_closed() {
     drop(lease);
     assert_eq!(in_use(now + seconds(70)), 1);
     assert_eq!(in_use(now + seconds(130)), 0);
+    dial(&ports, &to(A, now + seconds(130)), Outcome::TargetFailed);
+    assert_eq!(in_use(now + seconds(130)), 0, "nor does one that failed");
 }
 
 #[test]
@@ -209,6 +212,53 @@ fn what_the_operating_system_would_choose_is_refused_while_anything_is_excluded(
     );
     take(&exclude, &to("[2001:db8::1]:443", now));
     take(&exclude, &to(A, now).with_want(ip("127.0.2.2")));
+}
+
+#[test]
+fn an_ask_that_saw_too_many_excluded_addresses_in_a_row_asks_again_soon() {
+    let half: SourceSpec = "2001:db8::/65".parse().unwrap();
+    let exclude = Exclude::new(set("2001:db8::/64"), [half]);
+    let now = start();
+    let refusal = refused(&exclude, &to("[2001:db8:1::1]:443", now));
+    assert_eq!(refusal.reason, ExhaustedReason::AllBusy);
+    let soon = refusal.retry_at.expect("no drop would tell");
+    assert!(soon > now && soon < now + seconds(1));
+    let shuffled = set("2001:db8::/64").strategy(Strategy::Random { seed: 1 });
+    let exclude = Exclude::new(shuffled, [half]);
+    for _ in 0..100 {
+        take(&exclude, &to("[2001:db8:1::1]:443", now));
+    }
+}
+
+/// Lets two asks in at a time, until one of each pair has been answered.
+#[derive(Debug)]
+struct InPairs(AddrSet, Barrier);
+
+impl LocalAddrAllocator for InPairs {
+    fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {
+        let lease = self.0.allocate(cx);
+        if cx.want.is_none() {
+            self.1.wait();
+        }
+        lease
+    }
+
+    fn sources(&self) -> Vec<IpAddr> {
+        self.0.sources()
+    }
+}
+
+#[test]
+fn two_that_join_a_working_set_at_once_do_not_make_it_too_large() {
+    let inner = InPairs(set("127.0.2.0/24"), Barrier::new(2));
+    let working = WorkingSet::new(inner, 1);
+    let cx = to(A, start());
+    let given = thread::scope(|scope| {
+        let asks = [(); 2].map(|()| scope.spawn(|| take(&working, &cx)));
+        asks.map(|ask| ask.join().unwrap())
+    });
+    assert_eq!(given[0].addr(), given[1].addr());
+    assert_eq!(working.handle().members().len(), 1);
 }
 
 #[test]
@@ -400,13 +450,15 @@ fn base(strategy: Strategy) -> Arc<dyn LocalAddrAllocator> {
 
 #[test]
 fn every_wrapper_conforms_around_every_other() {
+    let mut turn = false;
     for (outer_name, outer) in WRAPPERS {
         for (inner_name, inner) in WRAPPERS {
-            for target in [A, "[2001:db8:1::1]:443"] {
-                println!("{outer_name} around {inner_name}, {target}");
-                let stack = outer(inner(base(Strategy::Random { seed: 5 })));
-                conformance::allocator(&stack, target.parse().unwrap());
-            }
+            // Each wrapper sees both families, though not each pair.
+            turn = !turn;
+            let target = if turn { A } else { "[2001:db8:1::1]:443" };
+            println!("{outer_name} around {inner_name}, {target}");
+            let stack = outer(inner(base(Strategy::Random { seed: 5 })));
+            conformance::allocator(&stack, target.parse().unwrap());
         }
     }
 }

@@ -62,6 +62,19 @@ pub enum OptionsError {
     },
 }
 
+impl OptionsError {
+    /// The key of the option at fault, as written.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Unknown { key, .. } => key,
+            Self::Missing { key }
+            | Self::Number { key, .. }
+            | Self::Value { key, .. }
+            | Self::Source { key, .. } => key,
+        }
+    }
+}
+
 impl fmt::Display for OptionsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -426,7 +426,9 @@ fn a_configuration_error_says_what_was_expected() {
         ("ports", "many", "above zero"),
     ] {
         let text = options(&[("sources", "127.0.2.0/24"), (key, value)]);
-        let error = Sources::from_options(&text).unwrap_err().to_string();
+        let error = Sources::from_options(&text).unwrap_err();
+        assert_eq!(error.key(), key);
+        let error = error.to_string();
         for part in [key, value, expected] {
             assert!(error.contains(part), "{error}");
         }

@@ -230,7 +230,7 @@ impl<'a> Options<'a> {
         )
     }
 
-    fn strategy(&self) -> Result<Strategy, OptionsError> {
+    pub(crate) fn strategy(&self) -> Result<Strategy, OptionsError> {
         let seed = self.read(SEED.key, "a whole number from 0 to 2^64 - 1", |text| {
             text.parse().ok()
         })?;

@@ -8,7 +8,9 @@ use crate::gate::{Ask, Asks};
 use crate::refusal::{Check, Refusal, Refusals};
 use crate::{AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator, MAX_SOURCES};
 
-/// Uses at most so many addresses of any allocator at a time, per family, round robin; how many can change at any time.
+/// Uses at most so many addresses of any allocator at a time, per family; how many can change at any time.
+///
+/// The members take turns, whatever the strategy inside: it only chooses who joins.
 ///
 /// An address joins when it is first leased and there is room, so that the allocator inside chooses the members: those of
 /// a `/64` with [`Strategy::Random`](crate::Strategy::Random) are scattered over it. A member stays, leased or not, until the set

@@ -371,8 +371,7 @@ fn a_configuration_names_strategies_and_wrappers() {
         ("sources", "127.0.2.0/24, 2001:db8::/64"),
         ("slice", "1/2"),
         ("exclude", "127.0.2.128/26"),
-        ("strategy", "sticky-host"),
-        ("when_busy", "next"),
+        ("strategy", "random"),
         ("max_per_addr", "2"),
         ("working_set", "2"),
         ("max_per_target", "1"),
@@ -433,6 +432,14 @@ fn a_configuration_error_says_what_was_expected() {
             assert!(error.contains(part), "{error}");
         }
     }
+    let sticky = [("sources", "127.0.2.0/24"), ("strategy", "sticky-host")];
+    let sticky = options(&[&sticky[..], &[("working_set", "2")]].concat());
+    let error = Sources::from_options(&sticky).unwrap_err();
+    assert_eq!(
+        error.key(),
+        "working_set",
+        "it would take turns, and not stick"
+    );
     let empty = options(&[("sources", "127.0.2.1"), ("exclude", "127.0.2.0/24")]);
     let empty = Sources::from_options(&empty).unwrap_err();
     assert!(matches!(empty, OptionsError::Source { key: "exclude", .. }));

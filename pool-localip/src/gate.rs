@@ -53,92 +53,92 @@ impl<R: Rule> Gate<R> {
 
     pub(crate) fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {
         let mut refusals = Refusals::default();
-        let ask = self.asks.begin();
+        let mut ask = self.asks.begin();
         self.rule.asked(cx.now);
         let inside = cx.inside(&*self.rule);
-        let mut refused = Vec::new();
-        while refused.len() < MAX_REFUSED {
+        while ask.refused.len() < MAX_REFUSED {
             let lease = match self.inner.allocate(&inside) {
                 Ok(lease) => lease,
-                Err(exhausted) => {
-                    let last = refusals.note_all(exhausted);
-                    if ask.was_disturbed() && last.is_none() {
-                        refusals.look_again_soon(cx.now);
-                    }
-                    ask.end(refused);
-                    return Err(match last {
-                        Some(last) if refusals.is_empty() => last,
-                        _ => refusals.answer(cx),
-                    });
-                }
+                Err(exhausted) => return Err(ask.answer(exhausted, refusals, cx)),
             };
-            match self.rule.enter(lease.addr(), cx) {
+            let refusal = match self.rule.enter(lease.addr(), cx) {
                 Ok(entry) => {
-                    ask.end(refused);
                     let rule = Arc::clone(&self.rule);
                     return Ok(lease.and_then(move |released| rule.leave(entry, released)));
                 }
-                Err(refusal) => {
-                    refusals.note(refusal);
-                    let is_only_one = cx.want.is_some() || lease.addr().is_none();
-                    refused.push(lease);
-                    if is_only_one {
-                        ask.end(refused);
-                        return Err(refusals.answer(cx));
-                    }
-                }
+                Err(refusal) => refusal,
+            };
+            refusals.note(refusal);
+            let is_only_one = cx.want.is_some() || lease.addr().is_none();
+            ask.refused.push(lease);
+            if is_only_one {
+                return Err(refusals.answer(cx));
             }
         }
-        ask.end(refused);
         refusals.look_again_soon(cx.now);
         Err(refusals.answer(cx))
     }
 }
 
-/// The asks that run now, and leases that were taken and given back by them without anybody being told.
+/// The asks that run now, and how many of them gave back leases without anybody being told.
 ///
 /// Who is refused because of such a lease would wait for a drop that nobody sees; so it is told to ask again soon.
 #[derive(Debug, Default)]
 pub(crate) struct Asks {
     running: AtomicUsize,
-    given_back: AtomicUsize,
+    gave_back: AtomicUsize,
 }
 
 pub(crate) struct Ask<'a> {
     asks: &'a Asks,
-    given_back: usize,
+    gave_back: usize,
+    /// Leases that nobody will use, held so that others are given, and given back when the ask ends.
+    pub(crate) refused: Vec<Lease>,
 }
 
 impl Asks {
     pub(crate) fn begin(&self) -> Ask<'_> {
-        let given_back = self.given_back.load(SeqCst);
+        let gave_back = self.gave_back.load(SeqCst);
         self.running.fetch_add(1, SeqCst);
         Ask {
             asks: self,
-            given_back,
+            gave_back,
+            refused: Vec::new(),
         }
     }
 }
 
 impl Ask<'_> {
-    /// Whether another ask may have held, since this one began, a lease that it gives or gave back at once.
-    ///
-    /// One that held it at some time since then either still runs, or has added to `given_back` before it ended.
-    pub(crate) fn was_disturbed(&self) -> bool {
-        self.asks.running.load(SeqCst) > 1 || self.asks.given_back.load(SeqCst) != self.given_back
+    /// What to tell the dial when the allocator inside has nothing more than what was noted already.
+    pub(crate) fn answer(
+        &self,
+        exhausted: Exhausted,
+        mut refusals: Refusals,
+        cx: &AllocContext<'_>,
+    ) -> Exhausted {
+        match refusals.note_all(exhausted) {
+            Some(last) if refusals.is_empty() => return last,
+            Some(_) => {}
+            None if self.was_disturbed() => refusals.look_again_soon(cx.now),
+            None => {}
+        }
+        refusals.answer(cx)
     }
 
-    /// Gives back what nobody will use.
-    pub(crate) fn end(self, refused: Vec<Lease>) {
-        if !refused.is_empty() {
-            drop(refused);
-            self.asks.given_back.fetch_add(1, SeqCst);
-        }
+    /// Whether another ask may have held, since this one began, a lease that it gives back unused.
+    ///
+    /// One that held it at some time since then either still runs, or has added to `gave_back` before it ended.
+    pub(crate) fn was_disturbed(&self) -> bool {
+        self.asks.running.load(SeqCst) > 1 || self.asks.gave_back.load(SeqCst) != self.gave_back
     }
 }
 
 impl Drop for Ask<'_> {
     fn drop(&mut self) {
+        if !self.refused.is_empty() {
+            self.refused.clear();
+            self.asks.gave_back.fetch_add(1, SeqCst);
+        }
         self.asks.running.fetch_sub(1, SeqCst);
     }
 }

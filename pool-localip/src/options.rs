@@ -62,6 +62,19 @@ pub enum OptionsError {
     },
 }
 
+impl OptionsError {
+    /// The key of the option at fault, as written.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Unknown { key, .. } => key,
+            Self::Missing { key }
+            | Self::Number { key, .. }
+            | Self::Value { key, .. }
+            | Self::Source { key, .. } => key,
+        }
+    }
+}
+
 impl fmt::Display for OptionsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -217,7 +230,7 @@ impl<'a> Options<'a> {
         )
     }
 
-    fn strategy(&self) -> Result<Strategy, OptionsError> {
+    pub(crate) fn strategy(&self) -> Result<Strategy, OptionsError> {
         let seed = self.read(SEED.key, "a whole number from 0 to 2^64 - 1", |text| {
             text.parse().ok()
         })?;

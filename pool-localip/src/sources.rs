@@ -8,7 +8,7 @@ use crate::options::{MAX_PER_ADDR, Options, SEED, STRATEGY, WHEN_BUSY};
 use crate::spec::parse_all;
 use crate::{
     AddrSet, AllocContext, Caps, Cooldown, Exhausted, Lease, LocalAddrAllocator, OptionDoc,
-    OptionsError, Outcome, PortBudget, RestScope, WorkingSet, WorkingSetHandle,
+    OptionsError, Outcome, PortBudget, RestScope, Strategy, WorkingSet, WorkingSetHandle,
 };
 
 /// An [`AddrSet`] in the wrappers that its configuration asks for.
@@ -47,8 +47,8 @@ impl Sources {
         WHEN_BUSY,
         MAX_PER_ADDR,
         OptionDoc {
-            key: "working_set",
-            meaning: "how many addresses are used at a time, per family",
+            key: WORKING_SET,
+            meaning: "how many addresses are used at a time, per family, in turn; strategy says which",
             default: Some("all"),
         },
         OptionDoc {
@@ -91,7 +91,14 @@ impl Sources {
         }
         let mut outermost: Arc<dyn LocalAddrAllocator> = Arc::new(options.shape(set)?);
         let mut handle = None;
-        if let Some(size) = options.above_zero("working_set")? {
+        if let Some(size) = options.above_zero(WORKING_SET)? {
+            if let Strategy::Sticky { .. } = options.strategy()? {
+                return Err(OptionsError::Value {
+                    key: WORKING_SET,
+                    value: size.to_string(),
+                    expected: "possible with a sticky strategy, for the addresses of a working set take turns",
+                });
+            }
             let working_set = WorkingSet::new(outermost, size);
             handle = Some(working_set.handle());
             outermost = Arc::new(working_set);
@@ -129,5 +136,7 @@ impl LocalAddrAllocator for Sources {
         self.outermost.sources()
     }
 }
+
+const WORKING_SET: &str = "working_set";
 
 const COOLDOWN: &str = "cooldown";

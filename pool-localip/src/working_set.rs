@@ -1,14 +1,16 @@
 //! A few addresses of a large allocator, used at a time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::gate::Asks;
+use crate::gate::{Ask, Asks};
 use crate::refusal::{Check, Refusal, Refusals};
 use crate::{AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator, MAX_SOURCES};
 
-/// Uses at most so many addresses of any allocator at a time, per family, round robin; how many can change at any time.
+/// Uses at most so many addresses of any allocator at a time, per family; how many can change at any time.
+///
+/// The members take turns, whatever the strategy inside: it only chooses who joins.
 ///
 /// An address joins when it is first leased and there is room, so that the allocator inside chooses the members: those of
 /// a `/64` with [`Strategy::Random`](crate::Strategy::Random) are scattered over it. A member stays, leased or not, until the set
@@ -93,58 +95,87 @@ impl WorkingSet {
     }
 
     /// Leases an address that is no member yet, if there is room.
-    fn lease_new(&self, cx: &AllocContext<'_>) -> Option<Result<Lease, Exhausted>> {
-        let v4 = cx.target.is_ipv4();
-        if !self.handle.lock().has_room(v4) {
+    fn lease_new(
+        &self,
+        cx: &AllocContext<'_>,
+        ask: &mut Ask<'_>,
+    ) -> Option<Result<Lease, Exhausted>> {
+        if !self.handle.lock().has_room(cx.target.is_ipv4()) {
             return None;
         }
-        let lease = match self.inner.allocate(&cx.inside(&self.handle)) {
-            Ok(lease) => lease,
-            Err(exhausted) => return Some(Err(exhausted)),
-        };
-        Some(self.handle.admit(lease).map_err(|lease| {
-            self.asks.begin().end(vec![lease]);
-            Exhausted::new(ExhaustedReason::Excluded)
-        }))
+        match self.inner.allocate(&cx.inside(&self.handle)) {
+            Ok(lease) => match self.handle.admit(lease) {
+                Ok(lease) => Some(Ok(lease)),
+                // Another one joined meanwhile.
+                Err(lease) => {
+                    ask.refused.push(lease);
+                    None
+                }
+            },
+            Err(exhausted) => Some(Err(exhausted)),
+        }
     }
 
     /// Leases a member of the target's family, the next in rotation that can be had.
     fn lease_member(
         &self,
         cx: &AllocContext<'_>,
+        ask: &mut Ask<'_>,
         refusals: &mut Refusals,
     ) -> Result<Option<Lease>, Exhausted> {
         let v4 = cx.target.is_ipv4();
-        let members = self.handle.lock().of_family(v4).active.len();
-        for _ in 0..members {
-            let Some(member) = self.handle.lock().of_family(v4).turn() else {
-                break;
-            };
-            match cx.refusal(Some(member)) {
-                Some(Refusal::Member) => {
-                    refusals.note(Refusal::Member);
-                    continue;
-                }
-                Some(Refusal::Never) => {
-                    self.replace(member, cx, refusals);
-                    continue;
-                }
-                // The allocator inside is asked all the same, for it may want to know the time.
-                Some(Refusal::Until(_) | Refusal::Busy) | None => {}
+        let Some(first) = self.handle.lock().of_family(v4).turn() else {
+            return Ok(None);
+        };
+        if let Some(lease) = self.lease_this(first, cx, ask, refusals)? {
+            return Ok(Some(lease));
+        }
+        // A copy, for turns that others take meanwhile must not make this ask miss a member.
+        let others = self.handle.lock().of_family(v4).in_rotation();
+        for member in others.into_iter().filter(|&member| member != first) {
+            if let Some(lease) = self.lease_this(member, cx, ask, refusals)? {
+                return Ok(Some(lease));
             }
-            match self.inner.allocate(&cx.with_want(member)) {
-                Ok(lease) => match self.handle.admit(lease) {
-                    Ok(lease) => return Ok(Some(lease)),
-                    // The set shrank meanwhile.
-                    Err(lease) => self.asks.begin().end(vec![lease]),
-                },
-                Err(exhausted) => {
-                    if let Some(last) = refusals.note_all(exhausted) {
-                        if last.reason != ExhaustedReason::NotAllocated(member) {
-                            return Err(last);
-                        }
-                        self.replace(member, cx, refusals);
+        }
+        Ok(None)
+    }
+
+    /// Leases this member, or notes why not.
+    ///
+    /// # Errors
+    ///
+    /// What another member would not change.
+    fn lease_this(
+        &self,
+        member: IpAddr,
+        cx: &AllocContext<'_>,
+        ask: &mut Ask<'_>,
+        refusals: &mut Refusals,
+    ) -> Result<Option<Lease>, Exhausted> {
+        match cx.refusal(Some(member)) {
+            Some(Refusal::Member) => {
+                refusals.note(Refusal::Member);
+                return Ok(None);
+            }
+            Some(Refusal::Never) => {
+                self.replace(member, cx, refusals);
+                return Ok(None);
+            }
+            // The allocator inside is asked all the same, for it may want to know the time.
+            Some(Refusal::Until(_) | Refusal::Busy) | None => {}
+        }
+        match self.inner.allocate(&cx.with_want(member)) {
+            Ok(lease) => match self.handle.admit(lease) {
+                Ok(lease) => return Ok(Some(lease)),
+                // The set shrank meanwhile.
+                Err(lease) => ask.refused.push(lease),
+            },
+            Err(exhausted) => {
+                if let Some(last) = refusals.note_all(exhausted) {
+                    if last.reason != ExhaustedReason::NotAllocated(member) {
+                        return Err(last);
                     }
+                    self.replace(member, cx, refusals);
                 }
             }
         }
@@ -160,21 +191,24 @@ impl WorkingSet {
 
 impl LocalAddrAllocator for WorkingSet {
     fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {
-        let ask = self.asks.begin();
-        if let Some(want) = cx.want {
-            if !self.handle.lock().may_use(want) {
-                cx.check_family(want)?;
-                return Err(Exhausted::new(ExhaustedReason::NotAllocated(want)));
-            }
-            let lease = self.inner.allocate(cx)?;
-            return self.handle.admit(lease).map_err(|lease| {
-                ask.end(vec![lease]);
-                Exhausted::new(ExhaustedReason::NotAllocated(want))
-            });
-        }
+        let mut ask = self.asks.begin();
         let mut refusals = Refusals::default();
+        if let Some(want) = cx.want {
+            cx.check_family(want)?;
+            let not_ours = Exhausted::new(ExhaustedReason::NotAllocated(want));
+            if !self.handle.lock().may_use(want) {
+                return Err(not_ours);
+            }
+            return match self.inner.allocate(cx) {
+                Ok(lease) => self.handle.admit(lease).map_err(|lease| {
+                    ask.refused.push(lease);
+                    not_ours
+                }),
+                Err(exhausted) => Err(ask.answer(exhausted, refusals, cx)),
+            };
+        }
         let mut last = None;
-        match self.lease_new(cx) {
+        match self.lease_new(cx, &mut ask) {
             Some(Ok(lease)) => return Ok(lease),
             // That all others are members is no answer yet.
             Some(Err(refused)) if refused.reason == ExhaustedReason::Excluded => {
@@ -183,14 +217,15 @@ impl LocalAddrAllocator for WorkingSet {
             Some(Err(refused)) => last = refusals.note_all(refused),
             None => {}
         }
-        if let Some(lease) = self.lease_member(cx, &mut refusals)? {
+        if let Some(lease) = self.lease_member(cx, &mut ask, &mut refusals)? {
             return Ok(lease);
-        }
-        if ask.was_disturbed() {
-            refusals.look_again_soon(cx.now);
         }
         Err(match last {
             Some(last) if refusals.is_empty() => last,
+            _ if ask.was_disturbed() || !ask.refused.is_empty() => {
+                refusals.look_again_soon(cx.now);
+                refusals.answer(cx)
+            }
             _ => refusals.answer(cx),
         })
     }
@@ -206,9 +241,10 @@ impl LocalAddrAllocator for WorkingSet {
             size.saturating_sub(active.len())
         });
         drop(state);
+        let members: HashSet<IpAddr> = listed.iter().copied().collect();
         for addr in self.inner.sources() {
             let room = &mut room[usize::from(addr.is_ipv6())];
-            if *room > 0 && !listed.contains(&addr) {
+            if *room > 0 && !members.contains(&addr) {
                 *room -= 1;
                 listed.push(addr);
             }
@@ -323,6 +359,12 @@ impl Members {
         };
         self.next = at + 1;
         self.active.get(at).copied()
+    }
+
+    /// All members, the next in rotation first.
+    fn in_rotation(&self) -> Vec<IpAddr> {
+        let (before, after) = self.active.split_at(self.next.min(self.active.len()));
+        [after, before].concat()
     }
 
     /// Counts a lease of an address, which is or becomes a member.

@@ -371,8 +371,7 @@ fn a_configuration_names_strategies_and_wrappers() {
         ("sources", "127.0.2.0/24, 2001:db8::/64"),
         ("slice", "1/2"),
         ("exclude", "127.0.2.128/26"),
-        ("strategy", "sticky-host"),
-        ("when_busy", "next"),
+        ("strategy", "random"),
         ("max_per_addr", "2"),
         ("working_set", "2"),
         ("max_per_target", "1"),
@@ -426,11 +425,21 @@ fn a_configuration_error_says_what_was_expected() {
         ("ports", "many", "above zero"),
     ] {
         let text = options(&[("sources", "127.0.2.0/24"), (key, value)]);
-        let error = Sources::from_options(&text).unwrap_err().to_string();
+        let error = Sources::from_options(&text).unwrap_err();
+        assert_eq!(error.key(), key);
+        let error = error.to_string();
         for part in [key, value, expected] {
             assert!(error.contains(part), "{error}");
         }
     }
+    let sticky = [("sources", "127.0.2.0/24"), ("strategy", "sticky-host")];
+    let sticky = options(&[&sticky[..], &[("working_set", "2")]].concat());
+    let error = Sources::from_options(&sticky).unwrap_err();
+    assert_eq!(
+        error.key(),
+        "working_set",
+        "it would take turns, and not stick"
+    );
     let empty = options(&[("sources", "127.0.2.1"), ("exclude", "127.0.2.0/24")]);
     let empty = Sources::from_options(&empty).unwrap_err();
     assert!(matches!(empty, OptionsError::Source { key: "exclude", .. }));

@@ -43,6 +43,13 @@ impl ClientHello {
         self.extension(extension::PRE_SHARED_KEY).is_some()
     }
 
+    /// Whether it offers to resume a session, of TLS 1.3 or by a ticket of TLS 1.2: a hello of another kind than the first one
+    /// to a server, of which no profile is made.
+    pub fn resumes(&self) -> bool {
+        let ticket = self.extension(extension::SESSION_TICKET);
+        self.offers_psk() || ticket.is_some_and(|ticket| !ticket.is_empty())
+    }
+
     /// The groups (`supported_groups`).
     pub fn supported_groups(&self) -> Vec<u16> {
         self.list(extension::SUPPORTED_GROUPS, u16s_behind_u16)

@@ -97,7 +97,7 @@ impl ClientHelloSpec {
     /// The first field that differs between two hellos, or that a specification has no words for.
     pub fn from_hellos(hellos: &[ClientHello]) -> Result<Self, SpecError> {
         let full = hellos.iter().enumerate();
-        let mut full = full.filter(|(_, hello)| !resumes(hello));
+        let mut full = full.filter(|(_, hello)| !hello.resumes());
         let Some((index, first)) = full.next() else {
             let problem = "no hello of a full handshake among the captures";
             return Err(SpecError::new("hello", problem));
@@ -226,12 +226,6 @@ impl EchGreaseSpec {
 fn join(values: &mut Vec<u16>, others: Vec<u16>) {
     let all: BTreeSet<u16> = values.drain(..).chain(others).collect();
     values.extend(all);
-}
-
-/// Whether the hello is of another kind than the first one to a server.
-fn resumes(hello: &ClientHello) -> bool {
-    let ticket = hello.extension(extension::SESSION_TICKET);
-    hello.offers_psk() || ticket.is_some_and(|ticket| !ticket.is_empty())
 }
 
 fn cannot(field: &str, problem: &str) -> SpecError {

@@ -10,8 +10,6 @@ mod show;
 mod source;
 mod verify;
 
-use pool_tls::client_hello::ClientHello;
-
 pub(crate) use self::source::{is_path, profile};
 use crate::args::FingerprintCommand;
 use crate::exit::{Exit, Failure};
@@ -30,11 +28,4 @@ pub(crate) fn run(command: &FingerprintCommand) -> Result<Exit, Failure> {
         FingerprintCommand::Capture(args) => capture::run(args),
         FingerprintCommand::Import(args) => import::run(args),
     }
-}
-
-/// Whether the hello is of another kind than the first one to a server.
-fn resumes(hello: &ClientHello) -> bool {
-    const SESSION_TICKET: u16 = 35;
-    let ticket = hello.extension(SESSION_TICKET);
-    hello.offers_psk() || ticket.is_some_and(|ticket| !ticket.is_empty())
 }

@@ -13,7 +13,6 @@ use tokio::time::{Instant, timeout_at};
 use super::conn::{Event, Heard, Said, hear};
 use super::identity::{self, Identity};
 use crate::args::CaptureArgs;
-use crate::cmd::fingerprint::resumes;
 use crate::exit::Failure;
 use crate::output::{note, printable};
 use crate::signal::Interrupt;
@@ -115,7 +114,7 @@ impl Captured {
         match event {
             Event::Hello(hello) => {
                 self.under_way += 1;
-                if resumes(&hello) {
+                if hello.resumes() {
                     self.resumed += 1;
                 } else {
                     self.hellos.push(*hello);
@@ -164,7 +163,7 @@ fn line(peer: SocketAddr, hello: &ClientHello, said: &Result<Said, String>) -> S
         [] => "none".to_owned(),
         names => printable(&names.join(",")),
     };
-    let resumed = if resumes(hello) {
+    let resumed = if hello.resumes() {
         ", resumed: does not count"
     } else {
         ""

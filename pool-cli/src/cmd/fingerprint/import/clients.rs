@@ -4,7 +4,6 @@ use pool_tls::client_hello::ClientHello;
 use pool_tls::spec::ClientHelloSpec;
 use time::Date;
 
-use crate::cmd::fingerprint::resumes;
 use crate::output::note;
 
 /// The clients that hellos were seen of.
@@ -47,7 +46,7 @@ const CLIENTS: usize = 32;
 
 impl Clients {
     pub(super) fn add(&mut self, hello: ClientHello, date: Option<Date>) {
-        if resumes(&hello) {
+        if hello.resumes() {
             self.resumed += 1;
             return;
         }

@@ -79,8 +79,8 @@ pub(crate) struct Book {
     pub(crate) ledger: Vec<Executed>,
     /// When, for which key and after how many tries a request was sent again.
     pub(crate) retried: Vec<(Duration, String, u32)>,
-    /// Connections that a policy wanted gone, and when they were.
-    pub(crate) evicted: HashMap<u64, Duration>,
+    /// Connections that a policy wanted gone: when they were, and of which key.
+    pub(crate) evicted: HashMap<u64, (Duration, String)>,
     /// Promises that were seen broken while the run went on.
     pub(crate) broken: Vec<String>,
     pub(crate) trace: Vec<(Duration, String)>,
@@ -172,9 +172,9 @@ impl History {
         book.retried.push((now, key.to_owned(), attempts));
     }
 
-    pub(crate) fn evict(&self, conn: u64) {
+    pub(crate) fn evict(&self, conn: u64, key: &str) {
         let now = self.now();
-        self.lock().evicted.insert(conn, now);
+        self.lock().evicted.insert(conn, (now, key.to_owned()));
     }
 
     pub(crate) fn close(&self, how: impl fmt::Display) {

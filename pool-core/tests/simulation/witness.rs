@@ -23,7 +23,7 @@ impl Observer for Witness {
                 key, id, reason, ..
             } => {
                 if matches!(reason, CloseReason::Idle | CloseReason::Lifetime) {
-                    self.0.evict(id.as_u64());
+                    self.0.evict(id.as_u64(), &key.to_string());
                 }
                 let reason = reason.code();
                 self.0

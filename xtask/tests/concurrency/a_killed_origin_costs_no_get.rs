@@ -61,16 +61,18 @@ async fn scenario(alpn: Alpn) {
         // Busy enough that requests are under way when it dies.
         let busy = origin.ledger().since(&ledger.mark());
         busy.wait_until(|busy| busy.arrived() >= 20).await;
+        let failed = witness.count(|seen| seen == Seen::DialFailed(addr));
         origin.kill();
         let died = ledger.since(&ledger.mark());
         died.wait_until(|died| died.served() >= 100).await;
         assert_eq!(origin.ledger().open_connections(), 0);
+        // Over HTTP/1.1 a connection that is replaced meets the dead address; nothing else dials over HTTP/2.
         if alpn == Alpn::H2 {
-            let failed = witness.count(|seen| seen == Seen::DialFailed(addr));
             let report = pool.warm(&plan).await.expect("a plan");
             assert_eq!(report.ready(), 3, "{report:?}");
-            assert!(witness.count(|seen| seen == Seen::DialFailed(addr)) > failed);
         }
+        let dialled = |seen| seen == Seen::DialFailed(addr);
+        witness.wait_for(failed + 1, dialled).await;
 
         origin.restart().await.expect("its own port");
         let back = origin.ledger().since(&ledger.mark());
@@ -85,7 +87,5 @@ async fn scenario(alpn: Alpn) {
     assert!(tally.lost.is_empty(), "{:#?}", tally.lost);
     let retried = witness.count(|seen| seen == Seen::Retried);
     assert!(retried > 0, "some requests were under way at each death");
-    let failed = witness.count(|seen| matches!(seen, Seen::DialFailed(_)));
-    assert!(failed > 0, "a dead origin was dialled");
     close_and_balance(&pool, &witness).await;
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::iter;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::refusal::{Check, Layer, Refusal};
-use crate::{Exhausted, Lease};
+use crate::{Exhausted, Lease, SourceListener};
 
 /// Chooses the local address that a connection is opened from.
 ///
@@ -54,6 +54,19 @@ pub trait LocalAddrAllocator: fmt::Debug + Send + Sync {
     /// **Lies.** Each address named here is asked for through [`AllocContext::want`]; one that is then refused as not
     /// belonging to the set makes the plan fail in that column for good.
     fn sources(&self) -> Vec<IpAddr>;
+
+    /// Adds one who is to hear of addresses that join or are given up while connections from them are open.
+    ///
+    /// **Who calls, when, how often.** The pool, once, when it is built. An allocator whose addresses never change has
+    /// nothing to tell and leaves this as it is. One that changes keeps [`Listeners`](crate::Listeners), and calls them
+    /// from whatever thread changes it, with no lock of its own held, from inside `allocate` too. One that wraps others
+    /// passes the call on.
+    ///
+    /// **Lies.** What is not told is not noticed: idle connections from an address that is gone stay until they fail, and
+    /// a dial that waits is not woken before its `retry_at`.
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        let _nothing_to_tell = listener;
+    }
 }
 
 /// The most addresses that [`LocalAddrAllocator::sources`] may name.
@@ -169,6 +182,10 @@ impl<A: LocalAddrAllocator + ?Sized> LocalAddrAllocator for Arc<A> {
     fn sources(&self) -> Vec<IpAddr> {
         (**self).sources()
     }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        (**self).listen(listener);
+    }
 }
 
 impl<A: LocalAddrAllocator + ?Sized> LocalAddrAllocator for Box<A> {
@@ -178,6 +195,10 @@ impl<A: LocalAddrAllocator + ?Sized> LocalAddrAllocator for Box<A> {
 
     fn sources(&self) -> Vec<IpAddr> {
         (**self).sources()
+    }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        (**self).listen(listener);
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::gate::{Gate, Rule};
 use crate::refusal::{Check, Refusal};
-use crate::{AllocContext, Exhausted, Lease, LocalAddrAllocator, Outcome, Released};
+use crate::{
+    AllocContext, Exhausted, Lease, LocalAddrAllocator, Outcome, Released, SourceListener,
+};
 
 /// Lets an address rest after a failed dial, so that the next try takes another one; around any allocator.
 ///
@@ -115,6 +117,10 @@ impl LocalAddrAllocator for Cooldown {
 
     fn sources(&self) -> Vec<IpAddr> {
         self.gate.sources()
+    }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        self.gate.listen(listener);
     }
 }
 

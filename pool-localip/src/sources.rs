@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::options::{MAX_PER_ADDR, Options, SEED, STRATEGY, WHEN_BUSY};
 use crate::spec::parse_all;
 use crate::{
     AddrSet, AllocContext, Caps, Cooldown, Exhausted, Lease, LocalAddrAllocator, OptionDoc,
-    OptionsError, Outcome, PortBudget, RestScope, Strategy, WorkingSet, WorkingSetHandle,
+    OptionsError, Outcome, PortBudget, RestScope, SourceListener, Strategy, WorkingSet,
+    WorkingSetHandle,
 };
 
 /// An [`AddrSet`] in the wrappers that its configuration asks for.
@@ -134,6 +135,10 @@ impl LocalAddrAllocator for Sources {
 
     fn sources(&self) -> Vec<IpAddr> {
         self.outermost.sources()
+    }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        self.outermost.listen(listener);
     }
 }
 

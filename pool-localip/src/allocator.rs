@@ -89,6 +89,10 @@ pub struct AllocContext<'a> {
     pub want: Option<IpAddr>,
     /// How many times this dial has been tried before: 0 on the first try.
     pub attempt: u32,
+    /// Addresses from which this dial has failed for a reason of their own, such as no free port: another one, or an error.
+    ///
+    /// An allocator asks [`permits`](Self::permits), which knows them, rather than look here.
+    pub avoid: &'a [IpAddr],
     /// The time of the call. It may lie before the `now` of another thread's call.
     pub now: Instant,
     /// What wrappers around the allocator would refuse.
@@ -104,6 +108,7 @@ impl<'a> AllocContext<'a> {
             class: None,
             want: None,
             attempt: 0,
+            avoid: &[],
             now,
             layer: None,
         }
@@ -137,8 +142,14 @@ impl<'a> AllocContext<'a> {
         self
     }
 
-    /// Whether the wrappers around this allocator, such as [`Caps`](crate::Caps), would let a connection from `addr` through
-    /// now; true where there are none.
+    /// Sets which addresses have failed this dial.
+    #[must_use]
+    pub fn with_avoid(mut self, failed: &'a [IpAddr]) -> Self {
+        self.avoid = failed;
+        self
+    }
+
+    /// Whether this dial may still use `addr`, and the wrappers around this allocator, such as [`Caps`](crate::Caps), would let it through now.
     ///
     /// An allocator that chooses among several addresses passes over those for which this is false. One that does not ask is
     /// asked for another address until the wrappers agree, a limited number of times.
@@ -148,8 +159,11 @@ impl<'a> AllocContext<'a> {
         self.refusal(Some(addr)).is_none()
     }
 
-    /// What the wrappers around this allocator have against a source.
+    /// What the dial and the wrappers around this allocator have against a source.
     pub(crate) fn refusal(&self, source: Option<IpAddr>) -> Option<Refusal> {
+        if source.is_some_and(|source| self.avoid.contains(&source)) {
+            return Some(Refusal::Avoided);
+        }
         let layers = iter::successors(self.layer, |layer| layer.outer.layer);
         let refusals = layers.filter_map(|Layer { check, outer }| check.look(source, outer).err());
         refusals.max()

@@ -4,6 +4,7 @@
 mod allocator;
 mod caps;
 mod cidr;
+mod classes;
 pub mod conformance;
 mod cooldown;
 mod exclude;
@@ -32,6 +33,7 @@ mod working_set;
 pub use allocator::{AllocContext, LocalAddrAllocator, MAX_SOURCES};
 pub use caps::Caps;
 pub use cidr::Cidr;
+pub use classes::Classes;
 pub use cooldown::{Cooldown, RestScope};
 pub use exclude::Exclude;
 pub use exhausted::{Exhausted, ExhaustedReason};

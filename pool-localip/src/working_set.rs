@@ -158,8 +158,8 @@ impl WorkingSet {
         refusals: &mut Refusals,
     ) -> Result<Option<Lease>, Exhausted> {
         match cx.refusal(Some(member)) {
-            Some(Refusal::Member) => {
-                refusals.note(Refusal::Member);
+            Some(refusal @ (Refusal::Member | Refusal::Avoided)) => {
+                refusals.note(refusal);
                 return Ok(None);
             }
             Some(Refusal::Never) => {

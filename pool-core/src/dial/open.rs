@@ -19,6 +19,7 @@ use crate::clock;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::info::{ConnFacts, Protocol};
 use crate::key::{Key, Scheme};
+use crate::observe::SourceBook;
 
 /// What one dial needs besides the source lease and the guard.
 pub(crate) struct DialRequest<'a> {
@@ -34,6 +35,8 @@ pub(crate) struct DialRequest<'a> {
     pub(crate) buffers: (u32, u32),
     pub(crate) connect_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
+    /// Hears that the leased address has connected.
+    pub(crate) sources: &'a SourceBook,
 }
 
 /// A stream ready for HTTP.
@@ -95,6 +98,7 @@ pub(crate) async fn open<G: Send + 'static>(
         }
     };
     held.0.report(Outcome::Connected);
+    request.sources.connected(leased);
     let source = connected.local;
     let io: BoxedIo = Box::new(Bound::new(connected.io, held));
     let connected_at = clock::now();
@@ -152,6 +156,15 @@ pub(crate) fn blames_target(error: &Error) -> bool {
     !cause
         .downcast_ref::<io::Error>()
         .is_some_and(is_out_of_files)
+}
+
+/// Whether a failed dial says something about the local address that it was made from, so that another one may do.
+pub(crate) fn blames_source(error: &Error) -> bool {
+    // What the system said of it; without, the allocator or the connector is to blame.
+    let said = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<io::Error>());
+    error.kind() == ErrorKind::LocalAddr && said.is_some()
 }
 
 /// A connect that failed, and what the lease is told about it.

@@ -2,11 +2,11 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 
 use pool_health::{EvictionPolicy, HealthCheck, OutlierPolicy};
-use pool_localip::LocalAddrAllocator;
+use pool_localip::{LocalAddrAllocator, SourceListener};
 use pool_tls::fidelity::Fidelity;
 use pool_tls::spec::Profile;
 use pool_tls::{FingerprintSource, ProfileId, TlsConnector, TlsError};
@@ -211,6 +211,9 @@ impl PoolBuilder {
             env,
             familiar: Familiar::default(),
         });
+        let listener: Weak<dyn SourceListener> = Arc::downgrade(&(inner.clone() as Arc<_>));
+        let plugins = &inner.env.plugins;
+        let _told: Option<()> = plugins.contain(|| plugins.local_addrs.listen(listener));
         if let Some(runtime) = runtime {
             inner.settle_on(runtime);
         }

@@ -17,6 +17,7 @@ mod profiles;
 mod request;
 mod service;
 mod snapshot;
+mod sources;
 mod suspend;
 mod sweeper;
 

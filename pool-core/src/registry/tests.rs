@@ -73,7 +73,10 @@ fn the_built_in_policies_are_known_and_described() {
         names(PolicyKind::Outlier),
         ["consecutive-failures", "none", "status"]
     );
-    assert_eq!(names(PolicyKind::LocalIp), ["list", "os", "prefix"]);
+    assert_eq!(
+        names(PolicyKind::LocalIp),
+        ["classes", "list", "os", "prefix", "sources", "weighted"]
+    );
     assert!(names(PolicyKind::Tls).contains(&"none"));
     for doc in &list {
         assert!(!doc.summary.is_empty(), "{doc:?}");

@@ -9,6 +9,7 @@
 mod bad_input;
 mod check_at_checkout;
 mod exhausted_sources;
+mod failing_sources;
 mod familiar_hosts;
 mod frames;
 mod idle_http1;
@@ -23,6 +24,7 @@ mod profiles_as_planned;
 mod reconfigured;
 mod refused_connects;
 mod restless_policies;
+mod retired_sources;
 mod selectors;
 mod suspended;
 mod waiting;

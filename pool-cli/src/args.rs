@@ -85,6 +85,9 @@ pub(crate) struct SettingArgs {
     /// Seconds (or `250ms`) that the name lookup, the TCP connect and the handshake may take, each.
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(crate) connect_timeout: Option<Duration>,
+    /// Uses sources that no interface has, as those of a prefix that is routed here; `pool localip plan` says how.
+    #[arg(long)]
+    pub(crate) freebind: bool,
     /// Looks like this client on the wire: a profile of `pool fingerprint list`, or a file.
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) fingerprint: Option<String>,

@@ -111,6 +111,35 @@ fn a_source_that_this_machine_does_not_have_is_named() {
     Pool::new(&args).run().code(3).says("192.0.2.7");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_source_of_a_routed_prefix_is_bound_on_request_and_nothing_comes_back_without_the_route() {
+    let args = [
+        "fetch",
+        "--freebind",
+        "--connect-timeout",
+        "200ms",
+        "--source",
+        "192.0.2.7",
+        "--jsonl",
+        "-",
+        "http://127.0.0.1:1/",
+    ];
+    let record = Pool::new(&args).run().code(1).record();
+    // Which of the two, the routes of this machine say.
+    assert!(
+        ["connect", "timeout_connect"].contains(&kind(&record)),
+        "{record}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_bits_of_a_source_are_dropped_with_a_warning() {
+    let site = Site::many(1).await;
+    let args = ["--source", "127.0.2.5/30", &site.url("/")];
+    site.fetch().args(&args).run().code(0).says("127.0.2.4/30");
+}
+
 #[test]
 fn a_source_of_the_other_family_is_not_replaced() {
     let args = [

@@ -197,6 +197,9 @@ impl Dial {
             max_addresses,
             send_buffer,
             receive_buffer,
+            freebind: _,
+            ref device,
+            mark: _,
             when_busy: _,
         } = *self;
         found.not_zero("dial.backoff_base", backoff_base);
@@ -226,6 +229,18 @@ impl Dial {
         ] {
             if bytes > 0 {
                 found.between(key, bytes, 4096, 1 << 30);
+            }
+        }
+        if let Some(device) = device {
+            // As the kernel takes names: shorter than IFNAMSIZ, no slash and no white space.
+            let is_name = |c: char| c != '/' && c != ':' && !c.is_whitespace() && c != '\0';
+            if device.is_empty() || device.len() > 15 || !device.chars().all(is_name) {
+                found.add(
+                    "dial.device",
+                    format!("{device:?}"),
+                    "no name of an interface",
+                    "set one of those that `ip link` lists",
+                );
             }
         }
     }

@@ -8,6 +8,7 @@ mod bound;
 mod connect;
 mod open;
 mod resolve;
+mod sockopt;
 mod static_resolver;
 mod ticket_scope;
 

@@ -235,11 +235,15 @@ impl DialRequest<'_> {
                 (fail(ErrorKind::LocalAddr).with_detail(detail), None)
             }
             ConnectError::Unbindable(io) => {
-                let outcome = match io.kind() {
-                    io::ErrorKind::AddrNotAvailable => Outcome::AddrInUse,
-                    _ => Outcome::Unbindable,
+                let error = fail(ErrorKind::LocalAddr);
+                let (error, outcome) = match io.kind() {
+                    io::ErrorKind::AddrNotAvailable => {
+                        let detail = "this machine does not have it (a prefix that is routed here needs dial.freebind)";
+                        (error.with_detail(detail), Outcome::AddrInUse)
+                    }
+                    _ => (error, Outcome::Unbindable),
                 };
-                (fail(ErrorKind::LocalAddr).with_source(io), Some(outcome))
+                (error.with_source(io), Some(outcome))
             }
             ConnectError::NoFreePort(io) => (
                 fail(ErrorKind::LocalAddr)
@@ -247,6 +251,11 @@ impl DialRequest<'_> {
                     .with_source(io),
                 Some(Outcome::AddrInUse),
             ),
+            ConnectError::SocketOption { option, error } => {
+                // Said in words: an error of the system's own would blame the address.
+                let detail = format!("the system refused {option}: {error}");
+                (fail(ErrorKind::LocalAddr).with_detail(detail), None)
+            }
             ConnectError::Failed(io) if is_out_of_files(&io) => (
                 fail(ErrorKind::Connect)
                     .with_detail("too many open files (raise ulimit -n)")

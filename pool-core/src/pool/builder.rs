@@ -100,7 +100,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Opens byte streams with this. Defaults to TCP.
+    /// Opens byte streams with this. Defaults to TCP, as [`Config::dial`] says.
     pub fn connect(mut self, connect: Arc<dyn Connect>) -> Self {
         self.connect = Some(connect);
         self
@@ -191,7 +191,7 @@ impl PoolBuilder {
                 None => registry.build_localip(&config.localip)?,
             },
             resolver: resolver.unwrap_or_else(|| Arc::new(SystemResolver)),
-            connect: connect.unwrap_or_else(|| Arc::new(TcpConnector::default())),
+            connect: connect.unwrap_or_else(|| Arc::new(TcpConnector::of(&config.dial))),
             selector: match selector {
                 Some(selector) => selector,
                 None => registry.build_selector(&config.selector)?,

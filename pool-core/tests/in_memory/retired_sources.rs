@@ -61,7 +61,10 @@ fn pool_from(sources: Arc<dyn LocalAddrAllocator>, network: &Arc<Network>) -> Po
 
 fn closed_for_it(pool: &Pool) -> u64 {
     let closed = pool.snapshot().connections.totals.closed;
-    closed.get(CloseReason::SourceGone.code()).copied().unwrap_or(0)
+    closed
+        .get(CloseReason::SourceGone.code())
+        .copied()
+        .unwrap_or(0)
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Uri;
 use pool_core::{BuildError, Config, Pool, Registry, StaticResolver, SystemResolver};
-use pool_localip::{AddrSet, LocalAddrAllocator};
+use pool_localip::{AddrSet, Cooldown, LocalAddrAllocator, SourceSpec};
 
 use super::input::parse_url;
 use super::tls;
@@ -29,8 +29,11 @@ pub(super) fn pool(
         config, profiles, ..
     } = effective;
     let sources = sources(args, &config, &registry)?;
-    for source in sources.sources() {
-        check_source(source)?;
+    // What is to be bound freely need not be there.
+    if !config.dial.freebind {
+        for source in sources.sources() {
+            check_source(source)?;
+        }
     }
     let resolver = StaticResolver::new(Arc::new(SystemResolver));
     for entry in &args.resolve {
@@ -127,8 +130,18 @@ fn sources(
             )
         });
     }
+    for source in &args.source {
+        if let SourceSpec::Prefix(prefix) = source
+            && prefix.has_host_bits()
+        {
+            note(&format!(
+                "warning: a source has host bits set; it stands for all of {prefix}"
+            ));
+        }
+    }
     match AddrSet::new(args.source.iter().copied()) {
-        Ok(set) => Ok(Arc::new(set)),
+        // One that runs out of ports is left alone for a moment.
+        Ok(set) => Ok(Arc::new(Cooldown::new(set))),
         Err(error) => Err(Failure::usage(
             error.to_string(),
             "give addresses that connections can come from",
@@ -141,7 +154,7 @@ fn check_source(source: IpAddr) -> Result<(), Failure> {
     UdpSocket::bind((source, 0)).map(drop).map_err(|error| {
         Failure::environment(
             format!("cannot use {source} as a source: {error}"),
-            "give an address that this machine has; `ip addr` lists them",
+            "give an address that this machine has (`pool localip list`), or --freebind for a prefix that is routed here",
         )
     })
 }

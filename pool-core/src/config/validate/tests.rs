@@ -106,6 +106,12 @@ fn every_bad_value_is_blamed_by_its_key() {
             |c| c.dial.send_buffer = (1 << 30) + 1,
             &["dial.send_buffer"],
         ),
+        (|c| c.dial.device = Some(String::new()), &["dial.device"]),
+        (
+            |c| c.dial.device = Some("sixteen-letters-".into()),
+            &["dial.device"],
+        ),
+        (|c| c.dial.device = Some("a/b".into()), &["dial.device"]),
         (|c| c.dial.receive_buffer = 1, &["dial.receive_buffer"]),
         (
             |c| c.dial.receive_buffer = u32::MAX,

@@ -187,6 +187,24 @@ impl fmt::Display for Family {
     }
 }
 
+impl WhyNot {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unusable(_) => "unusable",
+            Self::InterfaceDown => "interface_down",
+            Self::Tentative => "tentative",
+            Self::Duplicate => "duplicate",
+            Self::NeedsInterface => "needs_interface",
+            Self::Interface => "interface",
+            Self::Family(_) => "family",
+            Self::Scope { .. } => "scope",
+            Self::Deprecated => "deprecated",
+            Self::Temporary => "temporary",
+        }
+    }
+}
+
 impl fmt::Display for WhyNot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

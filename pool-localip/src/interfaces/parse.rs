@@ -7,7 +7,9 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia,
+};
 
 use crate::Cidr;
 use crate::interfaces::{Detection, Interface, InterfaceAddr, Network, Route, RouteKind, Scope};
@@ -117,13 +119,16 @@ fn route(message: &RouteMessage, by_index: &HashMap<u32, &Interface>) -> Option<
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(addr) => destination = ip(addr),
-            RouteAttribute::Gateway(addr) => gateway = ip(addr),
+            RouteAttribute::Gateway(_) | RouteAttribute::Via(_) => gateway = router(attribute),
             RouteAttribute::Oif(oif) => index = Some(*oif),
             // The header has no room for the greater ones.
             RouteAttribute::Table(number) => table = *number,
             RouteAttribute::MultiPath(hops) => {
+                // Of several ways the first stands for all.
                 let first = hops.first();
                 index = index.or(first.map(|hop| hop.interface_index));
+                let attributes = first.map_or(&[][..], |hop| &hop.attributes);
+                gateway = gateway.or(attributes.iter().find_map(router));
             }
             _ => {}
         }
@@ -143,6 +148,16 @@ fn route(message: &RouteMessage, by_index: &HashMap<u32, &Interface>) -> Option<
         gateway,
         table,
     })
+}
+
+/// The router that an attribute names, of either family.
+fn router(attribute: &RouteAttribute) -> Option<IpAddr> {
+    match attribute {
+        RouteAttribute::Gateway(addr) => ip(addr),
+        RouteAttribute::Via(RouteVia::Inet(addr)) => Some((*addr).into()),
+        RouteAttribute::Via(RouteVia::Inet6(addr)) => Some((*addr).into()),
+        _ => None,
+    }
 }
 
 fn ip(addr: &RouteAddress) -> Option<IpAddr> {

@@ -1,6 +1,7 @@
 //! The command line: what each subcommand takes.
 
 mod fingerprint;
+mod localip;
 mod plan;
 
 use std::num::NonZeroUsize;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 pub(crate) use fingerprint::{CaptureArgs, FingerprintCommand, ImportArgs};
+pub(crate) use localip::{CheckArgs, LocalipCommand, LocalipPlanArgs};
 pub(crate) use plan::PlanArgs;
 use pool_core::ResolveEntry;
 use pool_core::config::parse_duration;
@@ -35,6 +37,11 @@ pub(crate) enum Command {
     Fingerprint {
         #[command(subcommand)]
         command: FingerprintCommand,
+    },
+    /// Shows, prepares and checks the addresses that connections can come from.
+    Localip {
+        #[command(subcommand)]
+        command: LocalipCommand,
     },
     /// Shows the configuration.
     Config {

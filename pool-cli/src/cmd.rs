@@ -4,5 +4,6 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod fetch;
 pub(crate) mod fingerprint;
+pub(crate) mod localip;
 pub(crate) mod plan;
 pub(crate) mod plugins;

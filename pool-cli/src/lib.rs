@@ -141,6 +141,7 @@ impl Cli {
             Command::Demo(args) => cmd::demo::run(&args, open_files),
             Command::Plan(args) => cmd::plan::run(&args, open_files),
             Command::Fingerprint { command } => cmd::fingerprint::run(&command),
+            Command::Localip { command } => cmd::localip::run(&command),
             Command::Config {
                 command: ConfigCommand::Show { settings, json },
             } => cmd::config::show(&settings, json, &self.registry, open_files),

@@ -10,6 +10,8 @@ mod cooldown;
 mod exclude;
 mod exhausted;
 mod gate;
+#[cfg(feature = "interfaces")]
+pub mod interfaces;
 mod intervals;
 mod lease;
 mod list;

@@ -115,30 +115,35 @@ impl SourceError {
 
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let problem = match self.problem {
-            SourceProblem::Empty => "an address or prefix is missing",
-            SourceProblem::NotAnAddress => {
+        write!(f, "source {:?}: {}", self.input, self.problem)
+    }
+}
+
+impl fmt::Display for SourceProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "an address or prefix is missing",
+            Self::NotAnAddress => {
                 "not an IP address such as 192.0.2.7 or a prefix such as 192.0.2.0/27"
             }
-            SourceProblem::HasPort => {
+            Self::HasPort => {
                 "a source is an address without a port or brackets; the operating system chooses the port"
             }
-            SourceProblem::PrefixLength => {
+            Self::PrefixLength => {
                 "the prefix length is not a number from 0 to 32, or 128 for IPv6"
             }
-            SourceProblem::NoPrefixLength => "a prefix needs a length, as in 192.0.2.0/27",
-            SourceProblem::Ipv4Mapped => {
+            Self::NoPrefixLength => "a prefix needs a length, as in 192.0.2.0/27",
+            Self::Ipv4Mapped => {
                 "an IPv4 address in IPv6 clothes; write it as an IPv4 address"
             }
-            SourceProblem::NotSingle => "a list takes single addresses, not prefixes",
-            SourceProblem::Unspecified => {
+            Self::NotSingle => "a list takes single addresses, not prefixes",
+            Self::Unspecified => {
                 "the unspecified address is no source; leave the source out to let the operating system choose"
             }
-            SourceProblem::NotUnicast => {
+            Self::NotUnicast => {
                 "nothing can connect from a multicast or broadcast address"
             }
-        };
-        write!(f, "source {:?}: {problem}", self.input)
+        })
     }
 }
 

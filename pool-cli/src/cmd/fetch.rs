@@ -28,6 +28,7 @@ use crate::signal::Interrupt;
 pub(super) use exchange::micros;
 use exchange::{Exchanger, Save};
 use files::Names;
+pub(super) use input::parse_url;
 use input::{Item, Lines};
 use record::Record;
 use request::Template;

@@ -51,5 +51,10 @@ pub(super) fn register(registry: Registry) -> Registry {
         localip LocalIp Weighted: "leases some addresses more often than others",
         localip LocalIp Classes: "leases addresses of named sets, which requests may ask for",
     );
+    #[cfg(feature = "interfaces")]
+    let registry = register!(
+        registry,
+        localip LocalIp pool_localip::interfaces::Interfaces: "leases the addresses of the machine's interfaces, as they come and go",
+    );
     tls::register(registry)
 }

@@ -69,6 +69,7 @@ impl Limits {
     fn check(&self, found: &mut Found) {
         let Self {
             per_host,
+            per_site,
             per_endpoint,
             total,
             dials_per_host,
@@ -96,6 +97,14 @@ impl Limits {
         }
         // Dials above connections are no mistake: the defaults are, for whoever lowers `per_host` or `total` alone.
         found.within(("limits.per_host", per_host), ("limits.total", total));
+        if let Some(per_site) = per_site.filter(|&most| most < per_host) {
+            found.add(
+                "limits.per_site",
+                per_site,
+                format!("below limits.per_host = {per_host}"),
+                "raise it, or lower limits.per_host",
+            );
+        }
         found.within(
             ("limits.per_endpoint", per_endpoint),
             ("limits.per_host", per_host),

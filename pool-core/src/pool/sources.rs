@@ -203,14 +203,18 @@ impl SourceListener for Inner {
         let mut busy = Vec::new();
         for host in self.manager.hosts() {
             let entries = host.entries();
-            let from = |entry: &Arc<Entry<HttpConn>>| entry.value().facts().leased;
+            let from = |entry: &Entry<HttpConn>| entry.value().facts().leased;
             let leaving: Vec<_> = entries
                 .into_iter()
                 .filter(|entry| from(entry).is_some_and(|addr| addrs.contains(&addr)))
                 .collect();
             let ids: Vec<_> = leaving.iter().map(|entry| entry.id()).collect();
             host.drain_many(&ids, CloseReason::SourceGone);
-            busy.extend(leaving.iter().map(Arc::downgrade));
+            busy.extend(
+                leaving
+                    .into_iter()
+                    .filter(|entry| entry.value().ended().is_none()),
+            );
         }
         debug!(
             addresses = addrs.len(),
@@ -221,7 +225,7 @@ impl SourceListener for Inner {
         if why == Retired::Gone && !busy.is_empty() {
             self.env.spawn_until_closed(async move {
                 tokio::time::sleep(GRACE).await;
-                for entry in busy.iter().filter_map(std::sync::Weak::upgrade) {
+                for entry in busy {
                     entry.value().abort(CloseReason::SourceGone);
                 }
             });

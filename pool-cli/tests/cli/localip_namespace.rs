@@ -2,22 +2,31 @@
 
 #![cfg(target_os = "linux")]
 
-use std::process::Command;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command};
 
-/// Runs a shell script as root of a namespace of users and networks, `$POOL` being the binary; what it printed.
-///
-/// `None`, with a line of why, where a user may make no namespace.
-fn in_namespace(test: &str, script: &str) -> Option<String> {
+use serde_json::Value;
+
+use super::support::Site;
+
+/// Whether a user may make a namespace of users and networks; if not, prints why.
+fn may_unshare(test: &str) -> bool {
     let may = Command::new("unshare")
         .args(["-Urn", "ip", "link"])
         .output();
     let reason = match may {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Err(error) => Some(error.to_string()),
+        Ok(output) if output.status.success() => return true,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
     };
-    if let Some(reason) = reason {
-        println!("SKIP {test}: no network namespace: {reason}");
+    println!("SKIP {test}: no network namespace: {reason}");
+    false
+}
+
+/// Runs a shell script as root of a namespace, `$POOL` being the binary; what it printed. `None` where there may be none.
+fn in_namespace(test: &str, script: &str) -> Option<String> {
+    if !may_unshare(test) {
         return None;
     }
     let output = Command::new("unshare")
@@ -29,6 +38,34 @@ fn in_namespace(test: &str, script: &str) -> Option<String> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stdout}\n{stderr}");
     Some(stdout)
+}
+
+/// Set in the process that is inside.
+const INSIDE: &str = "LOCALIP_TEST_INSIDE";
+
+/// Runs the test of this name again as root of a namespace, in which loopback is up; true if this is inside.
+fn inside(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        ip("link set lo up");
+        return true;
+    }
+    if may_unshare(test) {
+        let this = std::env::current_exe().expect("this file");
+        let status = Command::new("unshare")
+            .arg("-Urn")
+            .arg(this)
+            .args(["--exact", test, "--nocapture"])
+            .env(INSIDE, "1")
+            .status();
+        assert!(status.expect("unshare runs").success(), "{test} failed");
+    }
+    false
+}
+
+fn ip(args: &str) {
+    let output = Command::new("ip").args(args.split_whitespace()).output();
+    let output = output.expect("ip runs");
+    assert!(output.status.success(), "ip {args}: {output:?}");
 }
 
 #[test]
@@ -127,4 +164,94 @@ fn without_ipv6_a_plan_switches_it_on_and_a_check_says_so_with_exit_3() {
         "{said}"
     );
     assert!(said.contains("3 of 3 addresses"), "{said}");
+}
+
+/// A `pool fetch` that is fed as it goes.
+struct Fetching {
+    child: Child,
+    input: ChildStdin,
+    records: Lines<BufReader<ChildStdout>>,
+    url: String,
+}
+
+impl Fetching {
+    fn start(site: &Site, args: &[&str]) -> Self {
+        let fetch = site.fetch().args(&["-i", "-", "--jsonl", "-"]).args(args);
+        let mut child = fetch.env("POOL_LOCALIP__USE", "interfaces").start();
+        let input = child.stdin.take().expect("piped");
+        let records = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let url = site.url("/");
+        Self {
+            child,
+            input,
+            records,
+            url,
+        }
+    }
+
+    /// Fetches so many at once; the addresses that they came from.
+    fn batch(&mut self, requests: usize) -> BTreeSet<String> {
+        let lines = format!("{}\n", self.url).repeat(requests);
+        self.input.write_all(lines.as_bytes()).expect("it reads");
+        let sources = (0..requests).map(|_| {
+            let line = self.records.next().expect("a record").expect("it writes");
+            let record: Value = serde_json::from_str(&line).expect(&line);
+            assert_eq!(record["status"], 200, "{line}");
+            let source = record["conn"]["source"].as_str().expect(&line);
+            source.to_owned()
+        });
+        sources.collect()
+    }
+
+    /// Fetches batches until one is as it should be.
+    fn until(&mut self, is_so: impl Fn(&BTreeSet<String>) -> bool) {
+        let mut last = BTreeSet::new();
+        for _ in 0..500 {
+            last = self.batch(16);
+            if is_so(&last) {
+                return;
+            }
+        }
+        panic!("it never came to that; last {last:?}");
+    }
+
+    fn end(mut self) {
+        drop(self.input);
+        assert!(self.child.wait().expect("it ends").success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_come_and_go_under_a_fetch_and_no_request_is_lost() {
+    let test = "localip_namespace::addresses_come_and_go_under_a_fetch_and_no_request_is_lost";
+    if !inside(test) {
+        return;
+    }
+    for i in 1..=4 {
+        ip(&format!("address add 10.9.0.{i}/32 dev lo"));
+    }
+    let site = Site::one().await;
+    let mut fetching = Fetching::start(
+        &site,
+        &["-c", "8", "--max-conns-per-host", "8", "--http1.1"],
+    );
+    let set = |hosts: &[u8]| -> BTreeSet<String> {
+        hosts.iter().map(|i| format!("10.9.0.{i}")).collect()
+    };
+    let all = set(&[1, 2, 3, 4]);
+    fetching.until(|sources| *sources == all);
+
+    ip("address del 10.9.0.2/32 dev lo");
+    fetching.until(|sources| !sources.contains("10.9.0.2"));
+    for _ in 0..20 {
+        let sources = fetching.batch(16);
+        assert!(sources.is_subset(&set(&[1, 3, 4])), "{sources:?}");
+    }
+
+    ip("address add 10.9.0.5/32 dev lo");
+    ip("address del 10.9.0.1/32 dev lo");
+    ip("address del 10.9.0.3/32 dev lo");
+    fetching.until(|sources| *sources == set(&[4, 5]));
+    fetching.end();
+    assert_eq!(site.fleet.ledger().sources().len(), 5);
 }

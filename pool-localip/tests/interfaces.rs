@@ -1,11 +1,10 @@
 //! The allocator of interfaces: what joins, leaves and comes back, without a kernel; and what the kernel says.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use pool_localip::interfaces::{Filter, InterfaceAddr, Interfaces, Network, Scope};
+use pool_localip::interfaces::{Filter, InterfaceAddr, Interfaces, Network};
 use pool_localip::{
     AllocContext, ExhaustedReason, Lease, LocalAddrAllocator, Retired, SourceListener, Strategy,
     WorkingSet, conformance,
@@ -246,8 +245,22 @@ fn leases_are_conserved_over_many_changes() {
     assert_eq!((interfaces.in_use(), interfaces.departed()), (0, vec![]));
 }
 
+#[cfg(not(target_os = "linux"))]
+#[test]
+fn where_nothing_can_be_read_the_error_says_so() {
+    use pool_localip::interfaces::InterfacesError;
+
+    let watched = Interfaces::new(Filter::default()).watch();
+    assert!(matches!(watched, Err(InterfacesError::Unsupported)));
+    assert!(matches!(Network::read(), Err(InterfacesError::Unsupported)));
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::collections::BTreeMap;
+
+    use pool_localip::interfaces::Scope;
+
     use super::*;
 
     #[test]

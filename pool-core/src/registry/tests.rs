@@ -73,10 +73,11 @@ fn the_built_in_policies_are_known_and_described() {
         names(PolicyKind::Outlier),
         ["consecutive-failures", "none", "status"]
     );
-    assert_eq!(
-        names(PolicyKind::LocalIp),
-        ["classes", "list", "os", "prefix", "sources", "weighted"]
-    );
+    let mut local_ips = vec!["classes", "list", "os", "prefix", "sources", "weighted"];
+    if cfg!(feature = "interfaces") {
+        local_ips.insert(1, "interfaces");
+    }
+    assert_eq!(names(PolicyKind::LocalIp), local_ips);
     assert!(names(PolicyKind::Tls).contains(&"none"));
     for doc in &list {
         assert!(!doc.summary.is_empty(), "{doc:?}");

@@ -163,6 +163,7 @@ impl LocalAddrAllocator for Interfaces {
 }
 
 impl Shared {
+    #[cfg(target_os = "linux")]
     pub(super) fn filter(&self) -> &Filter {
         &self.filter
     }
@@ -183,6 +184,7 @@ impl Shared {
         }
     }
 
+    #[cfg(target_os = "linux")]
     pub(super) fn set_failure(&self, failure: Option<InterfacesError>) {
         *self.lock_failure() = failure.map(Arc::new);
     }

@@ -64,8 +64,10 @@ impl Sources {
         },
         OptionDoc {
             key: COOLDOWN,
-            meaning: "how long an address rests after it could not be bound or was out of ports, as in 500ms or 10s",
-            default: Some("no rest"),
+            meaning: "how long an address rests after it could not be bound or was out of ports, as in 500ms or 10s; 0s: not at all",
+            default: Some(
+                "1s towards a target for which it had no port, 10s if it could not be bound",
+            ),
         },
     ];
 
@@ -110,12 +112,16 @@ impl Sources {
         if let Some(ports) = options.above_zero("ports")? {
             outermost = Arc::new(PortBudget::new(outermost, ports));
         }
-        if let Some(time) = options.duration(COOLDOWN)? {
-            let cooldown = Cooldown::new(outermost)
-                .rest(Outcome::AddrInUse, RestScope::AddrAndTarget, time)
-                .rest(Outcome::Unbindable, RestScope::Addr, time);
-            outermost = Arc::new(cooldown);
-        }
+        outermost = match options.duration(COOLDOWN)? {
+            None => Arc::new(Cooldown::new(outermost)),
+            Some(time) if time.is_zero() => outermost,
+            Some(time) => {
+                let cooldown = Cooldown::new(outermost)
+                    .rest(Outcome::AddrInUse, RestScope::AddrAndTarget, time)
+                    .rest(Outcome::Unbindable, RestScope::Addr, time);
+                Arc::new(cooldown)
+            }
+        };
         Ok(Self {
             outermost,
             working_set: handle,

@@ -411,6 +411,18 @@ fn a_configuration_names_strategies_and_wrappers() {
 }
 
 #[test]
+fn configured_sources_rest_after_a_failure_unless_told_not_to() {
+    for (told, rests) in [(&[][..], true), (&[("cooldown", "0s")], false)] {
+        let options = options(&[&[("sources", "127.0.2.1")], told].concat());
+        let sources = Sources::from_options(&options).unwrap();
+        let lease = sources.allocate(&v4()).unwrap();
+        lease.report(Outcome::AddrInUse);
+        drop(lease);
+        assert_eq!(sources.allocate(&v4()).is_err(), rests, "{told:?}");
+    }
+}
+
+#[test]
 fn a_configuration_error_says_what_was_expected() {
     for (key, value, expected) in [
         ("strategy", "fastest", "one of round-robin, random"),

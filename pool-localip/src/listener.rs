@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError, Weak};
 
 /// Hears what changes in an allocator without a lease being dropped. A pool is one: see
 /// [`LocalAddrAllocator::listen`](crate::LocalAddrAllocator::listen).
@@ -26,7 +27,7 @@ pub enum Retired {
 
 /// Those who listen to an allocator; what [`LocalAddrAllocator::listen`](crate::LocalAddrAllocator::listen) is made of.
 ///
-/// A listener that is gone is forgotten.
+/// A listener that is gone is forgotten, and a panic of one is contained.
 #[derive(Debug, Default)]
 pub struct Listeners {
     all: Mutex<Vec<Weak<dyn SourceListener>>>,
@@ -42,9 +43,7 @@ impl Listeners {
 
     /// Tells all of them that something may be had. Call it without a lock of your own.
     pub fn available(&self) {
-        for listener in self.living() {
-            listener.available();
-        }
+        self.tell(|listener| listener.available());
     }
 
     /// Tells all of them which addresses are given up; nothing if there are none. Call it without a lock of your own.
@@ -52,14 +51,17 @@ impl Listeners {
         if addrs.is_empty() {
             return;
         }
-        for listener in self.living() {
-            listener.retired(addrs, why);
-        }
+        self.tell(|listener| listener.retired(addrs, why));
     }
 
-    /// A copy: none of them is called under the lock.
-    fn living(&self) -> Vec<Arc<dyn SourceListener>> {
+    fn tell(&self, what: impl Fn(&dyn SourceListener)) {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().filter_map(Weak::upgrade).collect()
+        let living: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+        // None of them is called under the lock.
+        drop(all);
+        for listener in living {
+            // The others are to hear of it too, and the thread may be one that goes on. The panic hook has reported it.
+            drop(catch_unwind(AssertUnwindSafe(|| what(&*listener))));
+        }
     }
 }

@@ -287,7 +287,11 @@ mod linux {
         let options = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
         let interfaces = Interfaces::from_options(&options("scope", "host")).expect("it reads");
         assert!(interfaces.sources().contains(&ip("127.0.0.1")));
-        assert!(interfaces.failure().is_none());
+        assert!(interfaces.working_set().is_none());
+        let one = Interfaces::from_options(&options("working_set", "1")).expect("it reads");
+        assert_eq!(one.working_set().map(|set| set.size()), Some(1));
+        let plain = Interfaces::new(Filter::default()).watch();
+        assert!(plain.expect("it watches").failure().is_none());
         let error = Interfaces::from_options(&options("interface", "nosuch0")).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("nosuch0") && text.contains("lo"), "{text}");

@@ -104,3 +104,26 @@ fn every_wrapper_passes_listeners_on() {
     handle.resize(3);
     assert_eq!(ears.heard(), [Heard::Available]);
 }
+
+#[derive(Debug)]
+struct Deaf;
+
+impl SourceListener for Deaf {
+    fn available(&self) {
+        panic!("expected by this test");
+    }
+
+    fn retired(&self, _: &[IpAddr], _: Retired) {
+        panic!("expected by this test");
+    }
+}
+
+#[test]
+fn a_listener_that_panics_keeps_nobody_from_hearing() {
+    let set = WorkingSet::new(list(), 2);
+    let deaf: Arc<dyn SourceListener> = Arc::new(Deaf);
+    set.listen(Arc::downgrade(&deaf));
+    let ears = Ears::on(&set);
+    set.handle().resize(3);
+    assert_eq!(ears.heard(), [Heard::Available]);
+}

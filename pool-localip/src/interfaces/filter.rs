@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::SourceProblem;
 use crate::interfaces::{Detection, InterfaceAddr, Network, Scope};
 use crate::spec::check_source;
+use crate::{SourceProblem, SourceSpec};
 
 /// Chooses among the addresses of the interfaces.
 ///
@@ -19,6 +19,7 @@ pub struct Filter {
     interfaces: Vec<String>,
     temporary: bool,
     deprecated: bool,
+    excluded: Vec<SourceSpec>,
 }
 
 /// IPv4 or IPv6.
@@ -59,6 +60,8 @@ pub enum WhyNot {
     Deprecated,
     /// It is temporary.
     Temporary,
+    /// The filter leaves it out by name.
+    Excluded,
 }
 
 impl Filter {
@@ -94,6 +97,13 @@ impl Filter {
     #[must_use]
     pub fn deprecated(mut self, taken: bool) -> Self {
         self.deprecated = taken;
+        self
+    }
+
+    /// Leaves out this address or prefix, and others that are added by further calls.
+    #[must_use]
+    pub fn exclude(mut self, source: impl Into<SourceSpec>) -> Self {
+        self.excluded.push(source.into());
         self
     }
 
@@ -135,6 +145,13 @@ impl Filter {
         if found.temporary && !self.temporary {
             return Err(WhyNot::Temporary);
         }
+        let covers = |source: &SourceSpec| match source {
+            SourceSpec::Addr(addr) => *addr == found.addr,
+            SourceSpec::Prefix(prefix) => prefix.contains(found.addr),
+        };
+        if self.excluded.iter().any(covers) {
+            return Err(WhyNot::Excluded);
+        }
         Ok(())
     }
 
@@ -164,6 +181,7 @@ impl Default for Filter {
             interfaces: Vec::new(),
             temporary: true,
             deprecated: false,
+            excluded: Vec::new(),
         }
     }
 }
@@ -201,6 +219,7 @@ impl WhyNot {
             Self::Scope { .. } => "scope",
             Self::Deprecated => "deprecated",
             Self::Temporary => "temporary",
+            Self::Excluded => "excluded",
         }
     }
 }
@@ -224,6 +243,7 @@ impl fmt::Display for WhyNot {
                 f.write_str("deprecated: not for new connections, and removed before long")
             }
             Self::Temporary => f.write_str("temporary, and such are left out"),
+            Self::Excluded => f.write_str("left out by name"),
         }
     }
 }
@@ -312,6 +332,14 @@ mod tests {
             Ok(())
         );
         assert_eq!(Filter::default().scope(None).check(&loopback), Ok(()));
+
+        let excluding = Filter::default()
+            .exclude(found("192.0.2.7").addr)
+            .exclude("fd00::/64".parse::<SourceSpec>().unwrap());
+        for addr in ["192.0.2.7", "fd00::7"] {
+            assert_eq!(excluding.check(&found(addr)), Err(WhyNot::Excluded));
+        }
+        assert_eq!(excluding.check(&found("192.0.2.8")), Ok(()));
 
         let temporary = with("2001:db8::7", |a| a.temporary = true);
         let stable = Filter::default().temporary(false);

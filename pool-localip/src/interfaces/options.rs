@@ -1,10 +1,13 @@
 //! The allocator from a configuration.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::interfaces::{Family, Filter, Interfaces, InterfacesError, Scope};
 use crate::options::{MAX_PER_ADDR, Options, SEED, STRATEGY, WHEN_BUSY};
-use crate::{OptionDoc, OptionsError};
+use crate::sources::{COOLDOWN, MAX_PER_TARGET, PORTS, WORKING_SET};
+use crate::spec::parse_all;
+use crate::{OptionDoc, OptionsError, Sources};
 
 impl Interfaces {
     /// The options that [`from_options`](Self::from_options) knows.
@@ -34,27 +37,36 @@ impl Interfaces {
             meaning: "take or leave: what becomes of addresses not meant for new connections",
             default: Some("leave"),
         },
+        OptionDoc {
+            key: "exclude",
+            meaning: "addresses and prefixes that are not used, separated by commas",
+            default: Some("none"),
+        },
         STRATEGY,
         SEED,
         WHEN_BUSY,
         MAX_PER_ADDR,
+        WORKING_SET,
+        MAX_PER_TARGET,
+        PORTS,
+        COOLDOWN,
     ];
 
-    /// Makes the allocator that a configuration describes, and [watches](Self::watch).
+    /// Makes the allocator that a configuration describes, which [watches](Self::watch), in the wrappers that it asks for.
     ///
     /// # Errors
     ///
     /// [`InterfacesError::Options`] for an option that is unknown or has an unusable value; else as [`watch`](Self::watch).
-    pub fn from_options(options: &BTreeMap<String, String>) -> Result<Self, InterfacesError> {
-        described(options)
-            .map_err(InterfacesError::Options)?
-            .watch()
+    pub fn from_options(options: &BTreeMap<String, String>) -> Result<Sources, InterfacesError> {
+        let options = Options::new(options, Self::OPTIONS).map_err(InterfacesError::Options)?;
+        let interfaces = described(&options).map_err(InterfacesError::Options)?;
+        let interfaces = interfaces.watch()?;
+        Sources::wrap(Arc::new(interfaces), &options).map_err(InterfacesError::Options)
     }
 }
 
 /// What the options describe, not yet watching.
-fn described(options: &BTreeMap<String, String>) -> Result<Interfaces, OptionsError> {
-    let options = Options::new(options, Interfaces::OPTIONS)?;
+fn described(options: &Options<'_>) -> Result<Interfaces, OptionsError> {
     let mut filter = Filter::default();
     let names = options.read("interface", "names such as eth0,wg0", |text| {
         let names: Vec<_> = text.split(',').map(|name| name.trim().to_owned()).collect();
@@ -100,6 +112,13 @@ fn described(options: &BTreeMap<String, String>) -> Result<Interfaces, OptionsEr
     if let Some(taken) = taken("deprecated")? {
         filter = filter.deprecated(taken);
     }
+    if let Some(excluded) = options.text("exclude") {
+        let key = "exclude";
+        let excluded = parse_all(excluded);
+        for source in excluded.map_err(|source| OptionsError::Source { key, source })? {
+            filter = filter.exclude(source);
+        }
+    }
     let mut interfaces = Interfaces::new(filter).strategy(options.strategy()?);
     if let Some(connections) = options.above_zero(MAX_PER_ADDR.key)? {
         interfaces = interfaces.max_per_addr(connections);
@@ -112,6 +131,11 @@ mod tests {
     use super::*;
     use crate::LocalAddrAllocator;
     use crate::interfaces::{InterfaceAddr, Network};
+
+    fn made(given: &[(&str, &str)]) -> Result<Interfaces, OptionsError> {
+        let given = options(given);
+        described(&Options::new(&given, Interfaces::OPTIONS)?)
+    }
 
     fn options(given: &[(&str, &str)]) -> BTreeMap<String, String> {
         let owned = given
@@ -149,13 +173,14 @@ mod tests {
                 &[("scope", "any"), ("family", "ipv4")],
                 "127.0.0.1 192.0.2.1 192.0.2.2",
             ),
+            (&[("exclude", "192.0.2.2,2001:db8::/64")], "192.0.2.1"),
             (&[("temporary", "leave")], "192.0.2.1 192.0.2.2"),
             (
                 &[("deprecated", "take"), ("family", "ipv6")],
                 "2001:db8::1 2001:db8::2",
             ),
         ] {
-            let interfaces = described(&options(given)).unwrap();
+            let interfaces = made(given).unwrap();
             interfaces.update(&network);
             let sources: Vec<String> = interfaces
                 .sources()
@@ -174,11 +199,12 @@ mod tests {
             ("scope", "galaxy"),
             ("temporary", "yes"),
             ("deprecated", ""),
+            ("exclude", "eth0"),
             ("strategy", "best"),
             ("max_per_addr", "0"),
             ("interfaces", "eth0"),
         ] {
-            let error = described(&options(&[(key, value)])).unwrap_err();
+            let error = made(&[(key, value)]).unwrap_err();
             assert_eq!(error.key(), key);
         }
     }

@@ -123,6 +123,7 @@ fn a_neighbour_reaches_every_address_of_a_small_prefix_of_the_link() {
         reach 2001:db8::2 [2001:db8::5]:9 20
         reach 2001:db8::2 [2001:db8::7]:9 20
         reach 192.0.2.2 192.0.2.66:9 20
+        "$POOL" localip plan 2001:db8::4/126
         kill $there
     "#;
     let Some(said) = in_namespace("a_neighbour", script) else {
@@ -139,6 +140,8 @@ fn a_neighbour_reaches_every_address_of_a_small_prefix_of_the_link() {
     // Nobody listens there: who answers that has been reached.
     let expected = ["timeout", "timeout", "refused", "refused", "refused"];
     assert_eq!(kinds, expected, "{said}");
+    let again = said.contains("# Nothing is to be done here.\n");
+    assert!(again, "it knows what it has led to: {said}");
 }
 
 #[test]

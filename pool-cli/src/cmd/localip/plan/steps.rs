@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use pool_localip::Cidr;
-use pool_localip::interfaces::{Network, Route, RouteKind, Scope};
+use pool_localip::interfaces::{Network, Proxy, Route, RouteKind, Scope};
 
 use crate::cmd::localip::kernel;
 use crate::exit::Failure;
@@ -310,7 +310,7 @@ impl Machine<'_> {
             (
                 "proxy_ndp",
                 "1",
-                "neighbours ask who has each address; the kernel answers for those listed below",
+                "neighbours ask who has each address; the kernel answers for those that it is told",
             ),
         ];
         // A router ignores the advertisements of others, and would lose its default route with them.
@@ -330,12 +330,18 @@ impl Machine<'_> {
                 plan.need(command, why);
             }
         }
-        let addrs = (0..1_u128 << prefix.host_bits()).map(|i| nth(prefix, i));
-        let commands: Vec<String> = addrs
-            .filter(|addr| !self.network.addrs.iter().any(|found| found.addr == *addr))
-            .map(|addr| format!("ip -6 neigh replace proxy {addr} dev {}", quoted(&name)))
-            .collect();
-        plan.need(commands.join("\n"), "the addresses to answer for");
+        for addr in (0..1_u128 << prefix.host_bits()).map(|i| nth(prefix, i)) {
+            if self.network.addrs.iter().any(|found| found.addr == addr) {
+                continue; // The kernel answers for it as it is.
+            }
+            let command = format!("ip -6 neigh add proxy {addr} dev {}", quoted(&name));
+            let answered = |proxy: &Proxy| proxy.addr == addr && proxy.interface == name;
+            if self.network.proxies.iter().any(answered) {
+                plan.there(command, format!("{name} answers for {addr}"));
+            } else {
+                plan.need(command, format!("{name} is to answer for {addr}"));
+            }
+        }
     }
 
     /// The route of the link that has all of the prefix.

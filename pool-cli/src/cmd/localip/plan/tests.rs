@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pool_localip::Cidr;
-use pool_localip::interfaces::{Interface, InterfaceAddr, Network, Route, RouteKind};
+use pool_localip::interfaces::{Interface, InterfaceAddr, Network, Proxy, Route, RouteKind};
 
 use super::script;
 use super::steps::{Arrives, Machine, Plan, State};
@@ -147,16 +147,22 @@ fn neighbours_on_a_link_ask_and_a_few_ipv6_addresses_are_answered_for_by_the_ker
             "sysctl -w net.ipv6.conf.eth0.forwarding=1",
             "sysctl -w net.ipv6.conf.eth0.proxy_ndp=1",
             // 2001:db8::7 is an address of the interface, for which the kernel answers anyway.
-            "ip -6 neigh replace proxy 2001:db8::4 dev eth0",
-            "ip -6 neigh replace proxy 2001:db8::5 dev eth0",
-            "ip -6 neigh replace proxy 2001:db8::6 dev eth0",
+            "ip -6 neigh add proxy 2001:db8::4 dev eth0",
+            "ip -6 neigh add proxy 2001:db8::5 dev eth0",
+            "ip -6 neigh add proxy 2001:db8::6 dev eth0",
         ]
     );
     assert!(plan.warnings[0].contains("part of a link"), "{plan:?}");
 
     made.set("net/ipv6/conf/eth0/forwarding", "1");
     made.set("net/ipv6/conf/eth0/proxy_ndp", "1");
+    let answered: std::net::IpAddr = "2001:db8::5".parse().unwrap();
+    made.network.proxies = vec![Proxy::new(answered, "eth0"), Proxy::new(answered, "wg0")];
     let plan = made.plan("2001:db8::4/126");
+    let neigh = commands(&plan)
+        .into_iter()
+        .filter(|line| line.contains("neigh"));
+    assert_eq!(neigh.count(), 2, "{plan:?}");
     assert!(
         !commands(&plan)
             .iter()

@@ -245,7 +245,10 @@ fn without_the_right_to_nothing_is_applied_and_the_exit_code_is_3() {
     let Some(said) = in_namespace("without_the_right", &script) else {
         return;
     };
-    assert!(said.contains("not permitted\nhint: run it as root\n"), "{said}");
+    assert!(
+        said.contains("not permitted\nhint: run it as root\n"),
+        "{said}"
+    );
     assert!(said.ends_with("exit 3\n1\n"), "{said}");
 }
 

@@ -197,6 +197,7 @@ fn what_makes_no_sense_exits_with_2_and_is_named() {
         ("::ffff:192.0.2.0/120", "IPv4"),
         ("ff02::/16", "multicast"),
         ("0.0.0.0", "unspecified"),
+        ("fe80::7", "of one link"),
     ] {
         for command in ["plan", "check"] {
             let ended = Pool::new(&["localip", command, what]).run().code(2);

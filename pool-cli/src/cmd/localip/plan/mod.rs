@@ -38,6 +38,7 @@ struct ReportStep<'a> {
 pub(super) fn run(args: &LocalipPlanArgs) -> Result<Exit, Failure> {
     let prefix = args.prefix;
     super::warn_of_host_bits(prefix);
+    super::refuse_one_link(prefix)?;
     let journal = || {
         args.journal
             .clone()

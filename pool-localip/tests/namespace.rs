@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use pool_localip::interfaces::{Filter, Interfaces, Network, WhyNot};
+use pool_localip::interfaces::{Filter, Interfaces, Network, Proxy, WhyNot};
 use pool_localip::{
     AllocContext, ExhaustedReason, LocalAddrAllocator, Retired, SourceListener, Strategy,
 };
@@ -185,8 +185,8 @@ fn thousands_of_addresses_that_come_at_once_all_join() {
 }
 
 #[test]
-fn a_local_route_of_a_prefix_is_found_and_a_tentative_address_is_not_leased() {
-    if !inside("a_local_route_of_a_prefix_is_found_and_a_tentative_address_is_not_leased") {
+fn local_routes_and_proxies_are_found_and_a_tentative_address_is_not_leased() {
+    if !inside("local_routes_and_proxies_are_found_and_a_tentative_address_is_not_leased") {
         return;
     }
     ip("route add local 2001:db8:1::/64 dev lo");
@@ -198,6 +198,10 @@ fn a_local_route_of_a_prefix_is_found_and_a_tentative_address_is_not_leased() {
     assert_eq!(found.prefix.to_string(), "2001:db8:1::/64");
     assert_eq!((found.interface.as_deref(), found.table), (Some("lo"), 255));
     assert!(network.is_local(addr("2001:db8:1::77")));
+
+    ip("neigh add proxy 2001:db8:1::7 dev lo");
+    let network = Network::read().expect("netlink answers");
+    assert_eq!(network.proxies, [Proxy::new(addr("2001:db8:1::7"), "lo")]);
 
     // Without a peer that is up there is no carrier, and detection does not begin.
     ip("link add a0 type veth peer name b0");

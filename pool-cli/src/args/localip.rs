@@ -1,6 +1,7 @@
 //! What `pool localip` takes.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
@@ -16,7 +17,7 @@ pub(crate) enum LocalipCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Prints what has to be done so that connections can come from all of a prefix. Changes nothing.
+    /// Prints what has to be done so that connections can come from all of a prefix. Changes nothing without --apply.
     Plan(LocalipPlanArgs),
     /// Connects from addresses of a prefix, and says from which it works. Exits with 1 if some do not.
     Check(CheckArgs),
@@ -31,6 +32,18 @@ pub(crate) struct LocalipPlanArgs {
     /// The interface that the prefix arrives by [default: the one whose link it is on, else that of the default route].
     #[arg(long, value_name = "NAME")]
     pub(crate) interface: Option<String>,
+    /// Does what the plan says, after a yes, and writes down what it did.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) apply: bool,
+    /// Takes back what --apply has done, and nothing else.
+    #[arg(long, conflicts_with_all = ["apply", "json", "interface", "yes"])]
+    pub(crate) undo: bool,
+    /// Says yes to --apply.
+    #[arg(long, requires = "apply")]
+    pub(crate) yes: bool,
+    /// Where --apply writes down what it did [default: /run/pool-localip/PREFIX.jsonl].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
     /// Prints one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -79,14 +92,19 @@ Examples:
   pool localip plan 2001:db8:1::/64
   pool localip plan 2001:db8:1::/64 | less
   pool localip plan 192.0.2.64/28 --interface eth1 --json
+  pool localip plan 2001:db8:1::/64 --apply
+  pool localip plan 2001:db8:1::/64 --undo
 
 The output is a shell script for root: each command with a line of why, and what is so already as \
-comments. Read it before you run it. What it does is gone after a restart.
+comments. Read it before you run it, or let --apply do it. What it does is gone after a restart; --undo \
+takes back what --apply added or set, the last first, and leaves alone what was there before or has \
+changed since.
 
 Exit codes:
-  0    the plan is printed, even if nothing is to be done
+  0    the plan is printed, even if nothing is to be done; or all of it is done, or undone
+  1    part of it is not done: you said no, a command failed, or something is left to you
   2    a prefix or an interface that makes no sense
-  3    this machine cannot: no IPv6, or no way to ask the kernel";
+  3    this machine cannot: no IPv6, no way to ask the kernel, or --apply without the right to";
 
 const CHECK_MORE: &str = "\
 Examples:

@@ -197,6 +197,7 @@ fn what_makes_no_sense_exits_with_2_and_is_named() {
         ("::ffff:192.0.2.0/120", "IPv4"),
         ("ff02::/16", "multicast"),
         ("0.0.0.0", "unspecified"),
+        ("fe80::7", "of one link"),
     ] {
         for command in ["plan", "check"] {
             let ended = Pool::new(&["localip", command, what]).run().code(2);
@@ -223,6 +224,8 @@ fn what_makes_no_sense_exits_with_2_and_is_named() {
 fn a_plan_that_cannot_be_meant_exits_with_2() {
     plan(&["0.0.0.0/0"]).run().code(2).says("every address");
     plan(&["::/0"]).run().code(2).says("every address");
+    plan(&["127.0.2.0/29", "--yes"]).run().code(2);
+    plan(&["127.0.2.0/29", "--apply", "--undo"]).run().code(2);
     let unknown = plan(&["198.51.100.0/24", "--interface", "nosuch0"])
         .run()
         .code(2);

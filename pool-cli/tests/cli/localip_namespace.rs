@@ -123,6 +123,7 @@ fn a_neighbour_reaches_every_address_of_a_small_prefix_of_the_link() {
         reach 2001:db8::2 [2001:db8::5]:9 20
         reach 2001:db8::2 [2001:db8::7]:9 20
         reach 192.0.2.2 192.0.2.66:9 20
+        "$POOL" localip plan 2001:db8::4/126
         kill $there
     "#;
     let Some(said) = in_namespace("a_neighbour", script) else {
@@ -139,6 +140,8 @@ fn a_neighbour_reaches_every_address_of_a_small_prefix_of_the_link() {
     // Nobody listens there: who answers that has been reached.
     let expected = ["timeout", "timeout", "refused", "refused", "refused"];
     assert_eq!(kinds, expected, "{said}");
+    let again = said.contains("# Nothing is to be done here.\n");
+    assert!(again, "it knows what it has led to: {said}");
 }
 
 #[test]
@@ -168,6 +171,85 @@ fn without_ipv6_a_plan_switches_it_on_and_a_check_says_so_with_exit_3() {
         "{said}"
     );
     assert!(said.contains("3 of 3 addresses"), "{said}");
+}
+
+#[test]
+fn what_was_applied_is_undone_and_nothing_else() {
+    // One proxy and one setting are there before, and one setting is changed by somebody else afterwards.
+    let script = r#"
+        ip link set lo up
+        ip link add a0 type veth peer name b0
+        ip link set a0 up
+        ip link set b0 up
+        ip address add 2001:db8::1/64 dev a0 nodad
+        echo 1 > /proc/sys/net/ipv6/conf/a0/proxy_ndp
+        ip -6 neigh add proxy 2001:db8::5 dev a0
+        state() {
+            ip -6 route show table local type local
+            ip -6 neigh show proxy
+            cat /proc/sys/net/ipv6/conf/a0/proxy_ndp /proc/sys/net/ipv6/conf/a0/forwarding
+        }
+        plan() { "$POOL" localip plan 2001:db8::4/126 --journal "$DIR/journal" "$@"; }
+        state > "$DIR/before"
+        echo no | plan --apply || echo "exit $?"
+        state | diff "$DIR/before" - && echo "unchanged"
+        echo yes | plan --apply
+        plan --apply --yes && echo "applied twice"
+        plan | head -n 2
+        "$POOL" localip check 2001:db8::4/126 --json
+        echo 0 > /proc/sys/net/ipv6/conf/a0/forwarding
+        plan --undo
+        state | diff "$DIR/before" - && echo "undone"
+        plan --undo
+        ls "$DIR"
+    "#;
+    let dir = tempfile::tempdir().expect("a directory");
+    let script = format!("DIR={}\n{script}", dir.path().display());
+    let Some(said) = in_namespace("what_was_applied", &script) else {
+        return;
+    };
+    let mut rest = said.as_str();
+    for part in [
+        "exit 1\nunchanged\n",
+        "done: ip -6 route add local 2001:db8::4/126 dev lo\n",
+        "done: sysctl -w net.ipv6.conf.a0.forwarding=1\n",
+        "done: ip -6 neigh add proxy 2001:db8::4 dev a0\n",
+        "applied twice\n",
+        "# Nothing is to be done here.\n",
+        r#""ok":3,"failed":0"#,
+        "done: ip -6 neigh del proxy 2001:db8::7 dev a0\n",
+        "left as it is now, for it changed since: sysctl -w net.ipv6.conf.a0.forwarding=1\n",
+        "done: ip -6 route del local 2001:db8::4/126 dev lo\n",
+        "undone\nbefore\n",
+    ] {
+        let found = rest.split_once(part);
+        rest = found
+            .unwrap_or_else(|| panic!("{part:?} is not in {rest:?} of {said}"))
+            .1;
+    }
+    assert!(
+        !said.contains("proxy 2001:db8::5"),
+        "it was there before: {said}"
+    );
+}
+
+#[test]
+fn without_the_right_to_nothing_is_applied_and_the_exit_code_is_3() {
+    let script = r#"
+        ip link set lo up
+        unshare -U "$POOL" localip plan 2001:db8:1::/64 --apply --yes --journal "$DIR/journal" 2>&1 || echo "exit $?"
+        "$POOL" localip plan 2001:db8:1::/64 | grep -c '^ip -6 route add'
+    "#;
+    let dir = tempfile::tempdir().expect("a directory");
+    let script = format!("DIR={}\nchmod 777 $DIR\n{script}", dir.path().display());
+    let Some(said) = in_namespace("without_the_right", &script) else {
+        return;
+    };
+    assert!(
+        said.contains("not permitted\nhint: run it as root\n"),
+        "{said}"
+    );
+    assert!(said.ends_with("exit 3\n1\n"), "{said}");
 }
 
 /// A `pool fetch` that is fed as it goes.

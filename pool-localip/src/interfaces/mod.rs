@@ -31,4 +31,4 @@ mod watch;
 pub use allocator::Interfaces;
 pub use error::InterfacesError;
 pub use filter::{Family, Filter, WhyNot};
-pub use network::{Detection, Interface, InterfaceAddr, Network, Route, RouteKind, Scope};
+pub use network::{Detection, Interface, InterfaceAddr, Network, Proxy, Route, RouteKind, Scope};

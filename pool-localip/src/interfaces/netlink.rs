@@ -9,6 +9,7 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::neighbour::{NeighbourFlags, NeighbourMessage};
 use netlink_packet_route::route::RouteMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
@@ -43,7 +44,7 @@ impl Reader {
     }
 
     pub(super) fn read_all(&mut self) -> Result<Network, InterfacesError> {
-        self.read(&[links, addrs, routes])
+        self.read(&[links, addrs, routes, proxies])
     }
 
     fn read(
@@ -135,6 +136,12 @@ fn addrs() -> RouteNetlinkMessage {
 
 fn routes() -> RouteNetlinkMessage {
     RouteNetlinkMessage::GetRoute(RouteMessage::default())
+}
+
+fn proxies() -> RouteNetlinkMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.flags = NeighbourFlags::Proxy;
+    RouteNetlinkMessage::GetNeighbour(message)
 }
 
 /// The length that the header of the first message has, which is inside the bytes.

@@ -1,4 +1,4 @@
-//! What the machine has: interfaces, their addresses, and routes.
+//! What the machine has: interfaces, their addresses, routes, and whom it answers for.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::Cidr;
 use crate::interfaces::InterfacesError;
 
-/// The interfaces, addresses and routes of this machine, or of the network namespace that the thread is in.
+/// The interfaces, addresses, routes and proxies of this machine, or of the network namespace that the thread is in.
 ///
 /// A value: what is read once does not change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Network {
     pub addrs: Vec<InterfaceAddr>,
     /// Of all tables, in the kernel's order. Those of kinds that say nothing about sources, such as multicast, are left out.
     pub routes: Vec<Route>,
+    /// Addresses that this machine answers for in the name of others, in the kernel's order.
+    pub proxies: Vec<Proxy>,
 }
 
 /// A network interface.
@@ -111,6 +113,16 @@ pub enum RouteKind {
     Unicast,
 }
 
+/// An address that neighbours are answered for though no interface has it: `ip neigh add proxy ADDR dev NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Proxy {
+    /// The address.
+    pub addr: IpAddr,
+    /// The interface on which it is answered for.
+    pub interface: String,
+}
+
 impl Network {
     /// Reads them by netlink. No right is needed.
     ///
@@ -192,6 +204,16 @@ impl Route {
                 RouteKind::Local => 255,
                 RouteKind::Unicast => 254,
             },
+        }
+    }
+}
+
+impl Proxy {
+    /// This address on this interface.
+    pub fn new(addr: impl Into<IpAddr>, interface: impl Into<String>) -> Self {
+        Self {
+            addr: addr.into(),
+            interface: interface.into(),
         }
     }
 }

@@ -7,12 +7,17 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage,
+};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia,
 };
 
 use crate::Cidr;
-use crate::interfaces::{Detection, Interface, InterfaceAddr, Network, Route, RouteKind, Scope};
+use crate::interfaces::{
+    Detection, Interface, InterfaceAddr, Network, Proxy, Route, RouteKind, Scope,
+};
 
 /// What the messages of several dumps say together.
 pub(super) fn network(messages: &[RouteNetlinkMessage]) -> Network {
@@ -30,10 +35,12 @@ pub(super) fn network(messages: &[RouteNetlinkMessage]) -> Network {
         .collect();
     let mut addrs = Vec::new();
     let mut routes = Vec::new();
+    let mut proxies = Vec::new();
     for message in messages {
         match message {
             RouteNetlinkMessage::NewAddress(message) => addrs.extend(addr(message, &by_index)),
             RouteNetlinkMessage::NewRoute(message) => routes.extend(route(message, &by_index)),
+            RouteNetlinkMessage::NewNeighbour(message) => proxies.extend(proxy(message, &by_index)),
             _ => {}
         }
     }
@@ -41,6 +48,7 @@ pub(super) fn network(messages: &[RouteNetlinkMessage]) -> Network {
         interfaces,
         addrs,
         routes,
+        proxies,
     }
 }
 
@@ -147,6 +155,24 @@ fn route(message: &RouteMessage, by_index: &HashMap<u32, &Interface>) -> Option<
             .map(|interface| interface.name.clone()),
         gateway,
         table,
+    })
+}
+
+fn proxy(message: &NeighbourMessage, by_index: &HashMap<u32, &Interface>) -> Option<Proxy> {
+    // An old kernel that does not know the question answers with all neighbours.
+    if !message.header.flags.contains(NeighbourFlags::Proxy) {
+        return None;
+    }
+    let interface = by_index.get(&message.header.ifindex)?;
+    let mut addrs = message.attributes.iter();
+    let addr = addrs.find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(addr)) => Some((*addr).into()),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(addr)) => Some((*addr).into()),
+        _ => None,
+    })?;
+    Some(Proxy {
+        addr,
+        interface: interface.name.clone(),
     })
 }
 

@@ -5,6 +5,8 @@ mod kernel;
 mod list;
 mod plan;
 
+use std::net::IpAddr;
+
 use pool_localip::Cidr;
 use pool_localip::interfaces::{InterfacesError, Network};
 
@@ -30,6 +32,18 @@ fn network() -> Result<Network, Failure> {
         };
         Failure::environment(chain(&error), hint)
     })
+}
+
+/// Refuses addresses that are told apart by their interface alone.
+fn refuse_one_link(prefix: Cidr) -> Result<(), Failure> {
+    let of_one_link = |addr| matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local());
+    if of_one_link(prefix.first()) && of_one_link(prefix.last()) {
+        return Err(Failure::usage(
+            format!("{prefix} is of one link, and means nothing without an interface"),
+            "give addresses of wider scope; `pool localip list` shows those that there are",
+        ));
+    }
+    Ok(())
 }
 
 /// Says so if a prefix was not written as it is meant.

@@ -59,6 +59,7 @@ const AT_A_TIME: usize = 32;
 pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let prefix = args.prefix;
     super::warn_of_host_bits(prefix);
+    super::refuse_one_link(prefix)?;
     let target = Target::parse(args.target.as_deref())?;
     let seed = args.seed.unwrap_or_else(random_seed);
     let sample = sample(prefix, args.sample.get(), seed)?;

@@ -1,5 +1,8 @@
-//! `pool localip plan`: what has to be done on this machine so that connections can come from all of a prefix.
+//! `pool localip plan`: what has to be done on this machine so that connections can come from all of a prefix; and, if asked to,
+//! does it.
 
+mod action;
+mod apply;
 mod steps;
 
 use serde::Serialize;
@@ -7,7 +10,7 @@ use serde::Serialize;
 use super::kernel;
 use crate::args::LocalipPlanArgs;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, Versioned};
+use crate::output::{Output, Versioned, note};
 use steps::{Machine, Plan, State, Step};
 
 #[derive(Serialize)]
@@ -27,20 +30,35 @@ struct ReportStep<'a> {
     /// `needed`, `there` or `optional`.
     state: &'static str,
     /// `null` where nothing on this machine does it.
-    command: Option<&'a str>,
+    command: Option<String>,
     why: &'a str,
 }
 
-/// Prints the plan, as a shell script or as one JSON object.
+/// Prints the plan, as a shell script or as one JSON object; or carries it out, or takes that back.
 pub(super) fn run(args: &LocalipPlanArgs) -> Result<Exit, Failure> {
     let prefix = args.prefix;
     super::warn_of_host_bits(prefix);
+    super::refuse_one_link(prefix)?;
+    let journal = || {
+        args.journal
+            .clone()
+            .unwrap_or_else(|| apply::journal(prefix))
+    };
+    if args.undo {
+        return apply::undo(&journal());
+    }
     let network = super::network()?;
     let machine = Machine {
         network: &network,
         sysctl: &kernel::sysctl,
     };
     let plan = machine.plan(prefix, args.interface.as_deref())?;
+    if args.apply {
+        for warning in &plan.warnings {
+            note(&format!("warning: {warning}"));
+        }
+        return apply::apply(&plan, &journal(), args.yes);
+    }
     let mut stdout = Output::stdout();
     if args.json {
         let report = Report {
@@ -61,14 +79,14 @@ pub(super) fn run(args: &LocalipPlanArgs) -> Result<Exit, Failure> {
 fn report_step(step: &Step) -> ReportStep<'_> {
     ReportStep {
         state: step.state.name(),
-        command: step.command.as_deref(),
+        command: step.action.as_ref().map(ToString::to_string),
         why: &step.why,
     }
 }
 
 /// Commands for root, with all that is to be read as comments.
 fn script(prefix: &str, plan: &Plan) -> String {
-    let needed = |step: &&Step| step.state == State::Needed && step.command.is_some();
+    let needed = |step: &&Step| step.state == State::Needed && step.action.is_some();
     let needed = plan.steps.iter().filter(needed).count();
     let mut text = format!("# Connections from {prefix} on this machine. Nothing was changed.\n");
     text.push_str(&match needed {
@@ -86,7 +104,8 @@ fn script(prefix: &str, plan: &Plan) -> String {
             State::Optional => ("not needed by pool: ", true),
         };
         text.push_str(&format!("\n# {lead}{}\n", step.why));
-        for line in step.command.iter().flat_map(|command| command.lines()) {
+        let command = step.action.as_ref().map(ToString::to_string);
+        for line in command.iter().flat_map(|command| command.lines()) {
             let mark = if commented { "#   " } else { "" };
             text.push_str(&format!("{mark}{line}\n"));
         }

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use pool_localip::Cidr;
-use pool_localip::interfaces::{Network, Route, RouteKind, Scope};
+use pool_localip::interfaces::{Network, Proxy, Route, RouteKind, Scope};
 
+use super::action::Action;
 use crate::cmd::localip::kernel;
 use crate::exit::Failure;
 
@@ -42,8 +43,8 @@ pub(super) enum Arrives {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) state: State,
-    /// Of one or more lines; `None` where no command on this machine does it.
-    pub(super) command: Option<String>,
+    /// `None` where nothing on this machine does it.
+    pub(super) action: Option<Action>,
     pub(super) why: String,
 }
 
@@ -163,7 +164,7 @@ impl Machine<'_> {
         let off = |name: &str| self.setting("ipv6", name, "disable_ipv6").as_deref() == Some("1");
         if all == "1" {
             plan.need(
-                "sysctl -w net.ipv6.conf.all.disable_ipv6=0",
+                write("ipv6", "all", "disable_ipv6", 0),
                 "IPv6 is switched off; this switches it on everywhere",
             );
             return Ok(());
@@ -188,22 +189,22 @@ impl Machine<'_> {
         let addr = prefix.first();
         let loopback = self.loopback();
         let name = plan.interface.as_deref().unwrap_or(loopback);
-        let command = format!("ip address add {prefix} dev {}", quoted(name));
+        let give = Action::ip(&format!("address add {prefix} dev"), name);
         if self.network.is_local(addr) {
-            plan.there(command, format!("{addr} is this machine's"));
+            plan.there(give, format!("{addr} is this machine's"));
         } else {
             plan.need(
-                command,
+                give,
                 "one address is given to the interface, and the kernel answers for it",
             );
         }
     }
 
     fn make_local(&self, prefix: Cidr, plan: &mut Plan) {
-        let command = format!(
-            "ip {}route add local {prefix} dev {}",
-            if prefix.is_ipv4() { "" } else { "-6 " },
-            quoted(self.loopback())
+        let family = if prefix.is_ipv4() { "-4" } else { "-6" };
+        let add = Action::ip(
+            &format!("{family} route add local {prefix} dev"),
+            self.loopback(),
         );
         let covered = self.network.local_prefixes().find(|route| {
             route.prefix.prefix_len() <= prefix.prefix_len()
@@ -212,10 +213,10 @@ impl Machine<'_> {
         match covered {
             Some(route) => {
                 let whole = route.prefix;
-                plan.there(command, format!("the kernel takes all of {whole} as this machine's own"));
+                plan.there(add, format!("the kernel takes all of {whole} as this machine's own"));
             }
             None => plan.need(
-                command,
+                add,
                 "the kernel takes every address of it as this machine's own, without having them one by one",
             ),
         }
@@ -227,18 +228,18 @@ impl Machine<'_> {
         if prefix.is_ipv4() {
             return;
         }
-        let command = "sysctl -w net.ipv6.ip_nonlocal_bind=1";
-        let on = (self.sysctl)(&["net", "ipv6", "ip_nonlocal_bind"]).as_deref() == Some("1");
-        if on {
+        let name = ["net", "ipv6", "ip_nonlocal_bind"];
+        let allow = Action::set(&name, 1);
+        if (self.sysctl)(&name).as_deref() == Some("1") {
             plan.there(
-                command,
+                allow,
                 "every program may bind addresses that no interface has",
             );
         } else {
             plan.freebind = true;
             plan.steps.push(Step {
                 state: State::Optional,
-                command: Some(command.to_owned()),
+                action: Some(allow),
                 why: "it asks per socket, with --freebind or freebind = true under [dial]; for programs that do not".to_owned(),
             });
         }
@@ -259,7 +260,7 @@ impl Machine<'_> {
         };
         plan.steps.push(Step {
             state: State::Needed,
-            command: None,
+            action: None,
             why: format!(
                 "on no link of this machine: the router in front of it has to send {prefix} to {here}; that cannot be seen or set from here"
             ),
@@ -304,13 +305,11 @@ impl Machine<'_> {
         let settings = [
             (
                 "forwarding",
-                "1",
                 "the kernel answers for others only while it forwards",
             ),
             (
                 "proxy_ndp",
-                "1",
-                "neighbours ask who has each address; the kernel answers for those listed below",
+                "neighbours ask who has each address; the kernel answers for those that it is told",
             ),
         ];
         // A router ignores the advertisements of others, and would lose its default route with them.
@@ -322,20 +321,26 @@ impl Machine<'_> {
                 "what routers advertise is followed also while forwarding, which comes next",
             );
         }
-        for (setting, wanted, why) in settings {
-            let command = write("ipv6", &name, setting, 1);
-            if self.setting("ipv6", &name, setting).as_deref() == Some(wanted) {
-                plan.there(command, why);
+        for (setting, why) in settings {
+            let set = write("ipv6", &name, setting, 1);
+            if self.setting("ipv6", &name, setting).as_deref() == Some("1") {
+                plan.there(set, why);
             } else {
-                plan.need(command, why);
+                plan.need(set, why);
             }
         }
-        let addrs = (0..1_u128 << prefix.host_bits()).map(|i| nth(prefix, i));
-        let commands: Vec<String> = addrs
-            .filter(|addr| !self.network.addrs.iter().any(|found| found.addr == *addr))
-            .map(|addr| format!("ip -6 neigh replace proxy {addr} dev {}", quoted(&name)))
-            .collect();
-        plan.need(commands.join("\n"), "the addresses to answer for");
+        for addr in (0..1_u128 << prefix.host_bits()).map(|i| nth(prefix, i)) {
+            if self.network.addrs.iter().any(|found| found.addr == addr) {
+                continue; // The kernel answers for it as it is.
+            }
+            let add = Action::ip(&format!("-6 neigh add proxy {addr} dev"), &name);
+            let answered = |proxy: &Proxy| proxy.addr == addr && proxy.interface == name;
+            if self.network.proxies.iter().any(answered) {
+                plan.there(add, format!("{name} answers for {addr}"));
+            } else {
+                plan.need(add, format!("{name} is to answer for {addr}"));
+            }
+        }
     }
 
     /// The route of the link that has all of the prefix.
@@ -389,18 +394,18 @@ impl Machine<'_> {
 }
 
 impl Plan {
-    fn need(&mut self, command: impl Into<String>, why: impl Into<String>) {
-        self.push(State::Needed, command, why);
+    fn need(&mut self, action: Action, why: impl Into<String>) {
+        self.push(State::Needed, action, why);
     }
 
-    fn there(&mut self, command: impl Into<String>, why: impl Into<String>) {
-        self.push(State::There, command, why);
+    fn there(&mut self, action: Action, why: impl Into<String>) {
+        self.push(State::There, action, why);
     }
 
-    fn push(&mut self, state: State, command: impl Into<String>, why: impl Into<String>) {
+    fn push(&mut self, state: State, action: Action, why: impl Into<String>) {
         self.steps.push(Step {
             state,
-            command: Some(command.into()),
+            action: Some(action),
             why: why.into(),
         });
     }
@@ -426,21 +431,16 @@ impl State {
     }
 }
 
-/// A command that changes a setting of an interface. With slashes, for the name of an interface may have dots.
-fn write(family: &str, interface: &str, name: &str, value: u8) -> String {
-    if interface.contains('.') {
-        let key = format!("net/{family}/conf/{interface}/{name}={value}");
-        return format!("sysctl -w {}", quoted(&key));
-    }
-    let key = format!("net.{family}.conf.{interface}.{name}={value}");
-    format!("sysctl -w {}", quoted(&key))
+/// Changes a setting of an interface.
+fn write(family: &str, interface: &str, name: &str, value: u8) -> Action {
+    Action::set(&["net", family, "conf", interface, name], value)
 }
 
 /// Settings of their own for the daemon, and its start.
-fn daemon(prefix: Cidr, interface: &str) -> String {
-    format!(
+fn daemon(prefix: Cidr, interface: &str) -> Action {
+    Action::Script(format!(
         "cat > /etc/ndppd.pool.conf <<'END'\nproxy {interface} {{\n  router no\n  rule {prefix} {{\n    static\n  }}\n}}\nEND\nndppd -d -c /etc/ndppd.pool.conf"
-    )
+    ))
 }
 
 /// The address at this place, which must be inside.
@@ -451,15 +451,5 @@ fn nth(prefix: Cidr, place: u128) -> IpAddr {
             std::net::Ipv4Addr::from_bits(first.to_bits() + place).into()
         }
         IpAddr::V6(first) => std::net::Ipv6Addr::from_bits(first.to_bits() + place).into(),
-    }
-}
-
-/// As a shell takes it for one word.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-=:/@".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pool_localip::Cidr;
-use pool_localip::interfaces::{Interface, InterfaceAddr, Network, Route, RouteKind};
+use pool_localip::interfaces::{Interface, InterfaceAddr, Network, Proxy, Route, RouteKind};
 
 use super::script;
 use super::steps::{Arrives, Machine, Plan, State};
@@ -77,10 +77,12 @@ impl Made {
 }
 
 /// The commands that are to be run, a line each.
-fn commands(plan: &Plan) -> Vec<&str> {
+fn commands(plan: &Plan) -> Vec<String> {
     let needed = plan.steps.iter().filter(|step| step.state == State::Needed);
-    let commands = needed.filter_map(|step| step.command.as_deref());
-    commands.flat_map(str::lines).collect()
+    let actions = needed.filter_map(|step| step.action.as_ref());
+    let texts: Vec<String> = actions.map(ToString::to_string).collect();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    lines.map(str::to_owned).collect()
 }
 
 #[test]
@@ -91,7 +93,7 @@ fn a_routed_prefix_needs_a_local_route_and_a_router_that_knows() {
         commands(&plan),
         ["ip -6 route add local 2001:db8:77::/48 dev lo"]
     );
-    let router = plan.steps.iter().find(|step| step.command.is_none());
+    let router = plan.steps.iter().find(|step| step.action.is_none());
     let why = &router.expect("the router is named").why;
     assert!(
         why.contains("2001:db8:77::/48 to 2001:db8::7 (eth0)"),
@@ -102,7 +104,7 @@ fn a_routed_prefix_needs_a_local_route_and_a_router_that_knows() {
     let plan = Made::new().plan("198.51.100.0/24");
     assert_eq!(
         commands(&plan),
-        ["ip route add local 198.51.100.0/24 dev lo"]
+        ["ip -4 route add local 198.51.100.0/24 dev lo"]
     );
 }
 
@@ -147,16 +149,22 @@ fn neighbours_on_a_link_ask_and_a_few_ipv6_addresses_are_answered_for_by_the_ker
             "sysctl -w net.ipv6.conf.eth0.forwarding=1",
             "sysctl -w net.ipv6.conf.eth0.proxy_ndp=1",
             // 2001:db8::7 is an address of the interface, for which the kernel answers anyway.
-            "ip -6 neigh replace proxy 2001:db8::4 dev eth0",
-            "ip -6 neigh replace proxy 2001:db8::5 dev eth0",
-            "ip -6 neigh replace proxy 2001:db8::6 dev eth0",
+            "ip -6 neigh add proxy 2001:db8::4 dev eth0",
+            "ip -6 neigh add proxy 2001:db8::5 dev eth0",
+            "ip -6 neigh add proxy 2001:db8::6 dev eth0",
         ]
     );
     assert!(plan.warnings[0].contains("part of a link"), "{plan:?}");
 
     made.set("net/ipv6/conf/eth0/forwarding", "1");
     made.set("net/ipv6/conf/eth0/proxy_ndp", "1");
+    let answered: std::net::IpAddr = "2001:db8::5".parse().unwrap();
+    made.network.proxies = vec![Proxy::new(answered, "eth0"), Proxy::new(answered, "wg0")];
     let plan = made.plan("2001:db8::4/126");
+    let neigh = commands(&plan)
+        .into_iter()
+        .filter(|line| line.contains("neigh"));
+    assert_eq!(neigh.count(), 2, "{plan:?}");
     assert!(
         !commands(&plan)
             .iter()
@@ -181,7 +189,10 @@ fn for_many_ipv6_addresses_a_daemon_answers() {
 fn arp_is_answered_for_what_is_local_unless_the_interface_is_picky() {
     let mut made = Made::new();
     let plan = made.plan("192.0.2.64/28");
-    assert_eq!(commands(&plan), ["ip route add local 192.0.2.64/28 dev lo"]);
+    assert_eq!(
+        commands(&plan),
+        ["ip -4 route add local 192.0.2.64/28 dev lo"]
+    );
     made.set("net/ipv4/conf/all/arp_ignore", "1");
     made.set("net/ipv4/conf/eth0/arp_ignore", "2");
     assert_eq!(
@@ -285,7 +296,7 @@ fn a_name_of_an_interface_is_one_word_for_the_shell() {
     made.set("net/ipv4/conf/vlan.7/arp_ignore", "1");
     let plan = made.plan("198.51.100.8/29");
     assert!(
-        commands(&plan).contains(&"sysctl -w net/ipv4/conf/vlan.7/arp_ignore=0"),
+        commands(&plan).contains(&"sysctl -w net/ipv4/conf/vlan.7/arp_ignore=0".to_owned()),
         "{plan:?}"
     );
     let plan = made.plan("203.0.113.9/32");

@@ -92,6 +92,8 @@ pub enum SourceProblem {
     Unspecified,
     /// A multicast or broadcast address, from which nothing can connect.
     NotUnicast,
+    /// An IPv6 address of one link (`fe80::…`), which means nothing without its interface; a lease names none.
+    OneLink,
 }
 
 impl SourceError {
@@ -143,6 +145,9 @@ impl fmt::Display for SourceProblem {
             Self::NotUnicast => {
                 "nothing can connect from a multicast or broadcast address"
             }
+            Self::OneLink => {
+                "an IPv6 address of one link means nothing without its interface; give one of wider scope"
+            }
         })
     }
 }
@@ -171,6 +176,8 @@ pub(crate) fn check_source(addr: IpAddr) -> Result<IpAddr, SourceProblem> {
         Err(SourceProblem::NotUnicast)
     } else if is_ipv4_mapped(addr) {
         Err(SourceProblem::Ipv4Mapped)
+    } else if is_of_one_link(addr) {
+        Err(SourceProblem::OneLink)
     } else {
         Ok(addr)
     }
@@ -183,6 +190,8 @@ pub(crate) fn check_prefix(prefix: Cidr) -> Result<Cidr, SourceProblem> {
         Err(SourceProblem::NotUnicast)
     } else if ends.into_iter().all(is_ipv4_mapped) {
         Err(SourceProblem::Ipv4Mapped)
+    } else if ends.into_iter().all(is_of_one_link) {
+        Err(SourceProblem::OneLink)
     } else {
         Ok(prefix)
     }
@@ -190,6 +199,10 @@ pub(crate) fn check_prefix(prefix: Cidr) -> Result<Cidr, SourceProblem> {
 
 fn is_ipv4_mapped(addr: IpAddr) -> bool {
     matches!(addr, IpAddr::V6(addr) if addr.to_ipv4_mapped().is_some())
+}
+
+fn is_of_one_link(addr: IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
 }
 
 fn parse_addr(text: &str) -> Result<IpAddr, SourceProblem> {
@@ -243,6 +256,8 @@ mod tests {
             ("::", Unspecified),
             ("224.0.0.1", NotUnicast),
             ("ff02::1", NotUnicast),
+            ("fe80::1", OneLink),
+            ("fe80::/64", OneLink),
             ("255.255.255.255", NotUnicast),
         ] {
             assert_eq!(problem(text), expected, "{text:?}");

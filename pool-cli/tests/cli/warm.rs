@@ -368,3 +368,40 @@ async fn the_second_interrupt_stops_at_once() {
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
+
+/// The block of the README that stands after these words.
+fn block_of_readme(after: &str) -> &'static str {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once(after).expect("the words are there");
+    let (_, block) = rest.split_once("```").expect("a block begins");
+    let (_language, block) = block.split_once('\n').expect("it has lines");
+    block.split_once("```").expect("it ends").0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readmes_health_check_asks_once_on_each_connection() {
+    let site = Site::start(Fleet::builder().alpn(Alpn::Http1)).await;
+    site.fleet
+        .origin(0)
+        .script(|script| script.idle_close = Some(Duration::from_millis(300)));
+    let config = list(block_of_readme("A health check asks:"));
+    let path = config.path().display().to_string();
+    let args = ["--config", &path, "--per-cell", "3", "--json"];
+    let record = site.warm().args(&LONG).args(&args).run().code(0).record();
+    assert_eq!(closing(&record, 3)["by"], "peer");
+    assert_eq!(site.fleet.ledger().arrived(), 3);
+}
+
+#[test]
+fn the_readmes_list_is_a_list() {
+    let text = block_of_readme("Arguments and list may be together.");
+    let file = list(text);
+    let path = file.path().display().to_string();
+    // Its addresses are nobody's, and so is this source: it is read before anything is connected to.
+    let args = ["warm", "--targets", &path, "--source", "192.0.2.7"];
+    Pool::new(&args).run().code(3).says("192.0.2.7");
+    let broken = list(&text.replace("192.0.2.1,", "192.0.2.1;"));
+    let path = broken.path().display().to_string();
+    let ended = Pool::new(&["warm", "--targets", &path]).run().code(2);
+    ended.says("line 2");
+}

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod access;
 mod check;
 mod checks;
 mod combine;
@@ -15,6 +16,11 @@ mod stats;
 mod status;
 mod threshold;
 
+pub use access::{
+    Access, AccessAction, AccessChange, AccessChangeKind, AccessContext, AccessList, AccessRule,
+    AllowAll, Denied, IpPrefix, Moment, ParsePrefixError, ParseRulesError, PrefixList, RuleError,
+    format_rules, parse_rules,
+};
 pub use check::{HealthCheck, Unhealthy};
 pub use checks::{H2Ping, HttpCheck, Liveness, NoCheck};
 pub use combine::{And, Or};

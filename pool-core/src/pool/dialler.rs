@@ -361,6 +361,8 @@ async fn open_from_any_source(
                 debug!(%error, local.addr = %addr, "another local address is tried");
                 failed.push(addr);
                 last = Some(error);
+                // The system has looked through all ports of the address, on this thread: others go first now.
+                tokio::task::yield_now().await;
             }
             _ => return Err(error),
         }

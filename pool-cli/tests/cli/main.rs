@@ -14,3 +14,4 @@ mod localip;
 mod localip_namespace;
 mod plan;
 mod support;
+mod warm;

@@ -403,10 +403,21 @@ impl ConnEvents for Events {
     }
 
     fn closed(&self, reason: CloseReason) {
+        let Registered { host, entry, .. } = &self.registered;
+        // Before the books forget who used it.
+        let last = entry.status.read();
+        let at = clock::now();
         let reason = self.registered.closed(reason);
-        let (key, id) = (self.registered.host.key(), self.registered.entry.id());
+        let (key, id) = (host.key(), entry.id());
         debug!(%key, %id, ?reason, "connection closed");
-        self.env.plugins.tell(&Event::Closed { key, id, reason });
+        self.env.plugins.tell(&Event::Closed {
+            key,
+            id,
+            facts: entry.value().facts(),
+            reason,
+            open: at.saturating_duration_since(last.created),
+            idle: (last.in_flight == 0).then(|| at.saturating_duration_since(last.last_used)),
+        });
         self.env.less_is_open.notify_waiters();
     }
 }

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod check_at_checkout;
+mod closings;
 mod exhausted_sources;
 mod failing_sources;
 mod familiar_hosts;

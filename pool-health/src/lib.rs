@@ -9,6 +9,7 @@ pub mod conformance;
 mod ejectors;
 mod eviction;
 mod evictors;
+mod idle_limit;
 mod options;
 mod outlier;
 mod probe;
@@ -26,7 +27,11 @@ pub use checks::{H2Ping, HttpCheck, Liveness, NoCheck};
 pub use combine::{And, Or};
 pub use ejectors::{ConsecutiveFailures, NeverEject, StatusEjection};
 pub use eviction::{EvictReason, EvictionContext, EvictionPolicy, Verdict};
-pub use evictors::{IdleTimeout, Lifetime, MaxErrors, MaxUses, NeverEvict, Surplus};
+pub use evictors::{
+    ErrorCount, ErrorRate, IdleTimeout, Lifetime, MaxBytes, MaxErrors, MaxUses, MinIdle,
+    NeverEvict, PeerIdle, Surplus,
+};
+pub use idle_limit::IdleLimit;
 pub use options::{OptionDoc, Options, OptionsError, OptionsErrorKind};
 pub use outlier::{
     EjectReason, MAX_EJECTION, Outcome, OutlierContext, OutlierPolicy, OutlierVerdict,

@@ -88,12 +88,19 @@ pub struct HostStats {
     pub idle: usize,
     /// Connections that the pool keeps open whatever policies say.
     pub floor: usize,
+    /// How long the server lets a connection be idle, if that is known: see [`IdleLimit`](crate::IdleLimit).
+    pub idle_limit: Option<Duration>,
 }
 
 impl HostStats {
-    /// A host with `open` connections, `idle` of them idle, and a wish to keep `floor`.
+    /// A host with `open` connections, `idle` of them idle, a wish to keep `floor`, and no known limit of its server's.
     pub const fn new(open: usize, idle: usize, floor: usize) -> Self {
-        Self { open, idle, floor }
+        Self {
+            open,
+            idle,
+            floor,
+            idle_limit: None,
+        }
     }
 }
 

@@ -8,9 +8,9 @@
 use std::fmt::Debug;
 
 use pool_health::{
-    ConsecutiveFailures, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness, MaxErrors, MaxUses,
-    NeverEject, NeverEvict, NoCheck, OptionDoc, Options, OptionsError, OptionsErrorKind,
-    StatusEjection, Surplus,
+    AllowAll, ConsecutiveFailures, ErrorCount, ErrorRate, H2Ping, HttpCheck, IdleTimeout, Lifetime,
+    Liveness, MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, OptionDoc, Options,
+    OptionsError, OptionsErrorKind, PeerIdle, StatusEjection, Surplus,
 };
 
 /// What the documentation says must be what happens: the defaults written out give the same policy as saying nothing, what has no default
@@ -45,6 +45,15 @@ fn every_default_is_as_documented_and_every_other_key_is_refused() {
     assert_documented(Lifetime::OPTIONS, Lifetime::from_options, &[]);
     assert_documented(MaxUses::OPTIONS, MaxUses::from_options, &[("max", "5")]);
     assert_documented(MaxErrors::OPTIONS, MaxErrors::from_options, &[]);
+    assert_documented(MaxBytes::OPTIONS, MaxBytes::from_options, &[("max", "5")]);
+    assert_documented(
+        ErrorCount::OPTIONS,
+        ErrorCount::from_options,
+        &[("max", "5")],
+    );
+    assert_documented(ErrorRate::OPTIONS, ErrorRate::from_options, &[]);
+    assert_documented(PeerIdle::OPTIONS, PeerIdle::from_options, &[]);
+    assert_documented(AllowAll::OPTIONS, AllowAll::from_options, &[]);
     assert_documented(Surplus::OPTIONS, Surplus::from_options, &[("max", "5")]);
     assert_documented(NoCheck::OPTIONS, NoCheck::from_options, &[]);
     assert_documented(Liveness::OPTIONS, Liveness::from_options, &[]);

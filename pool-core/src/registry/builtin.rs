@@ -1,8 +1,8 @@
 //! The policies that come with the trait crates, registered as anybody's are.
 
 use pool_health::{
-    ConsecutiveFailures, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness, MaxErrors, MaxUses,
-    NeverEject, NeverEvict, NoCheck, StatusEjection, Surplus,
+    ConsecutiveFailures, ErrorCount, ErrorRate, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness,
+    MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, StatusEjection, Surplus,
 };
 use pool_localip::{AddrList, OsAssigned, Prefix};
 
@@ -31,7 +31,10 @@ pub(super) fn register(registry: Registry) -> Registry {
         eviction Eviction IdleTimeout: "closes a connection that nobody has used for a while",
         eviction Eviction Lifetime: "closes a connection of a certain age, give or take a jitter",
         eviction Eviction MaxUses: "closes a connection that has served a number of requests",
+        eviction Eviction MaxBytes: "closes a connection that has carried a number of bytes",
         eviction Eviction MaxErrors: "closes a connection on which requests keep failing",
+        eviction Eviction ErrorCount: "closes a connection on which a number of requests have failed in all",
+        eviction Eviction ErrorRate: "closes a connection on which too large a part of the requests has failed",
         eviction Eviction Surplus: "closes the longest idle connections of a host beyond a number",
         health Health NoCheck: "finds every connection healthy",
         health Health Liveness: "looks whether the peer has closed the connection, without sending anything",

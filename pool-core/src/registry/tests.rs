@@ -63,7 +63,17 @@ fn the_built_in_policies_are_known_and_described() {
     };
     assert_eq!(
         names(PolicyKind::Eviction),
-        ["errors", "idle", "lifetime", "none", "surplus", "uses"]
+        [
+            "bytes",
+            "error-count",
+            "error-rate",
+            "errors",
+            "idle",
+            "lifetime",
+            "none",
+            "surplus",
+            "uses"
+        ]
     );
     assert_eq!(
         names(PolicyKind::Health),
@@ -145,7 +155,7 @@ fn a_bad_option_is_an_error_that_names_policy_option_and_reason() {
     let problem = only_problem(&registry, &evicting(policy));
     assert_eq!(problem.key, "eviction[0].aftr");
     assert_eq!(problem.value, r#""60s""#);
-    assert_eq!(problem.fix, r#""idle" takes after"#);
+    assert_eq!(problem.fix, r#""idle" takes after, min_idle"#);
 
     let missing = only_problem(&registry, &evicting(PolicyConfig::new("uses")));
     assert_eq!(missing.key, "eviction[0].max");

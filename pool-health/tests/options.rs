@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use pool_health::{
     AllowAll, ConsecutiveFailures, ErrorCount, ErrorRate, H2Ping, HttpCheck, IdleTimeout, Lifetime,
     Liveness, MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, OptionDoc, Options,
-    OptionsError, OptionsErrorKind, PeerIdle, StatusEjection, Surplus,
+    OptionsError, OptionsErrorKind, PeerIdle, SlowEndpoint, StatusEjection, SuccessRate, Surplus,
 };
 
 /// What the documentation says must be what happens: the defaults written out give the same policy as saying nothing, what has no default
@@ -53,6 +53,8 @@ fn every_default_is_as_documented_and_every_other_key_is_refused() {
     );
     assert_documented(ErrorRate::OPTIONS, ErrorRate::from_options, &[]);
     assert_documented(PeerIdle::OPTIONS, PeerIdle::from_options, &[]);
+    assert_documented(SuccessRate::OPTIONS, SuccessRate::from_options, &[]);
+    assert_documented(SlowEndpoint::OPTIONS, SlowEndpoint::from_options, &[]);
     assert_documented(AllowAll::OPTIONS, AllowAll::from_options, &[]);
     assert_documented(Surplus::OPTIONS, Surplus::from_options, &[("max", "5")]);
     assert_documented(NoCheck::OPTIONS, NoCheck::from_options, &[]);

@@ -2,7 +2,8 @@
 
 use pool_health::{
     ConsecutiveFailures, ErrorCount, ErrorRate, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness,
-    MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, StatusEjection, Surplus,
+    MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, SlowEndpoint, StatusEjection,
+    SuccessRate, Surplus,
 };
 use pool_localip::{AddrList, OsAssigned, Prefix};
 
@@ -42,7 +43,9 @@ pub(super) fn register(registry: Registry) -> Registry {
         health Health HttpCheck: "sends a request and looks at the status of its response",
         outlier Outlier NeverEject: "leaves every address in rotation",
         outlier Outlier ConsecutiveFailures: "leaves an address out after a number of failures in a row",
-        outlier Outlier StatusEjection: "leaves an address out when it answers with certain statuses",
+        outlier Outlier StatusEjection: "leaves an address out when it answers with certain statuses, for as long as it asks",
+        outlier Outlier SuccessRate: "leaves an address out that succeeds notably less often than the host's others",
+        outlier Outlier SlowEndpoint: "leaves an address out that answers notably slower than the host's others",
         selector Selector RoundRobin: "takes turns over the addresses that have room",
         selector Selector LeastUsed: "prefers the address with the fewest requests in flight",
         selector Selector PeakEwma: "prefers the quicker and less busy of two addresses drawn at random",

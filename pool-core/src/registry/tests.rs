@@ -81,7 +81,13 @@ fn the_built_in_policies_are_known_and_described() {
     );
     assert_eq!(
         names(PolicyKind::Outlier),
-        ["consecutive-failures", "none", "status"]
+        [
+            "consecutive-failures",
+            "latency",
+            "none",
+            "status",
+            "success-rate"
+        ]
     );
     assert_eq!(names(PolicyKind::LocalIp), ["list", "os", "prefix"]);
     assert!(names(PolicyKind::Tls).contains(&"none"));
@@ -130,7 +136,7 @@ fn a_check_names_the_key_of_a_misspelt_policy_and_what_there_is() {
     config.outlier.push(PolicyConfig::new("statsu"));
     assert_eq!(
         only_problem(&Registry::builtin(), &config).to_string(),
-        r#"outlier[1].use = "statsu": there is no outlier policy "statsu"; did you mean "status"?; there are consecutive-failures, none, status"#
+        r#"outlier[1].use = "statsu": there is no outlier policy "statsu"; did you mean "status"?; there are consecutive-failures, latency, none, status, success-rate"#
     );
 }
 

@@ -16,6 +16,7 @@ mod load;
 mod lookups;
 mod lost_timers;
 mod network;
+mod outliers;
 mod panicking_plugins;
 mod priorities;
 mod profile_of_each_request;

@@ -26,7 +26,7 @@ pub use access::{
     format_rules, parse_rules,
 };
 pub use check::{HealthCheck, Unhealthy};
-pub use checks::{H2Ping, HttpCheck, Liveness, NoCheck};
+pub use checks::{AllOf, AnyOf, CertificateExpiry, H2Ping, HttpCheck, Liveness, NoCheck, When};
 pub use combine::{And, Or};
 pub use ejectors::{
     AtMost, ConsecutiveFailures, NeverEject, SlowEndpoint, StatusEjection, SuccessRate,

@@ -131,4 +131,28 @@ proptest! {
             prop_assert!(idle_since.len() >= floor, "the warmer would have to open {} again", floor - idle_since.len());
         }
     }
+
+    #[test]
+    fn a_threshold_never_flaps(rise in 1_u32..6, fall in 1_u32..6, up: bool, results in prop::collection::vec(any::<bool>(), 0..200)) {
+        let threshold = Threshold::new(rise, fall);
+        let mut tracker = if up { Tracker::up(threshold) } else { Tracker::down(threshold) };
+        let mut since_change = 0;
+        let mut last = None;
+        for &ok in &results {
+            since_change += 1;
+            if let Some(change) = tracker.observe(ok) {
+                let needed = if change == Change::Up { rise } else { fall };
+                prop_assert!(since_change >= needed, "{:?} after {}", change, since_change);
+                prop_assert_ne!(Some(change), last, "the same change twice");
+                (since_change, last) = (0, Some(change));
+            }
+        }
+        // Where it takes two to change, taking turns changes nothing any more.
+        if rise > 1 && fall > 1 {
+            tracker.observe(tracker.is_up());
+            for turn in 0..50 {
+                prop_assert_eq!(tracker.observe(turn % 2 == 0), None);
+            }
+        }
+    }
 }

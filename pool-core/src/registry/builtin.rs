@@ -40,7 +40,7 @@ pub(super) fn register(registry: Registry) -> Registry {
         health Health NoCheck: "finds every connection healthy",
         health Health Liveness: "looks whether the peer has closed the connection, without sending anything",
         health Health H2Ping: "sends an HTTP/2 PING and waits for its answer",
-        health Health HttpCheck: "sends a request and looks at the status of its response",
+        health Health HttpCheck: "sends a request and looks at status, headers and body of its response",
         outlier Outlier NeverEject: "leaves every address in rotation",
         outlier Outlier ConsecutiveFailures: "leaves an address out after a number of failures in a row",
         outlier Outlier StatusEjection: "leaves an address out when it answers with certain statuses, for as long as it asks",

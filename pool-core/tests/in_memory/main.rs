@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod check_at_checkout;
+mod checked_bodies;
 mod exhausted_sources;
 mod familiar_hosts;
 mod frames;

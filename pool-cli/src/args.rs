@@ -1,7 +1,9 @@
 //! The command line: what each subcommand takes.
 
 mod fingerprint;
+mod localip;
 mod plan;
+mod warm;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -9,11 +11,13 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 pub(crate) use fingerprint::{CaptureArgs, FingerprintCommand, ImportArgs};
+pub(crate) use localip::{CheckArgs, LocalipCommand, LocalipPlanArgs};
 pub(crate) use plan::PlanArgs;
 use pool_core::ResolveEntry;
 use pool_core::config::parse_duration;
 use pool_localip::SourceSpec;
 use pool_tls::fidelity::Fidelity;
+pub(crate) use warm::WarmArgs;
 
 /// Outbound HTTP over connections that are already open.
 #[derive(Parser)]
@@ -27,6 +31,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Fetches URLs over hot connections.
     Fetch(Box<FetchArgs>),
+    /// Opens every address of some targets from every source, holds what is open, and says who closed what when.
+    Warm(Box<WarmArgs>),
     /// Measures cold against hot connections, on origins inside this process, and checks what it claims.
     Demo(DemoArgs),
     /// Computes how many connections a load needs, and the limits for it.
@@ -35,6 +41,11 @@ pub(crate) enum Command {
     Fingerprint {
         #[command(subcommand)]
         command: FingerprintCommand,
+    },
+    /// Shows, prepares and checks the addresses that connections can come from.
+    Localip {
+        #[command(subcommand)]
+        command: LocalipCommand,
     },
     /// Shows the configuration.
     Config {
@@ -85,6 +96,9 @@ pub(crate) struct SettingArgs {
     /// Seconds (or `250ms`) that the name lookup, the TCP connect and the handshake may take, each.
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(crate) connect_timeout: Option<Duration>,
+    /// Uses sources that no interface has, as those of a prefix that is routed here; `pool localip plan` says how.
+    #[arg(long)]
+    pub(crate) freebind: bool,
     /// Looks like this client on the wire: a profile of `pool fingerprint list`, or a file.
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) fingerprint: Option<String>,
@@ -100,6 +114,29 @@ pub(crate) struct SettingArgs {
     /// Speaks HTTP/2 only, on http:// without asking first.
     #[arg(long = "http2-prior-knowledge", group = "version")]
     pub(crate) http2_only: bool,
+}
+
+/// Flags that say where connections go, where they come from, and whom they trust.
+#[derive(ClapArgs, Clone, Default)]
+pub(crate) struct NetworkArgs {
+    /// Connects to these addresses for a host and port. Repeatable.
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]")]
+    pub(crate) resolve: Vec<ResolveEntry>,
+    /// Connects from this local address, or from all of a prefix. Repeatable.
+    #[arg(long, value_name = "ADDR|CIDR")]
+    pub(crate) source: Vec<SourceSpec>,
+    /// Trusts the authorities in this PEM file instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Shows the client certificate in this PEM file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The private key of the client certificate; without it, the key is in the same file.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// Accepts any certificate from anybody. DANGEROUS.
+    #[arg(short = 'k', long)]
+    pub(crate) insecure: bool,
 }
 
 #[derive(ClapArgs)]
@@ -131,24 +168,8 @@ pub(crate) struct FetchArgs {
     #[arg(short = 'd', long = "data", value_name = "DATA")]
     pub(crate) data: Vec<String>,
 
-    /// Connects to these addresses for a host and port. Repeatable.
-    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]")]
-    pub(crate) resolve: Vec<ResolveEntry>,
-    /// Connects from this local address, or from all of a prefix. Repeatable.
-    #[arg(long, value_name = "ADDR|CIDR")]
-    pub(crate) source: Vec<SourceSpec>,
-    /// Trusts the authorities in this PEM file instead of the system's.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) cacert: Option<PathBuf>,
-    /// Shows the client certificate in this PEM file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) cert: Option<PathBuf>,
-    /// The private key of the client certificate; without it, the key is in the same file.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    pub(crate) key: Option<PathBuf>,
-    /// Accepts any certificate from anybody. DANGEROUS.
-    #[arg(short = 'k', long)]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 
     /// Requests at a time.
     #[arg(
@@ -289,13 +310,13 @@ mod tests {
         ]);
         assert_eq!(args.method.as_deref(), Some("PUT"));
         assert_eq!(args.data, ["x", "y"]);
-        assert!(args.insecure && args.settings.http1);
+        assert!(args.network.insecure && args.settings.http1);
         assert_eq!(args.max_time, Some(Duration::from_millis(2500)));
         assert_eq!(
             args.settings.connect_timeout,
             Some(Duration::from_millis(250))
         );
-        assert_eq!(args.resolve[0].addrs.len(), 2);
+        assert_eq!(args.network.resolve[0].addrs.len(), 2);
     }
 
     #[test]

@@ -128,6 +128,7 @@ fn flags(args: &SettingArgs) -> Vec<Layer> {
         max_conns_per_host,
         ping_interval,
         connect_timeout,
+        freebind,
         fingerprint,
         require,
         http1,
@@ -155,6 +156,9 @@ fn flags(args: &SettingArgs) -> Vec<Layer> {
                 "--connect-timeout",
             ));
         }
+    }
+    if *freebind {
+        layers.push(Layer::flag("dial.freebind", true, "--freebind"));
     }
     if let Some(name) = fingerprint {
         let flag = "--fingerprint";

@@ -138,9 +138,11 @@ impl Cli {
         let open_files = limits::raise_open_files();
         match args.command {
             Command::Fetch(args) => cmd::fetch::run(&args, self.registry, open_files),
+            Command::Warm(args) => cmd::warm::run(&args, self.registry, open_files),
             Command::Demo(args) => cmd::demo::run(&args, open_files),
             Command::Plan(args) => cmd::plan::run(&args, open_files),
             Command::Fingerprint { command } => cmd::fingerprint::run(&command),
+            Command::Localip { command } => cmd::localip::run(&command),
             Command::Config {
                 command: ConfigCommand::Show { settings, json },
             } => cmd::config::show(&settings, json, &self.registry, open_files),

@@ -40,7 +40,10 @@ pub use error::{BoxError, Error, ErrorKind, Phase};
 pub use http::{Body, HeaderSpelling, PoolBody, Upgraded};
 pub use info::{ConnFacts, ConnId, ConnInfo, Protocol};
 pub use key::{Key, Partition, Protocols, Scheme, SourceClass};
-pub use observe::{Distribution, Event, Histogram, NoObserver, Observer};
+pub use observe::{
+    Distribution, Event, Histogram, NoObserver, Observer, SourceCounts, SourceSnapshot,
+    SourcesSnapshot,
+};
 pub use pool::{
     BuildError, Closed, ConnectorIo, Pool, PoolBuilder, PoolClient, PoolConnector, PoolSnapshot,
     PooledLease, ReconfigureError, RequestOptions,

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::iter;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::refusal::{Check, Layer, Refusal};
-use crate::{Exhausted, Lease};
+use crate::{Exhausted, Lease, SourceListener};
 
 /// Chooses the local address that a connection is opened from.
 ///
@@ -54,6 +54,19 @@ pub trait LocalAddrAllocator: fmt::Debug + Send + Sync {
     /// **Lies.** Each address named here is asked for through [`AllocContext::want`]; one that is then refused as not
     /// belonging to the set makes the plan fail in that column for good.
     fn sources(&self) -> Vec<IpAddr>;
+
+    /// Adds one who is to hear of addresses that join or are given up while connections from them are open.
+    ///
+    /// **Who calls, when, how often.** The pool, once, when it is built. An allocator whose addresses never change has
+    /// nothing to tell and leaves this as it is. One that changes keeps [`Listeners`](crate::Listeners), and calls them
+    /// from whatever thread changes it, with no lock of its own held, from inside `allocate` too. One that wraps others
+    /// passes the call on.
+    ///
+    /// **Lies.** What is not told is not noticed: idle connections from an address that is gone stay until they fail, and
+    /// a dial that waits is not woken before its `retry_at`.
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        let _nothing_to_tell = listener;
+    }
 }
 
 /// The most addresses that [`LocalAddrAllocator::sources`] may name.
@@ -76,6 +89,10 @@ pub struct AllocContext<'a> {
     pub want: Option<IpAddr>,
     /// How many times this dial has been tried before: 0 on the first try.
     pub attempt: u32,
+    /// Addresses from which this dial has failed for a reason of their own, such as no free port: another one, or an error.
+    ///
+    /// An allocator asks [`permits`](Self::permits), which knows them, rather than look here.
+    pub avoid: &'a [IpAddr],
     /// The time of the call. It may lie before the `now` of another thread's call.
     pub now: Instant,
     /// What wrappers around the allocator would refuse.
@@ -91,6 +108,7 @@ impl<'a> AllocContext<'a> {
             class: None,
             want: None,
             attempt: 0,
+            avoid: &[],
             now,
             layer: None,
         }
@@ -124,8 +142,14 @@ impl<'a> AllocContext<'a> {
         self
     }
 
-    /// Whether the wrappers around this allocator, such as [`Caps`](crate::Caps), would let a connection from `addr` through
-    /// now; true where there are none.
+    /// Sets which addresses have failed this dial.
+    #[must_use]
+    pub fn with_avoid(mut self, failed: &'a [IpAddr]) -> Self {
+        self.avoid = failed;
+        self
+    }
+
+    /// Whether this dial may still use `addr`, and the wrappers around this allocator, such as [`Caps`](crate::Caps), would let it through now.
     ///
     /// An allocator that chooses among several addresses passes over those for which this is false. One that does not ask is
     /// asked for another address until the wrappers agree, a limited number of times.
@@ -135,8 +159,11 @@ impl<'a> AllocContext<'a> {
         self.refusal(Some(addr)).is_none()
     }
 
-    /// What the wrappers around this allocator have against a source.
+    /// What the dial and the wrappers around this allocator have against a source.
     pub(crate) fn refusal(&self, source: Option<IpAddr>) -> Option<Refusal> {
+        if source.is_some_and(|source| self.avoid.contains(&source)) {
+            return Some(Refusal::Avoided);
+        }
         let layers = iter::successors(self.layer, |layer| layer.outer.layer);
         let refusals = layers.filter_map(|Layer { check, outer }| check.look(source, outer).err());
         refusals.max()
@@ -169,6 +196,10 @@ impl<A: LocalAddrAllocator + ?Sized> LocalAddrAllocator for Arc<A> {
     fn sources(&self) -> Vec<IpAddr> {
         (**self).sources()
     }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        (**self).listen(listener);
+    }
 }
 
 impl<A: LocalAddrAllocator + ?Sized> LocalAddrAllocator for Box<A> {
@@ -178,6 +209,10 @@ impl<A: LocalAddrAllocator + ?Sized> LocalAddrAllocator for Box<A> {
 
     fn sources(&self) -> Vec<IpAddr> {
         (**self).sources()
+    }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        (**self).listen(listener);
     }
 }
 

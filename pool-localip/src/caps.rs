@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use crate::gate::{Gate, Rule};
 use crate::refusal::{Check, Refusal};
-use crate::{AllocContext, Exhausted, Lease, LocalAddrAllocator, Released};
+use crate::{AllocContext, Exhausted, Lease, LocalAddrAllocator, Released, SourceListener};
 
 /// Bounds the connections per address, and per address and target, of any allocator; unlimited until told.
 ///
@@ -91,6 +91,10 @@ impl LocalAddrAllocator for Caps {
 
     fn sources(&self) -> Vec<IpAddr> {
         self.gate.sources()
+    }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        self.gate.listen(listener);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Addresses that are not to be used for now, though the allocator has them.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use crate::gate::{Gate, Rule};
@@ -9,7 +9,10 @@ use crate::intervals::Intervals;
 use crate::refusal::{Check, Refusal};
 use crate::set::covered;
 use crate::space::to_number;
-use crate::{AllocContext, Exhausted, Lease, LocalAddrAllocator, Released, SourceSpec};
+use crate::{
+    AllocContext, Exhausted, Lease, Listeners, LocalAddrAllocator, Released, SourceListener,
+    SourceSpec,
+};
 
 /// Keeps addresses and prefixes of any allocator from being leased; which ones can change at any time.
 ///
@@ -22,6 +25,7 @@ use crate::{AllocContext, Exhausted, Lease, LocalAddrAllocator, Released, Source
 #[derive(Debug)]
 pub struct Exclude {
     gate: Gate<Excluded>,
+    listeners: Listeners,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +47,7 @@ impl Exclude {
     ) -> Self {
         let exclude = Self {
             gate: Gate::new(inner, Excluded::default()),
+            listeners: Listeners::default(),
         };
         exclude.set(excluded);
         exclude
@@ -50,13 +55,14 @@ impl Exclude {
 
     /// Excludes these and no others from now on.
     ///
-    /// Dials that wait for an address learn of it when they ask again.
+    /// Connections that are open stay, and dials that wait ask again.
     pub fn set<S: Into<SourceSpec>>(&self, excluded: impl IntoIterator<Item = S>) {
         let excluded: Vec<SourceSpec> = excluded.into_iter().map(Into::into).collect();
         *self.gate.rule().lock() = Numbers {
             v4: covered(&excluded, true),
             v6: covered(&excluded, false),
         };
+        self.listeners.available();
     }
 
     /// Whether `addr` is excluded.
@@ -74,6 +80,11 @@ impl LocalAddrAllocator for Exclude {
         let mut sources = self.gate.sources();
         sources.retain(|&addr| !self.excludes(addr));
         sources
+    }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        self.listeners.add(listener.clone());
+        self.gate.listen(listener);
     }
 }
 

@@ -1,12 +1,12 @@
 //! A rule around an allocator: what every wrapper that counts or remembers is made of.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::refusal::{Check, Refusal, Refusals};
-use crate::{AllocContext, Exhausted, Lease, LocalAddrAllocator, Released};
+use crate::{AllocContext, Exhausted, Lease, LocalAddrAllocator, Released, SourceListener};
 
 /// A rule that lets connections through and learns of their end.
 pub(crate) trait Rule: Check + Send + Sync + 'static {
@@ -49,6 +49,10 @@ impl<R: Rule> Gate<R> {
 
     pub(crate) fn sources(&self) -> Vec<IpAddr> {
         self.inner.sources()
+    }
+
+    pub(crate) fn listen(&self, listener: Weak<dyn SourceListener>) {
+        self.inner.listen(listener);
     }
 
     pub(crate) fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {

@@ -195,6 +195,27 @@ impl Occupancy {
     }
 }
 
+/// What takes the place of another one while its numbers are in use.
+#[cfg(feature = "interfaces")]
+impl Occupancy {
+    /// Counts uses that began elsewhere, whatever the limit. The rotation does not move.
+    pub(crate) fn adopt(&mut self, number: u128, uses: usize) {
+        for _ in 0..uses {
+            self.add(number);
+        }
+    }
+
+    /// Where the rotation goes on.
+    pub(crate) fn next(&self) -> u128 {
+        self.next
+    }
+
+    /// Lets the rotation go on at this number, which must be below the size.
+    pub(crate) fn go_on_at(&mut self, number: u128) {
+        self.next = number;
+    }
+}
+
 impl Ranks {
     fn moved(&mut self, number: u128, from: usize, to: usize) {
         match self.by_count.get_mut(&from) {

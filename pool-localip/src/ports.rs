@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::gate::{Gate, Rule};
 use crate::refusal::{Check, Refusal};
-use crate::{AllocContext, Exhausted, Lease, LocalAddrAllocator, Outcome, Released};
+use crate::{
+    AllocContext, Exhausted, Lease, LocalAddrAllocator, Outcome, Released, SourceListener,
+};
 
 /// Keeps each pair of source and destination within its ephemeral ports, around any allocator.
 ///
@@ -105,6 +107,10 @@ impl LocalAddrAllocator for PortBudget {
 
     fn sources(&self) -> Vec<IpAddr> {
         self.gate.sources()
+    }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        self.gate.listen(listener);
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Refusal {
     Until(Instant),
     /// A working set outside has it already and asks for another one to join.
     Member,
+    /// The dial has tried it already.
+    Avoided,
     /// Excluded: neither time nor a drop helps.
     Never,
 }
@@ -53,7 +55,7 @@ enum Kind {
 impl Refusals {
     pub(crate) fn note(&mut self, refusal: Refusal) {
         let kind = match refusal {
-            Refusal::Never | Refusal::Member => Kind::Excluded,
+            Refusal::Never | Refusal::Member | Refusal::Avoided => Kind::Excluded,
             Refusal::Until(at) => {
                 self.wake_at(Some(at));
                 Kind::Resting

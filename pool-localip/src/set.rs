@@ -1,5 +1,8 @@
 //! Addresses and prefixes together, leased by a strategy; what the list and the prefix allocator are made of.
 
+#[cfg(feature = "interfaces")]
+mod live;
+
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -226,21 +229,9 @@ impl AddrSet {
         all.sort_unstable();
         all
     }
-}
 
-/// Sources separated by commas, as in `127.0.2.0/27,127.0.3.1`.
-impl FromStr for AddrSet {
-    type Err = SourceError;
-
-    fn from_str(input: &str) -> Result<Self, SourceError> {
-        Self::new(parse_all(input)?)
-    }
-}
-
-impl LocalAddrAllocator for AddrSet {
-    /// Leases the wanted address, or else the one that the strategy chooses of those of the target's family that are below
-    /// their limit and that no wrapper refuses.
-    fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {
+    /// Takes what a lease would be of: a position in the target's family, and its address.
+    fn take(&self, cx: &AllocContext<'_>) -> Result<(u128, IpAddr), Exhausted> {
         let by_class = matches!(
             self.shared.strategy,
             Strategy::Sticky {
@@ -268,10 +259,28 @@ impl LocalAddrAllocator for AddrSet {
             None => self.shared.choose(family, cx, &mut refusals),
         };
         let position = taken.ok_or_else(|| refusals.answer(cx))?;
-        let addr = from_number(family.addr_at(position), v4);
+        Ok((position, from_number(family.addr_at(position), v4)))
+    }
+}
+
+/// Sources separated by commas, as in `127.0.2.0/27,127.0.3.1`.
+impl FromStr for AddrSet {
+    type Err = SourceError;
+
+    fn from_str(input: &str) -> Result<Self, SourceError> {
+        Self::new(parse_all(input)?)
+    }
+}
+
+impl LocalAddrAllocator for AddrSet {
+    /// Leases the wanted address, or else the one that the strategy chooses of those of the target's family that are below
+    /// their limit and that no wrapper refuses.
+    fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {
+        let (position, addr) = self.take(cx)?;
         let shared = Arc::clone(&self.shared);
         Ok(Lease::new(addr, move |_| {
-            shared.family(v4).lock().give_back(position);
+            let family = shared.family(addr.is_ipv4());
+            family.lock().give_back(position);
         }))
     }
 

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::options::{MAX_PER_ADDR, Options, SEED, STRATEGY, WHEN_BUSY};
 use crate::spec::parse_all;
 use crate::{
     AddrSet, AllocContext, Caps, Cooldown, Exhausted, Lease, LocalAddrAllocator, OptionDoc,
-    OptionsError, Outcome, PortBudget, RestScope, Strategy, WorkingSet, WorkingSetHandle,
+    OptionsError, Outcome, PortBudget, RestScope, SourceListener, Strategy, WorkingSet,
+    WorkingSetHandle,
 };
 
-/// An [`AddrSet`] in the wrappers that its configuration asks for.
+/// An [`AddrSet`], or another allocator of a configuration, in the wrappers that it asks for.
 ///
 /// From the inside out: the set, cut by [`slice`](AddrSet::slice) and [`without`](AddrSet::without), with its strategy and limit; a
 /// [`WorkingSet`], [`Caps`], a [`PortBudget`], a [`Cooldown`].
@@ -46,26 +47,10 @@ impl Sources {
         SEED,
         WHEN_BUSY,
         MAX_PER_ADDR,
-        OptionDoc {
-            key: WORKING_SET,
-            meaning: "how many addresses are used at a time, per family, in turn; strategy says which",
-            default: Some("all"),
-        },
-        OptionDoc {
-            key: "max_per_target",
-            meaning: "connections at a time per address and target",
-            default: Some("unlimited"),
-        },
-        OptionDoc {
-            key: "ports",
-            meaning: "ports of one address towards one target, of which a closed connection keeps its own for 60s",
-            default: Some("not counted"),
-        },
-        OptionDoc {
-            key: COOLDOWN,
-            meaning: "how long an address rests after it could not be bound or was out of ports, as in 500ms or 10s",
-            default: Some("no rest"),
-        },
+        WORKING_SET,
+        MAX_PER_TARGET,
+        PORTS,
+        COOLDOWN,
     ];
 
     /// Makes the allocator that a configuration describes.
@@ -89,12 +74,19 @@ impl Sources {
             let excluded = parse_all(excluded).map_err(of("exclude"))?;
             set = set.without(excluded).map_err(of("exclude"))?;
         }
-        let mut outermost: Arc<dyn LocalAddrAllocator> = Arc::new(options.shape(set)?);
+        Self::wrap(Arc::new(options.shape(set)?), &options)
+    }
+
+    /// The allocator in the wrappers that the options ask for: [`WORKING_SET`], [`MAX_PER_TARGET`], [`PORTS`] and [`COOLDOWN`].
+    pub(crate) fn wrap(
+        mut outermost: Arc<dyn LocalAddrAllocator>,
+        options: &Options<'_>,
+    ) -> Result<Self, OptionsError> {
         let mut handle = None;
-        if let Some(size) = options.above_zero(WORKING_SET)? {
+        if let Some(size) = options.above_zero(WORKING_SET.key)? {
             if let Strategy::Sticky { .. } = options.strategy()? {
                 return Err(OptionsError::Value {
-                    key: WORKING_SET,
+                    key: WORKING_SET.key,
                     value: size.to_string(),
                     expected: "possible with a sticky strategy, for the addresses of a working set take turns",
                 });
@@ -103,18 +95,22 @@ impl Sources {
             handle = Some(working_set.handle());
             outermost = Arc::new(working_set);
         }
-        if let Some(connections) = options.above_zero("max_per_target")? {
+        if let Some(connections) = options.above_zero(MAX_PER_TARGET.key)? {
             outermost = Arc::new(Caps::new(outermost).per_target(connections));
         }
-        if let Some(ports) = options.above_zero("ports")? {
+        if let Some(ports) = options.above_zero(PORTS.key)? {
             outermost = Arc::new(PortBudget::new(outermost, ports));
         }
-        if let Some(time) = options.duration(COOLDOWN)? {
-            let cooldown = Cooldown::new(outermost)
-                .rest(Outcome::AddrInUse, RestScope::AddrAndTarget, time)
-                .rest(Outcome::Unbindable, RestScope::Addr, time);
-            outermost = Arc::new(cooldown);
-        }
+        outermost = match options.duration(COOLDOWN.key)? {
+            None => Arc::new(Cooldown::new(outermost)),
+            Some(time) if time.is_zero() => outermost,
+            Some(time) => {
+                let cooldown = Cooldown::new(outermost)
+                    .rest(Outcome::AddrInUse, RestScope::AddrAndTarget, time)
+                    .rest(Outcome::Unbindable, RestScope::Addr, time);
+                Arc::new(cooldown)
+            }
+        };
         Ok(Self {
             outermost,
             working_set: handle,
@@ -135,8 +131,32 @@ impl LocalAddrAllocator for Sources {
     fn sources(&self) -> Vec<IpAddr> {
         self.outermost.sources()
     }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        self.outermost.listen(listener);
+    }
 }
 
-const WORKING_SET: &str = "working_set";
+pub(crate) const WORKING_SET: OptionDoc = OptionDoc {
+    key: "working_set",
+    meaning: "how many addresses are used at a time, per family, in turn; strategy says which",
+    default: Some("all"),
+};
 
-const COOLDOWN: &str = "cooldown";
+pub(crate) const MAX_PER_TARGET: OptionDoc = OptionDoc {
+    key: "max_per_target",
+    meaning: "connections at a time per address and target",
+    default: Some("unlimited"),
+};
+
+pub(crate) const PORTS: OptionDoc = OptionDoc {
+    key: "ports",
+    meaning: "ports of one address towards one target, of which a closed connection keeps its own for 60s",
+    default: Some("not counted"),
+};
+
+pub(crate) const COOLDOWN: OptionDoc = OptionDoc {
+    key: "cooldown",
+    meaning: "how long an address rests after it could not be bound or was out of ports, as in 500ms or 10s, and up to eight times as long when that repeats; 0s: not at all",
+    default: Some("1s towards a target for which it had no port, 10s if it could not be bound"),
+};

@@ -92,6 +92,8 @@ pub enum SourceProblem {
     Unspecified,
     /// A multicast or broadcast address, from which nothing can connect.
     NotUnicast,
+    /// An IPv6 address of one link (`fe80::…`), which means nothing without its interface; a lease names none.
+    OneLink,
 }
 
 impl SourceError {
@@ -115,30 +117,38 @@ impl SourceError {
 
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let problem = match self.problem {
-            SourceProblem::Empty => "an address or prefix is missing",
-            SourceProblem::NotAnAddress => {
+        write!(f, "source {:?}: {}", self.input, self.problem)
+    }
+}
+
+impl fmt::Display for SourceProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "an address or prefix is missing",
+            Self::NotAnAddress => {
                 "not an IP address such as 192.0.2.7 or a prefix such as 192.0.2.0/27"
             }
-            SourceProblem::HasPort => {
+            Self::HasPort => {
                 "a source is an address without a port or brackets; the operating system chooses the port"
             }
-            SourceProblem::PrefixLength => {
+            Self::PrefixLength => {
                 "the prefix length is not a number from 0 to 32, or 128 for IPv6"
             }
-            SourceProblem::NoPrefixLength => "a prefix needs a length, as in 192.0.2.0/27",
-            SourceProblem::Ipv4Mapped => {
+            Self::NoPrefixLength => "a prefix needs a length, as in 192.0.2.0/27",
+            Self::Ipv4Mapped => {
                 "an IPv4 address in IPv6 clothes; write it as an IPv4 address"
             }
-            SourceProblem::NotSingle => "a list takes single addresses, not prefixes",
-            SourceProblem::Unspecified => {
+            Self::NotSingle => "a list takes single addresses, not prefixes",
+            Self::Unspecified => {
                 "the unspecified address is no source; leave the source out to let the operating system choose"
             }
-            SourceProblem::NotUnicast => {
+            Self::NotUnicast => {
                 "nothing can connect from a multicast or broadcast address"
             }
-        };
-        write!(f, "source {:?}: {problem}", self.input)
+            Self::OneLink => {
+                "an IPv6 address of one link means nothing without its interface; give one of wider scope"
+            }
+        })
     }
 }
 
@@ -166,6 +176,8 @@ pub(crate) fn check_source(addr: IpAddr) -> Result<IpAddr, SourceProblem> {
         Err(SourceProblem::NotUnicast)
     } else if is_ipv4_mapped(addr) {
         Err(SourceProblem::Ipv4Mapped)
+    } else if is_of_one_link(addr) {
+        Err(SourceProblem::OneLink)
     } else {
         Ok(addr)
     }
@@ -178,6 +190,8 @@ pub(crate) fn check_prefix(prefix: Cidr) -> Result<Cidr, SourceProblem> {
         Err(SourceProblem::NotUnicast)
     } else if ends.into_iter().all(is_ipv4_mapped) {
         Err(SourceProblem::Ipv4Mapped)
+    } else if ends.into_iter().all(is_of_one_link) {
+        Err(SourceProblem::OneLink)
     } else {
         Ok(prefix)
     }
@@ -187,12 +201,21 @@ fn is_ipv4_mapped(addr: IpAddr) -> bool {
     matches!(addr, IpAddr::V6(addr) if addr.to_ipv4_mapped().is_some())
 }
 
+fn is_of_one_link(addr: IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
+}
+
 fn parse_addr(text: &str) -> Result<IpAddr, SourceProblem> {
     if text.is_empty() {
         return Err(SourceProblem::Empty);
     }
     if let Ok(addr) = text.parse::<IpAddr>() {
         return check_source(addr);
+    }
+    if let Some((addr, _interface)) = text.split_once('%')
+        && addr.parse().is_ok_and(is_of_one_link)
+    {
+        return Err(SourceProblem::OneLink);
     }
     let bracketed = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
     if text.parse::<SocketAddr>().is_ok()
@@ -238,6 +261,10 @@ mod tests {
             ("::", Unspecified),
             ("224.0.0.1", NotUnicast),
             ("ff02::1", NotUnicast),
+            ("fe80::1", OneLink),
+            ("fe80::1%eth0", OneLink),
+            ("fe80::/64", OneLink),
+            ("2001:db8::1%eth0", NotAnAddress),
             ("255.255.255.255", NotUnicast),
         ] {
             assert_eq!(problem(text), expected, "{text:?}");

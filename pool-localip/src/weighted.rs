@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::options::{MAX_PER_ADDR, Options, SEED, STRATEGY, WHEN_BUSY};
 use crate::refusal::Refusals;
 use crate::{
     AddrSet, AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator, MAX_SOURCES,
-    OptionDoc, OptionsError,
+    OptionDoc, OptionsError, SourceListener,
 };
 
 /// Several allocators, each taken as often as its weight says, evenly spread.
@@ -185,6 +185,12 @@ impl LocalAddrAllocator for Weighted {
         }
         listed.truncate(MAX_SOURCES);
         listed
+    }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        for part in &self.parts {
+            part.allocator.listen(listener.clone());
+        }
     }
 }
 

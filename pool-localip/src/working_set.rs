@@ -2,11 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::gate::{Ask, Asks};
 use crate::refusal::{Check, Refusal, Refusals};
-use crate::{AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator, MAX_SOURCES};
+use crate::{
+    AllocContext, Exhausted, ExhaustedReason, Lease, Listeners, LocalAddrAllocator, MAX_SOURCES,
+    Retired, SourceListener,
+};
 
 /// Uses at most so many addresses of any allocator at a time, per family; how many can change at any time.
 ///
@@ -34,6 +37,7 @@ pub struct WorkingSet {
 #[derive(Clone, Debug)]
 pub struct WorkingSetHandle {
     state: Arc<Mutex<State>>,
+    listeners: Arc<Listeners>,
 }
 
 #[derive(Debug)]
@@ -84,6 +88,7 @@ impl WorkingSet {
             inner: Arc::new(inner),
             handle: WorkingSetHandle {
                 state: Arc::new(Mutex::new(state)),
+                listeners: Arc::default(),
             },
             asks: Asks::default(),
         }
@@ -153,8 +158,8 @@ impl WorkingSet {
         refusals: &mut Refusals,
     ) -> Result<Option<Lease>, Exhausted> {
         match cx.refusal(Some(member)) {
-            Some(Refusal::Member) => {
-                refusals.note(Refusal::Member);
+            Some(refusal @ (Refusal::Member | Refusal::Avoided)) => {
+                refusals.note(refusal);
                 return Ok(None);
             }
             Some(Refusal::Never) => {
@@ -184,7 +189,11 @@ impl WorkingSet {
 
     /// Lets a member that is excluded, or that the allocator no longer has, make room for another one.
     fn replace(&self, member: IpAddr, cx: &AllocContext<'_>, refusals: &mut Refusals) {
-        self.handle.lock().of_family(member.is_ipv4()).drain(member);
+        let drained = self.handle.lock().of_family(member.is_ipv4()).drain(member);
+        if drained {
+            let listeners = &self.handle.listeners;
+            listeners.retired(&[member], Retired::Unwanted);
+        }
         refusals.look_again_soon(cx.now);
     }
 }
@@ -252,12 +261,18 @@ impl LocalAddrAllocator for WorkingSet {
         listed.truncate(MAX_SOURCES);
         listed
     }
+
+    fn listen(&self, listener: Weak<dyn SourceListener>) {
+        self.handle.listeners.add(listener.clone());
+        self.inner.listen(listener);
+    }
 }
 
 impl WorkingSetHandle {
     /// Changes how many addresses are used at a time, per family.
     ///
-    /// Nothing is closed: what is beyond the new size drains. Dials that wait for an address learn of it when they ask again.
+    /// What is beyond the new size drains: a pool that uses the set closes its idle connections from there at once, and those in use when
+    /// their requests have ended. Dials that wait for an address ask again.
     ///
     /// # Panics
     ///
@@ -265,11 +280,16 @@ impl WorkingSetHandle {
     #[doc(alias = "SetTargetIPCount")]
     pub fn resize(&self, size: usize) {
         assert!(size > 0, "{NOT_ZERO}");
-        let mut state = self.lock();
-        state.size = size;
-        for v4 in [true, false] {
-            state.of_family(v4).fit(size);
+        let mut drained = Vec::new();
+        {
+            let mut state = self.lock();
+            state.size = size;
+            for v4 in [true, false] {
+                state.of_family(v4).fit(size, &mut drained);
+            }
         }
+        self.listeners.retired(&drained, Retired::Unwanted);
+        self.listeners.available();
     }
 
     /// How many addresses may be used at a time, per family.
@@ -388,12 +408,15 @@ impl Members {
         }
     }
 
-    fn fit(&mut self, size: usize) {
+    /// Adds to `drained` those that are beyond the size.
+    fn fit(&mut self, size: usize, drained: &mut Vec<IpAddr>) {
         while self.active.len() > size {
             // Of several with the fewest leases the one that joined last.
             let leases = |addr: &IpAddr| self.uses[addr].leases;
             let fewest = self.active.iter().copied().rev().min_by_key(leases);
-            self.drain(fewest.expect("a set above a size is not empty"));
+            let fewest = fewest.expect("a set above a size is not empty");
+            self.drain(fewest);
+            drained.push(fewest);
         }
         let mut back: Vec<(usize, IpAddr)> = self
             .uses
@@ -410,10 +433,10 @@ impl Members {
         }
     }
 
-    /// Makes a member drain; nothing if it is none.
-    fn drain(&mut self, addr: IpAddr) {
+    /// Makes a member drain; `false` if it is none.
+    fn drain(&mut self, addr: IpAddr) -> bool {
         let Some(at) = self.active.iter().position(|&member| member == addr) else {
-            return;
+            return false;
         };
         self.active.remove(at);
         if at < self.next {
@@ -424,6 +447,7 @@ impl Members {
         if used.leases == 0 {
             self.uses.remove(&addr);
         }
+        true
     }
 }
 

@@ -248,6 +248,8 @@ fn a_sticky_host_waits_for_its_address_or_takes_the_next_as_told() {
     let waits = sticky(StickyBy::Host, WhenBusy::Wait);
     let held = waits.allocate(&host);
     let mine = leased(&held);
+    // Written down: were the hash another one, every host would have another address after an update.
+    assert_eq!(mine, Some(ip("127.0.2.0")));
     let other_spelling = v4().with_host("EXAMPLE.com");
     assert_eq!(
         waits.allocate(&other_spelling).unwrap_err(),
@@ -273,6 +275,47 @@ fn a_sticky_host_waits_for_its_address_or_takes_the_next_as_told() {
     assert_eq!(
         refused(waits.allocate(&host.with_class("eu"))),
         ExhaustedReason::UnknownClass
+    );
+}
+
+#[test]
+fn a_seed_gives_the_addresses_that_it_gave_in_the_last_release() {
+    // Whoever is known by these addresses must stay known by them: a change here is one for the change log.
+    let sticky = |by| {
+        let set: AddrSet = "127.0.2.0/24,2001:db8::/64".parse().unwrap();
+        set.strategy(Strategy::Sticky {
+            by,
+            seed: 7,
+            when_busy: WhenBusy::Wait,
+        })
+    };
+    let by_host = sticky(StickyBy::Host);
+    for (host, v4_addr, v6_addr) in [
+        ("example.com", "127.0.2.11", "2001:db8::edcb:c0d3:60d9:ed83"),
+        (
+            "www.example.com",
+            "127.0.2.73",
+            "2001:db8::1ada:62fc:7bf8:9c18",
+        ),
+    ] {
+        let chosen = |cx: AllocContext<'static>| leased(&by_host.allocate(&cx.with_host(host)));
+        assert_eq!(chosen(v4()), Some(ip(v4_addr)), "{host}");
+        assert_eq!(chosen(v6()), Some(ip(v6_addr)), "{host}");
+    }
+    let by_class = sticky(StickyBy::Class);
+    assert_eq!(
+        leased(&by_class.allocate(&v6().with_class("example.com"))),
+        leased(&by_host.allocate(&v6().with_host("example.com")))
+    );
+    let random: AddrSet = "2001:db8::/64".parse().unwrap();
+    let random = random.strategy(Strategy::Random { seed: 7 });
+    let first = random.sources().into_iter().take(2);
+    assert_eq!(
+        first.collect::<Vec<_>>(),
+        [
+            ip("2001:db8::dfd4:cb91:9105:a98e"),
+            ip("2001:db8::6871:40c9:9cb5:7ade")
+        ]
     );
 }
 
@@ -408,6 +451,18 @@ fn a_configuration_names_strategies_and_wrappers() {
     let weighted = options(&[("sources", "127.0.2.0/30=2, ::1"), ("max_per_addr", "1")]);
     let weighted = Weighted::from_options(&weighted).unwrap();
     assert_eq!(weighted.sources().len(), 5);
+}
+
+#[test]
+fn configured_sources_rest_after_a_failure_unless_told_not_to() {
+    for (told, rests) in [(&[][..], true), (&[("cooldown", "0s")], false)] {
+        let options = options(&[&[("sources", "127.0.2.1")], told].concat());
+        let sources = Sources::from_options(&options).unwrap();
+        let lease = sources.allocate(&v4()).unwrap();
+        lease.report(Outcome::AddrInUse);
+        drop(lease);
+        assert_eq!(sources.allocate(&v4()).is_err(), rests, "{told:?}");
+    }
 }
 
 #[test]

@@ -55,12 +55,26 @@ const PER_TARGET: usize = 2;
 const TARGET_REST: Duration = Duration::from_secs(2);
 const ADDR_REST: Duration = Duration::from_secs(3);
 
+const GROWTH: u32 = 4;
+
+/// What rests: an address, for one target or for all.
+type Resting = (IpAddr, Option<SocketAddr>);
+
 #[derive(Default)]
 struct Model {
-    held: Vec<(IpAddr, SocketAddr)>,
-    failed: Vec<(IpAddr, Option<SocketAddr>, Duration)>,
-    until: HashMap<(IpAddr, Option<SocketAddr>), Instant>,
+    /// With the time of the ask.
+    held: Vec<(IpAddr, SocketAddr, Instant)>,
+    /// With the first rest, and the time of the ask of what failed.
+    failed: Vec<(Resting, Duration, Instant)>,
+    rests: HashMap<Resting, Rest>,
     excluded: u8,
+}
+
+#[derive(Clone, Copy)]
+struct Rest {
+    until: Instant,
+    forget: Instant,
+    times: u32,
 }
 
 impl Model {
@@ -68,12 +82,12 @@ impl Model {
     fn look(&self, number: u8, target: SocketAddr, now: Instant) -> Result<(), ExhaustedReason> {
         let addr = addr(number);
         let count = |target: Option<SocketAddr>| {
-            let same = |held: &&(_, _)| held.0 == addr && target.is_none_or(|t| held.1 == t);
+            let same = |held: &&(_, _, _)| held.0 == addr && target.is_none_or(|t| held.1 == t);
             self.held.iter().filter(same).count()
         };
         if self.excluded & (1 << number) != 0 {
             Err(ExhaustedReason::Excluded)
-        } else if self.rest(number, target) > Some(now) {
+        } else if self.rest(number, target).is_some_and(|until| now < until) {
             Err(ExhaustedReason::Resting)
         } else if count(None) >= PER_ADDR || count(Some(target)) >= PER_TARGET {
             Err(ExhaustedReason::AllBusy)
@@ -84,7 +98,8 @@ impl Model {
 
     fn rest(&self, number: u8, target: SocketAddr) -> Option<Instant> {
         let scopes = [None, Some(target)];
-        let until = scopes.map(|scope| self.until.get(&(addr(number), scope)).copied());
+        let until = scopes.map(|scope| self.rests.get(&(addr(number), scope)));
+        let until = until.map(|rest| rest.map(|rest| rest.until));
         until.into_iter().flatten().max()
     }
 
@@ -107,11 +122,38 @@ impl Model {
         refusal
     }
 
-    fn notice_failures(&mut self, now: Instant) {
-        for (addr, target, time) in self.failed.drain(..) {
-            let until = self.until.entry((addr, target)).or_insert(now);
-            *until = (*until).max(now + time);
+    fn end(&mut self, which: usize, outcome: Option<Outcome>) {
+        let (addr, target, begun) = self.held.swap_remove(which);
+        match outcome {
+            Some(Outcome::AddrInUse) => {
+                self.failed.push(((addr, Some(target)), TARGET_REST, begun));
+            }
+            Some(Outcome::Unbindable) => self.failed.push(((addr, None), ADDR_REST, begun)),
+            Some(Outcome::Connected) => self.rests.retain(|&(of, scope), rest| {
+                of != addr || scope.is_some_and(|scope| scope != target) || begun < rest.until
+            }),
+            _ => {}
         }
+    }
+
+    fn notice(&mut self, now: Instant) {
+        for (resting, first, begun) in self.failed.drain(..) {
+            let before = self.rests.get(&resting).copied();
+            let times = match before {
+                None => 1,
+                Some(before) if begun < before.until => before.times,
+                Some(before) => GROWTH.min(before.times * 2),
+            };
+            let until = now + first * times;
+            let forget = until + first * times;
+            let rest = Rest {
+                until: before.map_or(until, |before| before.until.max(until)),
+                forget: before.map_or(forget, |before| before.forget.max(forget)),
+                times,
+            };
+            self.rests.insert(resting, rest);
+        }
+        self.rests.retain(|_, rest| now < rest.forget);
     }
 }
 
@@ -127,7 +169,8 @@ proptest! {
         let caps = Arc::new(Caps::new(Arc::clone(&set)).per_addr(PER_ADDR).per_target(PER_TARGET));
         let cooldown = Cooldown::new(Arc::clone(&caps))
             .rest(Outcome::AddrInUse, RestScope::AddrAndTarget, TARGET_REST)
-            .rest(Outcome::Unbindable, RestScope::Addr, ADDR_REST);
+            .rest(Outcome::Unbindable, RestScope::Addr, ADDR_REST)
+            .grow_to(GROWTH);
         let stack = Exclude::new(cooldown, [] as [IpAddr; 0]);
         let mut model = Model::default();
         let mut leases: Vec<Lease> = Vec::new();
@@ -143,17 +186,13 @@ proptest! {
                 Step::End(_, _) if leases.is_empty() => {}
                 Step::End(which, outcome) => {
                     let which = which % leases.len();
-                    let (lease, (addr, target)) = (leases.swap_remove(which), model.held.swap_remove(which));
-                    match outcome {
-                        Some(Outcome::AddrInUse) => model.failed.push((addr, Some(target), TARGET_REST)),
-                        Some(Outcome::Unbindable) => model.failed.push((addr, None, ADDR_REST)),
-                        _ => {}
-                    }
+                    let lease = leases.swap_remove(which);
+                    model.end(which, outcome);
                     outcome.into_iter().for_each(|outcome| lease.report(outcome));
                 }
                 Step::Ask(port, want) => {
                     let target = target(port);
-                    model.notice_failures(now);
+                    model.notice(now);
                     let among: Vec<u8> = want.map_or_else(|| (0..ADDRS).collect(), |number| vec![number]);
                     match stack.allocate(&AllocContext::new(target, now).with_want(want.map(addr))) {
                         Ok(lease) => {
@@ -162,7 +201,7 @@ proptest! {
                             prop_assert!(number.is_some(), "{} was not asked for", given);
                             prop_assert_eq!(model.look(*number.unwrap(), target, now), Ok(()));
                             leases.push(lease);
-                            model.held.push((given, target));
+                            model.held.push((given, target, now));
                         }
                         Err(refusal) => {
                             for &number in &among {

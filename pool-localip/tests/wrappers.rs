@@ -129,6 +129,112 @@ fn an_address_that_cannot_be_bound_rests_for_all_targets() {
 }
 
 #[test]
+fn a_rest_doubles_with_each_failure_after_it_and_no_further_than_told() {
+    let rests = |cooldown: Cooldown, times: usize| {
+        let mut now = start();
+        let rest = |_| {
+            dial(&cooldown, &to(A, now), Outcome::Unbindable);
+            let back = refused(&cooldown, &to(A, now)).retry_at.expect("a time");
+            let rest = back - now;
+            now = back;
+            rest.as_secs()
+        };
+        (0..times).map(rest).collect::<Vec<_>>()
+    };
+    let cooldown = || Cooldown::new(set("127.0.2.1"));
+    assert_eq!(rests(cooldown(), 6), [10, 20, 40, 80, 80, 80]);
+    assert_eq!(rests(cooldown().grow_to(3), 4), [10, 20, 30, 30]);
+    assert_eq!(rests(cooldown().grow_to(1), 3), [10, 10, 10]);
+    let half_a_day = cooldown().rest(Outcome::Unbindable, RestScope::Addr, seconds(12 * 60 * 60));
+    assert_eq!(
+        rests(half_a_day, 70).last(),
+        Some(&Cooldown::MAX.as_secs()),
+        "no rest is longer, however often"
+    );
+}
+
+#[test]
+fn dials_that_fail_together_make_one_rest() {
+    let cooldown = Cooldown::new(set("127.0.2.1"));
+    let now = start();
+    let leases: Vec<_> = (0..5).map(|_| take(&cooldown, &to(A, now))).collect();
+    for lease in leases {
+        lease.report(Outcome::Unbindable);
+        drop(lease);
+        let back = refused(&cooldown, &to(A, now)).retry_at;
+        assert_eq!(back, Some(now + seconds(10)));
+    }
+}
+
+#[test]
+fn the_first_rest_holds_again_after_a_success_or_a_time_without_failure() {
+    let twice = |now| {
+        let cooldown = Cooldown::new(set("127.0.2.1"));
+        dial(&cooldown, &to(A, now), Outcome::Unbindable);
+        refused(&cooldown, &to(A, now));
+        dial(&cooldown, &to(A, now + seconds(10)), Outcome::Unbindable);
+        refused(&cooldown, &to(A, now + seconds(10)));
+        cooldown
+    };
+    let rest = |cooldown: &Cooldown, now| {
+        dial(cooldown, &to(A, now), Outcome::Unbindable);
+        let back = refused(cooldown, &to(A, now)).retry_at;
+        back.expect("a time") - now
+    };
+    let now = start();
+    let back = now + seconds(30);
+
+    let cooldown = twice(now);
+    dial(&cooldown, &to(B, back), Outcome::Connected);
+    assert_eq!(rest(&cooldown, back), seconds(10), "a success");
+
+    let cooldown = twice(now);
+    dial(&cooldown, &to(B, back), Outcome::TargetFailed);
+    assert_eq!(rest(&cooldown, back), seconds(40), "no success");
+
+    let cooldown = twice(now);
+    let just_before = back + seconds(20) - Duration::from_nanos(1);
+    assert_eq!(rest(&cooldown, just_before), seconds(40), "not long enough");
+    let cooldown = twice(now);
+    assert_eq!(rest(&cooldown, back + seconds(20)), seconds(10), "long ago");
+    assert_eq!(cooldown.resting(back + seconds(40)), 0);
+}
+
+#[test]
+fn a_success_from_before_the_rest_says_nothing_about_it() {
+    let cooldown = Cooldown::new(set("127.0.2.1"));
+    let now = start();
+    let early = take(&cooldown, &to(A, now));
+    early.report(Outcome::Connected);
+    dial(&cooldown, &to(A, now), Outcome::Unbindable);
+    refused(&cooldown, &to(A, now));
+    drop(early);
+    assert_eq!(
+        refused(&cooldown, &to(A, now)).retry_at,
+        Some(now + seconds(10))
+    );
+    let back = now + seconds(10);
+    dial(&cooldown, &to(A, back), Outcome::Unbindable);
+    assert_eq!(
+        refused(&cooldown, &to(A, back)).retry_at,
+        Some(back + seconds(20))
+    );
+}
+
+#[test]
+fn pacing_does_not_slow_down() {
+    let cooldown =
+        Cooldown::new(set("127.0.2.1")).rest(Outcome::Connected, RestScope::Addr, seconds(2));
+    let mut now = start();
+    for _ in 0..5 {
+        dial(&cooldown, &to(A, now), Outcome::Connected);
+        let back = refused(&cooldown, &to(A, now)).retry_at;
+        assert_eq!(back, Some(now + seconds(2)));
+        now += seconds(2);
+    }
+}
+
+#[test]
 fn the_target_s_failures_make_an_address_rest_only_when_told_to() {
     let now = start();
     for (times, resting) in [(0, 0), (7, 1)] {

@@ -92,6 +92,16 @@ impl fmt::Display for Violation {
 
 /// The text files of the work tree, by path from the root: those git tracks, and those it would.
 pub(crate) fn files() -> Result<Vec<(String, String)>, Failure> {
+    // Deleted and not yet committed, or no text: nothing to check.
+    let text = |path: String| {
+        let text = std::fs::read_to_string(root().join(&path)).ok()?;
+        Some((path, text))
+    };
+    Ok(paths()?.into_iter().filter_map(text).collect())
+}
+
+/// The paths of the work tree from the root, in order: those git tracks, and those it would.
+pub(crate) fn paths() -> Result<Vec<String>, Failure> {
     let output = Command::new("git")
         .args([
             "ls-files",
@@ -108,16 +118,11 @@ pub(crate) fn files() -> Result<Vec<(String, String)>, Failure> {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         return Err(Failure::Broken(format!("git ls-files: {said}")));
     }
-    let mut files = Vec::new();
-    for path in String::from_utf8_lossy(&output.stdout).split_terminator('\0') {
-        // Deleted and not yet committed, or no text: nothing to check.
-        if let Ok(text) = std::fs::read_to_string(root().join(path)) {
-            files.push((path.to_owned(), text));
-        }
-    }
-    files.sort();
-    files.dedup();
-    Ok(files)
+    let listed = String::from_utf8_lossy(&output.stdout);
+    let mut paths: Vec<String> = listed.split_terminator('\0').map(Into::into).collect();
+    paths.sort();
+    paths.dedup();
+    Ok(paths)
 }
 
 fn size(source: &Source) -> Option<Violation> {

@@ -1,6 +1,7 @@
 //! Names, sources, certificates and protocols.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 
 use pool_core::testing::{Alpn, Certificate, Fleet};
 use serde_json::Value;
@@ -109,6 +110,83 @@ fn a_source_that_this_machine_does_not_have_is_named() {
     // TEST-NET-1 (RFC 5737) is nobody's.
     let args = ["fetch", "--source", "192.0.2.7", "https://127.0.0.1:1/"];
     Pool::new(&args).run().code(3).says("192.0.2.7");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_with_shares_of_one_prefix_never_meet() {
+    let site = Site::one().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let urls: Vec<String> = (0..64).map(|i| site.url(&format!("/{i}"))).collect();
+    let urls = urls.join("\n");
+    let start = |share: &str| {
+        let config = folder.path().join(share.replace('/', "of"));
+        let toml =
+            format!("[localip]\nuse = 'sources'\nsources = '127.0.2.0/27'\nslice = '{share}'\n");
+        std::fs::write(&config, toml).expect("a file");
+        let config = config.to_string_lossy().into_owned();
+        let args = [
+            "--config",
+            &config,
+            "--warm",
+            "--http1.1",
+            "-i",
+            "-",
+            "--jsonl",
+            "-",
+        ];
+        let mut child = site.fetch().args(&args).start();
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(urls.as_bytes()).expect("it reads");
+        child
+    };
+    // Both run at once.
+    let both = ["0/2", "1/2"].map(start);
+    let sources = both.map(|child| {
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{output:?}");
+        let lines = String::from_utf8(output.stdout).expect("text");
+        let source = |line: &str| {
+            let record: Value = serde_json::from_str(line).expect("a record");
+            record["conn"]["source"]
+                .as_str()
+                .expect("a source")
+                .to_owned()
+        };
+        lines.lines().map(source).collect::<BTreeSet<String>>()
+    });
+    assert!(sources[0].is_disjoint(&sources[1]), "{sources:?}");
+    let seen = site.fleet.ledger().conns();
+    let seen: BTreeSet<_> = seen.iter().map(|conn| conn.peer.ip()).collect();
+    assert_eq!(seen.len(), 32, "together they used all of it");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_source_of_a_routed_prefix_is_bound_on_request_and_nothing_comes_back_without_the_route() {
+    let args = [
+        "fetch",
+        "--freebind",
+        "--connect-timeout",
+        "200ms",
+        "--source",
+        "192.0.2.7",
+        "--jsonl",
+        "-",
+        "http://127.0.0.1:1/",
+    ];
+    let record = Pool::new(&args).run().code(1).record();
+    // Which of the two, the routes of this machine say.
+    assert!(
+        ["connect", "timeout_connect"].contains(&kind(&record)),
+        "{record}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_bits_of_a_source_are_dropped_with_a_warning() {
+    let site = Site::many(1).await;
+    let args = ["--source", "127.0.2.5/30", &site.url("/")];
+    site.fetch().args(&args).run().code(0).says("127.0.2.4/30");
 }
 
 #[test]

@@ -10,5 +10,8 @@ mod fingerprint_capture;
 mod fingerprint_config;
 mod fingerprint_import;
 mod interrupt;
+mod localip;
+mod localip_namespace;
 mod plan;
 mod support;
+mod warm;

@@ -84,6 +84,7 @@ impl Plan {
         let waiters_total = self.waiters_total.value.max(others.waiters_total);
         Limits {
             per_host,
+            per_site: others.per_site.map(|most| most.max(per_host)),
             total,
             dials_per_host: self.dials_per_host.value,
             dials_total: self.dials_total.value,

@@ -20,6 +20,38 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D
     from.deserialize_any(Count)
 }
 
+/// The same for a count that need not be there.
+pub(super) mod optional {
+    use serde::Serialize;
+    use serde::de::{Deserialize, Deserializer};
+    use serde::ser::Serializer;
+
+    pub(in crate::config) fn serialize<S: Serializer>(
+        count: &Option<usize>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        struct There<'a>(&'a usize);
+        impl Serialize for There<'_> {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                super::serialize(self.0, to)
+            }
+        }
+        count.as_ref().map(There).serialize(to)
+    }
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<usize>, D::Error> {
+        struct There(usize);
+        impl<'de> Deserialize<'de> for There {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                super::deserialize(from).map(Self)
+            }
+        }
+        Option::<There>::deserialize(from).map(|count| count.map(|There(count)| count))
+    }
+}
+
 struct Count;
 
 impl Visitor<'_> for Count {

@@ -44,6 +44,22 @@ pub struct Dial {
     /// Defaults to 0. As [`send_buffer`](Self::send_buffer); on Linux see `net.ipv4.tcp_rmem` and `net.core.rmem_max`. A path
     /// carries no more than this much per round trip.
     pub receive_buffer: u32,
+    /// Whether a local address may be used that no interface has, as those of a prefix that is routed to this machine as a
+    /// whole (`IP_FREEBIND`, `IPV6_FREEBIND`; Linux only). Cannot change while the pool runs.
+    ///
+    /// Defaults to false: an address that is mistyped, or has left the machine, is an error then and not a connect that times out.
+    pub freebind: bool,
+    /// The interface that all connections go by, whatever the routes say (`SO_BINDTODEVICE`; Linux only): 1 to 15 bytes. Cannot
+    /// change while the pool runs.
+    ///
+    /// Defaults to none: the routes decide.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub device: Option<String>,
+    /// The mark of all packets, for routing rules (`SO_MARK`; Linux only, and it needs `CAP_NET_ADMIN` or `CAP_NET_RAW`). Cannot change
+    /// while the pool runs.
+    ///
+    /// Defaults to 0: no mark.
+    pub mark: u32,
     /// Whether another connection is dialled for those who wait while all open ones of a host are in use:
     /// `"immediate"`; after a wait such as `"20ms"`; `"if-wait-exceeds-connect"`; or `"never"`.
     ///
@@ -61,6 +77,9 @@ impl Default for Dial {
             max_addresses: 64,
             send_buffer: 0,
             receive_buffer: 0,
+            freebind: false,
+            device: None,
+            mark: 0,
             when_busy: DialWhenBusy::Immediate,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{count, duration};
 
 /// Upper bounds, each counted over all local and remote addresses together: more addresses never mean more load on a
-/// site.
+/// site, unless [`per_site`](Self::per_site) says so.
 ///
 /// `usize::MAX`, written `"unlimited"`, means that only the other bounds apply. "Host" is one
 /// [`Key`](crate::Key): a name and port, with everything that keeps its connections apart from others. All counts of
@@ -24,6 +24,16 @@ pub struct Limits {
     /// per-address connection limits that operators commonly set.
     #[cfg_attr(feature = "serde", serde(with = "count"))]
     pub per_host: usize,
+    /// Connections to one site: to all hosts together that differ only in the [source class](crate::SourceClass) that requests ask
+    /// for. At least [`per_host`](Self::per_host).
+    ///
+    /// Defaults to `per_host`: requests that ask for many sources get no more connections than those that ask for none. Who
+    /// wants as many for each source sets `"unlimited"`.
+    #[cfg_attr(
+        feature = "serde",
+        serde(with = "count::optional", skip_serializing_if = "Option::is_none")
+    )]
+    pub per_site: Option<usize>,
     /// Connections to one remote address of a host. At least 1, at most [`per_host`](Self::per_host) unless unlimited.
     ///
     /// Defaults to unlimited: a host with one address may use all of its connections there.
@@ -95,6 +105,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             per_host: 16,
+            per_site: None,
             per_endpoint: usize::MAX,
             total: 1024,
             dials_per_host: 8,

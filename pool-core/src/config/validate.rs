@@ -69,6 +69,7 @@ impl Limits {
     fn check(&self, found: &mut Found) {
         let Self {
             per_host,
+            per_site,
             per_endpoint,
             total,
             dials_per_host,
@@ -96,6 +97,14 @@ impl Limits {
         }
         // Dials above connections are no mistake: the defaults are, for whoever lowers `per_host` or `total` alone.
         found.within(("limits.per_host", per_host), ("limits.total", total));
+        if let Some(per_site) = per_site.filter(|&most| most < per_host) {
+            found.add(
+                "limits.per_site",
+                per_site,
+                format!("below limits.per_host = {per_host}"),
+                "raise it, or lower limits.per_host",
+            );
+        }
         found.within(
             ("limits.per_endpoint", per_endpoint),
             ("limits.per_host", per_host),
@@ -197,6 +206,9 @@ impl Dial {
             max_addresses,
             send_buffer,
             receive_buffer,
+            freebind: _,
+            ref device,
+            mark: _,
             when_busy: _,
         } = *self;
         found.not_zero("dial.backoff_base", backoff_base);
@@ -226,6 +238,18 @@ impl Dial {
         ] {
             if bytes > 0 {
                 found.between(key, bytes, 4096, 1 << 30);
+            }
+        }
+        if let Some(device) = device {
+            // As the kernel takes names: shorter than IFNAMSIZ, no slash and no white space.
+            let is_name = |c: char| c != '/' && c != ':' && !c.is_whitespace() && c != '\0';
+            if device.is_empty() || device.len() > 15 || !device.chars().all(is_name) {
+                found.add(
+                    "dial.device",
+                    format!("{device:?}"),
+                    "no name of an interface",
+                    "set one of those that `ip link` lists",
+                );
             }
         }
     }

@@ -11,6 +11,9 @@ use async_trait::async_trait;
 use pool_tls::BoxedIo;
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::sockopt::{self, Binding};
+use crate::config::Dial;
+
 /// Opens a byte stream to an address, from the source address it is told.
 ///
 /// # Who calls it, and when
@@ -119,6 +122,13 @@ pub enum ConnectError {
     Unbindable(io::Error),
     /// No port is free on the source address for this target.
     NoFreePort(io::Error),
+    /// The system refused a socket option that was asked for, whatever the addresses.
+    SocketOption {
+        /// Its name in the system's documentation.
+        option: &'static str,
+        /// What the system said: a right is missing, there is no such interface, or no such option here.
+        error: io::Error,
+    },
     /// The connection failed.
     Failed(io::Error),
 }
@@ -135,6 +145,7 @@ impl fmt::Display for ConnectError {
             Self::FamilyMismatch => "the source and the target are of different address families",
             Self::Unbindable(_) => "the source address cannot be used",
             Self::NoFreePort(_) => "no port is free on the source address",
+            Self::SocketOption { option, .. } => return write!(f, "the system refused {option}"),
             Self::Failed(_) => "the connection failed",
         })
     }
@@ -144,7 +155,10 @@ impl StdError for ConnectError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::FamilyMismatch => None,
-            Self::Unbindable(error) | Self::NoFreePort(error) | Self::Failed(error) => Some(error),
+            Self::Unbindable(error)
+            | Self::NoFreePort(error)
+            | Self::SocketOption { error, .. }
+            | Self::Failed(error) => Some(error),
         }
     }
 }
@@ -153,6 +167,7 @@ impl StdError for ConnectError {
 #[derive(Clone, Debug, Default)]
 pub struct TcpConnector {
     keepalive: Option<Duration>,
+    binding: Binding,
 }
 
 impl TcpConnector {
@@ -164,6 +179,42 @@ impl TcpConnector {
     pub fn keepalive(mut self, idle: Duration) -> Self {
         self.keepalive = Some(idle);
         self
+    }
+
+    /// Lets a source address be bound that no interface has (`IP_FREEBIND`, `IPV6_FREEBIND`): one of a prefix that is routed to
+    /// this machine as a whole. Without such a route nothing comes back, and connects time out. Off by default; Linux and Android only.
+    #[must_use]
+    pub fn freebind(mut self, allowed: bool) -> Self {
+        self.binding.freebind = allowed;
+        self
+    }
+
+    /// Sends and receives by this interface alone (`SO_BINDTODEVICE`), whatever the routes say. Linux and Android only.
+    #[must_use]
+    pub fn device(mut self, name: impl Into<String>) -> Self {
+        self.binding.device = Some(name.into());
+        self
+    }
+
+    /// Marks every packet for routing rules and filters (`SO_MARK`); 0 marks none. It needs the right `CAP_NET_ADMIN` or
+    /// `CAP_NET_RAW`. Linux and Android only.
+    #[must_use]
+    pub fn mark(mut self, mark: u32) -> Self {
+        self.binding.mark = mark;
+        self
+    }
+
+    /// As the configuration says.
+    pub(crate) fn of(config: &Dial) -> Self {
+        let binding = Binding {
+            freebind: config.freebind,
+            device: config.device.clone(),
+            mark: config.mark,
+        };
+        Self {
+            keepalive: None,
+            binding,
+        }
     }
 
     fn socket(&self, cx: &ConnectContext<'_>) -> io::Result<TcpSocket> {
@@ -187,6 +238,7 @@ impl TcpConnector {
 
     async fn stream(&self, cx: &ConnectContext<'_>) -> Result<TcpStream, ConnectError> {
         let socket = self.socket(cx)?;
+        self.binding.apply(&socket, cx.source)?;
         if let Some(source) = cx.source {
             bind(&socket, source, cx.target)?;
         }
@@ -229,44 +281,6 @@ fn refine(error: io::Error) -> ConnectError {
             ConnectError::NoFreePort(error)
         }
         _ => ConnectError::Failed(error),
-    }
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod sockopt {
-    use std::io;
-    use std::time::Duration;
-
-    use nix::sys::socket::{setsockopt, sockopt};
-    use tokio::net::TcpSocket;
-
-    /// Leaves the port to `connect`: chosen there, one port serves many targets, chosen by `bind` only one.
-    pub(super) fn bind_address_no_port(socket: &TcpSocket) {
-        if let Err(error) = setsockopt(socket, sockopt::IpBindAddressNoPort, &true) {
-            // Kernels before 4.2 lack it. The connection is the same, there are just fewer ports to have.
-            tracing::debug!(%error, "IP_BIND_ADDRESS_NO_PORT refused");
-        }
-    }
-
-    pub(super) fn keepalive_idle(socket: &TcpSocket, idle: Duration) -> io::Result<()> {
-        // The bounds are the kernel's (`MAX_TCP_KEEPIDLE`).
-        let seconds = idle.as_secs().clamp(1, 32767) as u32;
-        setsockopt(socket, sockopt::TcpKeepIdle, &seconds)?;
-        Ok(())
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-mod sockopt {
-    use std::io;
-    use std::time::Duration;
-
-    use tokio::net::TcpSocket;
-
-    pub(super) fn bind_address_no_port(_socket: &TcpSocket) {}
-
-    pub(super) fn keepalive_idle(_socket: &TcpSocket, _idle: Duration) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -356,6 +370,72 @@ mod tests {
         for (target, source) in [("127.0.0.1:9", "::1"), ("[::1]:9", "127.0.0.1")] {
             let error = fail(target, source).await;
             assert!(matches!(error, ConnectError::FamilyMismatch), "{error:?}");
+        }
+    }
+
+    /// What becomes of a connect from an address that no interface has. Nobody answers there: binding is all that is asked.
+    #[cfg(target_os = "linux")]
+    async fn bound(tcp: TcpConnector, source: &str, target: &str) -> Result<IpAddr, ConnectError> {
+        let cx = ConnectContext::new(target.parse().unwrap(), "a.test")
+            .with_source(source.parse::<IpAddr>().unwrap());
+        let socket = tcp.socket(&cx)?;
+        tcp.binding.apply(&socket, cx.source)?;
+        bind(&socket, source.parse().unwrap(), cx.target)?;
+        Ok(socket.local_addr()?.ip())
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_address_that_no_interface_has_is_bound_only_on_request() {
+        for (source, target) in [
+            ("203.0.113.9", "192.0.2.1:80"),
+            ("2001:db8::9", "[2001:db8::1]:80"),
+        ] {
+            let refused = bound(TcpConnector::default(), source, target).await;
+            assert!(matches!(refused, Err(ConnectError::Unbindable(_))));
+            let free = TcpConnector::default().freebind(true);
+            let addr = bound(free, source, target).await.unwrap();
+            assert_eq!(addr, source.parse::<IpAddr>().unwrap());
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_interface_that_is_not_there_is_named_by_its_option() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let cx = ConnectContext::new(listener.local_addr().unwrap(), "a.test");
+        let tcp = TcpConnector::default().device("no-such-device");
+        let refused = tcp.connect(cx).await.unwrap_err();
+        let ConnectError::SocketOption { option, error } = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(option, "SO_BINDTODEVICE");
+        // Who may not choose is not told what there is.
+        let kinds = [Some(19), Some(1)]; // ENODEV, EPERM
+        assert!(kinds.contains(&error.raw_os_error()), "{error}");
+        let loopback = TcpConnector::default().device("lo");
+        match loopback.connect(cx).await {
+            Ok(connected) => assert!(connected.local.is_some()),
+            Err(ConnectError::SocketOption { error, .. }) => {
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_mark_is_set_or_the_option_is_named() {
+        let cx = ConnectContext::new("127.0.0.1:9".parse().unwrap(), "a.test");
+        let tcp = TcpConnector::default().mark(7);
+        let socket = tcp.socket(&cx).unwrap();
+        match tcp.binding.apply(&socket, None) {
+            Ok(()) => assert_eq!(socket2::SockRef::from(&socket).mark().unwrap(), 7),
+            Err(ConnectError::SocketOption { option, error }) => {
+                assert_eq!(option, "SO_MARK");
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+            }
+            Err(other) => panic!("{other:?}"),
         }
     }
 }

@@ -8,11 +8,12 @@ mod bound;
 mod connect;
 mod open;
 mod resolve;
+mod sockopt;
 mod static_resolver;
 mod ticket_scope;
 
 pub use connect::{Connect, ConnectContext, ConnectError, Connected, TcpConnector};
-pub(crate) use open::{DialRequest, DialTimes, Opened, blames_target, open};
+pub(crate) use open::{DialRequest, DialTimes, Opened, blames_source, blames_target, open};
 pub(crate) use resolve::resolve;
 pub use resolve::{LiteralResolver, Resolver, SystemResolver};
 pub use static_resolver::{ParseResolveError, ResolveEntry, StaticResolver};

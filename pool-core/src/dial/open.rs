@@ -19,6 +19,7 @@ use crate::clock;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::info::{ConnFacts, Protocol};
 use crate::key::{Key, Scheme};
+use crate::observe::SourceBook;
 
 /// What one dial needs besides the source lease and the guard.
 pub(crate) struct DialRequest<'a> {
@@ -34,6 +35,8 @@ pub(crate) struct DialRequest<'a> {
     pub(crate) buffers: (u32, u32),
     pub(crate) connect_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
+    /// Hears that the leased address has connected.
+    pub(crate) sources: &'a SourceBook,
 }
 
 /// A stream ready for HTTP.
@@ -95,6 +98,7 @@ pub(crate) async fn open<G: Send + 'static>(
         }
     };
     held.0.report(Outcome::Connected);
+    request.sources.connected(leased);
     let source = connected.local;
     let io: BoxedIo = Box::new(Bound::new(connected.io, held));
     let connected_at = clock::now();
@@ -152,6 +156,15 @@ pub(crate) fn blames_target(error: &Error) -> bool {
     !cause
         .downcast_ref::<io::Error>()
         .is_some_and(is_out_of_files)
+}
+
+/// Whether a failed dial says something about the local address that it was made from, so that another one may do.
+pub(crate) fn blames_source(error: &Error) -> bool {
+    // What the system said of it; without, the allocator or the connector is to blame.
+    let said = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<io::Error>());
+    error.kind() == ErrorKind::LocalAddr && said.is_some()
 }
 
 /// A connect that failed, and what the lease is told about it.
@@ -222,11 +235,15 @@ impl DialRequest<'_> {
                 (fail(ErrorKind::LocalAddr).with_detail(detail), None)
             }
             ConnectError::Unbindable(io) => {
-                let outcome = match io.kind() {
-                    io::ErrorKind::AddrNotAvailable => Outcome::AddrInUse,
-                    _ => Outcome::Unbindable,
+                let error = fail(ErrorKind::LocalAddr);
+                let (error, outcome) = match io.kind() {
+                    io::ErrorKind::AddrNotAvailable => {
+                        let detail = "this machine does not have it (a prefix that is routed here needs dial.freebind)";
+                        (error.with_detail(detail), Outcome::AddrInUse)
+                    }
+                    _ => (error, Outcome::Unbindable),
                 };
-                (fail(ErrorKind::LocalAddr).with_source(io), Some(outcome))
+                (error.with_source(io), Some(outcome))
             }
             ConnectError::NoFreePort(io) => (
                 fail(ErrorKind::LocalAddr)
@@ -234,6 +251,11 @@ impl DialRequest<'_> {
                     .with_source(io),
                 Some(Outcome::AddrInUse),
             ),
+            ConnectError::SocketOption { option, error } => {
+                // Said in words: an error of the system's own would blame the address.
+                let detail = format!("the system refused {option}: {error}");
+                (fail(ErrorKind::LocalAddr).with_detail(detail), None)
+            }
             ConnectError::Failed(io) if is_out_of_files(&io) => (
                 fail(ErrorKind::Connect)
                     .with_detail("too many open files (raise ulimit -n)")

@@ -152,6 +152,7 @@ impl Control {
         match self.ended() {
             Some(CloseReason::RuntimeGone) => ErrorKind::RuntimeGone,
             Some(CloseReason::PoolClosed) => ErrorKind::Closed,
+            Some(CloseReason::SourceGone) => ErrorKind::LocalAddr,
             _ => ErrorKind::Protocol,
         }
     }
@@ -161,6 +162,7 @@ impl Control {
         let error = Error::new(self.error_kind());
         match self.ended() {
             Some(CloseReason::PingTimeout) => error.with_detail("the peer did not answer a PING"),
+            Some(CloseReason::SourceGone) => error.with_detail("it is no longer used"),
             _ => error,
         }
     }

@@ -8,13 +8,16 @@ use std::fmt;
 
 use super::Shared;
 use super::host::Host;
-use super::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
+use super::site::Site;
+use super::sync::{Arc, AtomicUsize, Mutex, Ordering, StdArc, lock};
 use super::waiters::Place;
 
 /// The limits over all hosts together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TotalLimits {
     pub(crate) conns: usize,
+    /// Connections to one site, over all hosts of it.
+    pub(crate) site: usize,
     pub(crate) dials: usize,
     pub(crate) waiters: usize,
     pub(crate) idle: usize,
@@ -22,8 +25,11 @@ pub(crate) struct TotalLimits {
 
 pub(crate) struct Budget<C: Send + Sync + 'static> {
     books: Mutex<Books<C>>,
-    /// Hosts that wait for a connection permit while there is none, for the fast path.
+    /// Hosts in the ring, for the fast path.
+    enrolled: AtomicUsize,
+    /// Hosts that wait for a connection permit while there is none.
     starving: AtomicUsize,
+    max_per_site: AtomicUsize,
     waiters: AtomicUsize,
     max_waiters: AtomicUsize,
     idle: AtomicUsize,
@@ -43,14 +49,32 @@ impl<C: Send + Sync + 'static> Books<C> {
         self.conns < self.limits.conns && self.dials < self.limits.dials
     }
 
-    fn take(&mut self) {
-        self.conns += 1;
-        self.dials += 1;
+    /// Whether one more connection to this site is within its limit.
+    fn site_has_room(&self, site: &Site) -> bool {
+        site.conns.load(Ordering::SeqCst) < self.limits.site
     }
 
-    fn pop(&mut self) -> Option<Arc<Host<C>>> {
-        let host = self.ring.pop_front()?;
+    /// Whether some host in the ring could be served, were there permits.
+    fn somebody_waits(&self) -> bool {
+        self.ring.iter().any(|host| self.site_has_room(&host.site))
+    }
+
+    fn take(&mut self, site: &Site) {
+        self.conns += 1;
+        self.dials += 1;
+        site.conns.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn give_back(&mut self, site: &Site) {
+        self.conns -= 1;
+        site.conns.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// The host at this place of the ring leaves it.
+    fn leave_ring(&mut self, at: usize) -> Option<Arc<Host<C>>> {
+        let host = self.ring.remove(at)?;
         host.enrolled.store(false, Ordering::SeqCst);
+        host.site.enrolled.fetch_sub(1, Ordering::SeqCst);
         Some(host)
     }
 }
@@ -64,7 +88,9 @@ impl<C: Send + Sync + 'static> Budget<C> {
                 dials: 0,
                 ring: VecDeque::new(),
             }),
+            enrolled: AtomicUsize::new(0),
             starving: AtomicUsize::new(0),
+            max_per_site: AtomicUsize::new(limits.site),
             waiters: AtomicUsize::new(0),
             max_waiters: AtomicUsize::new(limits.waiters),
             idle: AtomicUsize::new(0),
@@ -72,12 +98,29 @@ impl<C: Send + Sync + 'static> Budget<C> {
         }
     }
 
-    /// Whether some host but this one waits for a connection to close. Those who wait for dials alone do not count:
-    /// a closed connection would not help them.
+    /// Whether some host but this one waits for a connection of this one to close: any host if there are as many as
+    /// allowed in all, one of the same site if there are as many to that. Those who wait for dials alone do not count: a closed
+    /// connection would not help them.
     #[inline]
     pub(crate) fn is_starved(&self, host: &Host<C>) -> bool {
-        let starving = self.starving.load(Ordering::SeqCst);
-        starving > 0 && starving > usize::from(host.enrolled.load(Ordering::SeqCst))
+        self.enrolled.load(Ordering::SeqCst) > 0 && self.is_starved_by_another(host)
+    }
+
+    fn is_starved_by_another(&self, host: &Host<C>) -> bool {
+        let itself = usize::from(host.enrolled.load(Ordering::SeqCst));
+        self.starving.load(Ordering::SeqCst) > itself
+            || self.is_full(&host.site) && host.site.enrolled.load(Ordering::SeqCst) > itself
+    }
+
+    /// Whether the site has as many connections as it may.
+    pub(crate) fn is_full(&self, site: &Site) -> bool {
+        site.conns.load(Ordering::SeqCst) >= self.max_per_site.load(Ordering::SeqCst)
+    }
+
+    /// How many connection permits of this site are out beyond its limit.
+    pub(crate) fn surplus_at(&self, site: &Site) -> usize {
+        let conns = site.conns.load(Ordering::SeqCst);
+        conns.saturating_sub(self.max_per_site.load(Ordering::SeqCst))
     }
 
     /// A host has `now` idle connections and had `before`.
@@ -116,6 +159,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
         let short = books.conns >= books.limits.conns;
         let starving = if short { books.ring.len() } else { 0 };
         self.starving.store(starving, Ordering::SeqCst);
+        self.enrolled.store(books.ring.len(), Ordering::SeqCst);
     }
 
     /// Connections and dials that hold a permit.
@@ -129,6 +173,10 @@ impl<C: Send + Sync + 'static> Budget<C> {
         let mut books = lock(&shared.budget.books);
         books.limits.conns = books.limits.conns.min(limits.conns);
         books.limits.dials = books.limits.dials.min(limits.dials);
+        books.limits.site = books.limits.site.min(limits.site);
+        let site = books.limits.site;
+        let max_per_site = &shared.budget.max_per_site;
+        max_per_site.store(site, Ordering::SeqCst);
         shared.budget.publish(&books);
         drop(books);
         shared
@@ -143,6 +191,8 @@ impl<C: Send + Sync + 'static> Budget<C> {
         {
             let mut books = lock(&shared.budget.books);
             books.limits = limits;
+            let max_per_site = &shared.budget.max_per_site;
+            max_per_site.store(limits.site, Ordering::SeqCst);
             shared.budget.publish(&books);
         }
         Self::serve_ring(shared);
@@ -153,7 +203,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
         let mut emptied = Vec::new();
         {
             let mut books = lock(&self.books);
-            while let Some(host) = books.pop() {
+            while let Some(host) = books.leave_ring(0) {
                 emptied.push(host);
             }
             self.publish(&books);
@@ -184,45 +234,54 @@ impl<C: Send + Sync + 'static> Budget<C> {
     }
 
     /// Takes permits at once or not at all; never joins the ring.
-    pub(crate) fn try_take(shared: &Arc<Shared<C>>) -> Option<Permits<C>> {
+    pub(crate) fn try_take(shared: &Arc<Shared<C>>, host: &Host<C>) -> Option<Permits<C>> {
         let mut books = lock(&shared.budget.books);
-        if !books.ring.is_empty() || !books.has_room() {
+        let has_room = books.has_room() && books.site_has_room(&host.site);
+        if !has_room || books.somebody_waits() {
             return None;
         }
-        books.take();
+        books.take(&host.site);
         shared.budget.publish(&books);
         drop(books);
-        Some(Permits::new(shared))
+        Some(Permits::new(shared, host))
     }
 
     /// Connections that need no dial: takes as many connection permits as there is room for, at most `wanted`.
-    pub(crate) fn try_take_conns(shared: &Arc<Shared<C>>, wanted: usize) -> Vec<ConnPermit<C>> {
+    pub(crate) fn try_take_conns(
+        shared: &Arc<Shared<C>>,
+        host: &Host<C>,
+        wanted: usize,
+    ) -> Vec<ConnPermit<C>> {
+        let site = &host.site;
         let mut books = lock(&shared.budget.books);
         let room = books.limits.conns.saturating_sub(books.conns);
+        let at_site = site.conns.load(Ordering::SeqCst);
+        let room = room.min(books.limits.site.saturating_sub(at_site));
         let taken = wanted.min(room);
         books.conns += taken;
+        site.conns.fetch_add(taken, Ordering::SeqCst);
         shared.budget.publish(&books);
         drop(books);
-        let permit = || ConnPermit {
-            shared: Some(shared.clone()),
-        };
+        let permit = || ConnPermit::new(shared, host);
         std::iter::repeat_with(permit).take(taken).collect()
     }
 
-    /// How many connections there may be in all.
-    pub(crate) fn max_conns(&self) -> usize {
-        lock(&self.books).limits.conns
+    /// How many connections there may be in all, and to one site.
+    pub(crate) fn max_conns(&self) -> (usize, usize) {
+        let books = lock(&self.books);
+        (books.limits.conns, books.limits.site)
     }
 
     /// The host wants to dial once: it gets its permits now, or a place at the end of the ring.
     pub(crate) fn request(shared: &Arc<Shared<C>>, host: &Arc<Host<C>>) {
         let out_of_conns = {
             let mut books = lock(&shared.budget.books);
-            if books.ring.is_empty() && books.has_room() {
-                books.take();
+            let has_room = books.has_room() && books.site_has_room(&host.site);
+            if has_room && !books.somebody_waits() {
+                books.take(&host.site);
                 shared.budget.publish(&books);
                 drop(books);
-                if let Err(permits) = Host::accept(host, Permits::new(shared)) {
+                if let Err(permits) = Host::accept(host, Permits::new(shared, host)) {
                     permits.put_back();
                     // Somebody may have enrolled while they were out.
                     Self::serve_ring(shared);
@@ -230,7 +289,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
                 return;
             }
             Self::enrol(shared, &mut books, host);
-            books.conns >= books.limits.conns
+            books.conns >= books.limits.conns || !books.site_has_room(&host.site)
         };
         // Enrol, then scan; a host that gets a connection back looks at the ring under the lock under which the scan
         // looks at it. Whichever of the two comes second sees the other.
@@ -245,8 +304,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
         let mut books = lock(&shared.budget.books);
         let at = books.ring.iter().position(|other| Arc::ptr_eq(other, host));
         if let Some(at) = at {
-            let _host = books.ring.remove(at);
-            host.enrolled.store(false, Ordering::SeqCst);
+            let _host = books.leave_ring(at);
             shared.budget.publish(&books);
         }
     }
@@ -259,18 +317,23 @@ impl<C: Send + Sync + 'static> Budget<C> {
         {
             books.ring.push_back(host.clone());
             host.enrolled.store(true, Ordering::SeqCst);
+            host.site.enrolled.fetch_add(1, Ordering::SeqCst);
             shared.budget.publish(books);
         }
     }
 
-    /// Gives free permits to the ring, head first.
+    /// Gives free permits to the ring, head first; a host whose site is full is passed over and keeps its place.
     fn serve_ring(shared: &Arc<Shared<C>>) {
         loop {
             let (host, served) = {
                 let mut books = lock(&shared.budget.books);
                 if books.has_room() {
-                    let Some(host) = books.pop() else { return };
-                    books.take();
+                    let may = |host: &Arc<Host<C>>| books.site_has_room(&host.site);
+                    let next = books.ring.iter().position(may);
+                    let Some(host) = next.and_then(|at| books.leave_ring(at)) else {
+                        return;
+                    };
+                    books.take(&host.site);
                     shared.budget.publish(&books);
                     (host, true)
                 } else if books.conns >= books.limits.conns
@@ -285,7 +348,7 @@ impl<C: Send + Sync + 'static> Budget<C> {
                 // It may have enrolled for want of a dial, when there were connections.
                 return shared.scan_later(&host);
             }
-            match Host::accept(&host, Permits::new(shared)) {
+            match Host::accept(&host, Permits::new(shared, &host)) {
                 Ok(wants_more) => {
                     if wants_more {
                         let mut books = lock(&shared.budget.books);
@@ -297,10 +360,10 @@ impl<C: Send + Sync + 'static> Budget<C> {
         }
     }
 
-    fn conn_freed(shared: &Arc<Shared<C>>) {
+    fn conn_freed(shared: &Arc<Shared<C>>, site: &Site) {
         {
             let mut books = lock(&shared.budget.books);
-            books.conns -= 1;
+            books.give_back(site);
             shared.budget.publish(&books);
         }
         Self::serve_ring(shared);
@@ -322,23 +385,21 @@ pub(crate) struct Permits<C: Send + Sync + 'static> {
 
 impl<C: Send + Sync + 'static> Permits<C> {
     /// For permits that have been counted already.
-    fn new(shared: &Arc<Shared<C>>) -> Self {
+    fn new(shared: &Arc<Shared<C>>, host: &Host<C>) -> Self {
         Self {
             dial: DialPermit {
                 shared: Some(shared.clone()),
             },
-            conn: ConnPermit {
-                shared: Some(shared.clone()),
-            },
+            conn: ConnPermit::new(shared, host),
         }
     }
 
     /// Returns the permits without serving the ring: the caller does that.
     fn put_back(mut self) {
-        if let (Some(shared), Some(_)) = (self.dial.shared.take(), self.conn.shared.take()) {
+        if let (Some(shared), Some((_, site))) = (self.dial.shared.take(), self.conn.held.take()) {
             let mut books = lock(&shared.budget.books);
             books.dials -= 1;
-            books.conns -= 1;
+            books.give_back(&site);
             shared.budget.publish(&books);
             drop(books);
             shared.driver.permit_returned();
@@ -348,13 +409,22 @@ impl<C: Send + Sync + 'static> Permits<C> {
 
 /// The right to have one connection open. It rides with the socket and is returned on drop, after the socket closed.
 pub struct ConnPermit<C: Send + Sync + 'static> {
-    shared: Option<Arc<Shared<C>>>,
+    held: Option<(Arc<Shared<C>>, StdArc<Site>)>,
+}
+
+impl<C: Send + Sync + 'static> ConnPermit<C> {
+    /// For one that has been counted already.
+    fn new(shared: &Arc<Shared<C>>, host: &Host<C>) -> Self {
+        Self {
+            held: Some((shared.clone(), host.site.site())),
+        }
+    }
 }
 
 impl<C: Send + Sync + 'static> Drop for ConnPermit<C> {
     fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            Budget::conn_freed(&shared);
+        if let Some((shared, site)) = self.held.take() {
+            Budget::conn_freed(&shared, &site);
         }
     }
 }

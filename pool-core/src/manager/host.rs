@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use super::lease::Lease;
 use super::lessons::Lessons;
 use super::mailbox::{Mailbox, Outcome};
 use super::reason::CloseReason;
+use super::site::Member;
 use super::state::{
     Action, Actions, Claim, ConnRef, DialRef, HostState, Leased, Refusal, Returned, Turned,
 };
@@ -38,6 +39,7 @@ pub(crate) struct Host<C: Send + Sync + 'static> {
     /// Whether there is a lesson to look up, as far as is known without the lock; written under it.
     pub(crate) taught: AtomicBool,
     pub(crate) key: Key,
+    pub(crate) site: Member,
     core: OwnLine<Mutex<Core<C>>>,
 }
 
@@ -127,11 +129,12 @@ impl<C: Send + Sync + 'static> Left<C> {
 }
 
 impl<C: Send + Sync + 'static> Host<C> {
-    pub(crate) fn new(shared: Arc<Shared<C>>, key: Key, state: HostState) -> Self {
+    pub(crate) fn new(shared: Arc<Shared<C>>, key: Key, site: Member, state: HostState) -> Self {
         let counted_idle = shared.budget.limits_idle().then_some(0);
         Self {
             shared,
             key,
+            site,
             core: OwnLine(Mutex::new(Core {
                 state,
                 entries: Vec::new(),
@@ -447,36 +450,6 @@ impl<C: Send + Sync + 'static> Host<C> {
                 }
             }
         }
-    }
-
-    /// Dials once more for throughput, if there are permits that nobody else wants.
-    pub(super) fn spread(host: &Arc<Self>) {
-        let Some(permits) = Budget::try_take(&host.shared) else {
-            return;
-        };
-        let dial = Self::step(host, |core| core.state.dial_to_spread(now()));
-        if let Some((dial, addr)) = dial {
-            let ticket = Ticket::new(host.clone(), dial, addr, None, permits);
-            host.shared.driver.dial(ticket.spreading());
-        }
-    }
-
-    /// Starts a dial that nobody waits for, with its permits.
-    pub(crate) fn dial_for_upkeep(
-        host: &Arc<Self>,
-        addr: SocketAddr,
-        source: Option<IpAddr>,
-    ) -> Option<Ticket<C>> {
-        let permits = Budget::try_take(&host.shared)?;
-        let dial = Self::step(host, |core| {
-            let at = now();
-            if core.lessons.is_calm(addr, at) {
-                return None;
-            }
-            core.state.dial_for_upkeep(addr, at)
-        })?;
-        let ticket = Ticket::new(host.clone(), dial, addr, source, permits);
-        Some(ticket.unattended())
     }
 }
 

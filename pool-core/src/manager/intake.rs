@@ -173,12 +173,12 @@ impl<C: Send + Sync + 'static> Shared<C> {
         key: &Key,
         conns: Vec<NewConn<C>>,
     ) -> (Vec<ConnId>, Vec<Rejected<C>>) {
-        let mut permits = Budget::try_take_conns(shared, conns.len());
+        let mut host = Shared::host(shared, key);
+        let mut permits = Budget::try_take_conns(shared, &host, conns.len());
         let mut conns = conns.into_iter();
         let mut ids = Vec::with_capacity(permits.len());
         let mut rejected = Vec::new();
         while !permits.is_empty() {
-            let host = Shared::host(shared, key);
             let retired = Host::step(&host, |core| {
                 while let Some(permit) = permits.pop() {
                     let Some(conn) = conns.next() else { break };
@@ -198,6 +198,7 @@ impl<C: Send + Sync + 'static> Shared<C> {
             });
             if let Some(conn) = retired {
                 // The host was forgotten meanwhile: look it up again.
+                host = Shared::host(shared, key);
                 conns = std::iter::once(conn)
                     .chain(conns)
                     .collect::<Vec<_>>()
@@ -208,7 +209,12 @@ impl<C: Send + Sync + 'static> Shared<C> {
         let reason = if shared.closed.load(Ordering::SeqCst) {
             RejectReason::Closed
         } else {
-            RejectReason::Total(shared.budget.max_conns())
+            let (total, site) = shared.budget.max_conns();
+            if shared.budget.is_full(&host.site) {
+                RejectReason::PerHost(site)
+            } else {
+                RejectReason::Total(total)
+            }
         };
         rejected.extend(conns.map(|conn| (reason, conn, None)));
         let rejected = rejected

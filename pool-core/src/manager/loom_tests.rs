@@ -2,6 +2,7 @@
 
 mod conns;
 mod hosts;
+mod sites;
 
 use std::collections::VecDeque;
 use std::pin::Pin;

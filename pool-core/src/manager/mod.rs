@@ -23,7 +23,9 @@ mod loom_tests;
 mod mailbox;
 mod quarantine;
 mod reason;
+mod reclaim;
 mod removal;
+mod site;
 mod snapshot;
 mod state;
 mod status;
@@ -32,6 +34,7 @@ mod sync;
 #[cfg(not(pool_loom))]
 mod tests;
 mod ticket;
+mod unasked;
 mod waiters;
 
 use std::collections::HashMap;
@@ -53,14 +56,13 @@ pub use self::intake::{Added, NewConn, RejectReason, Rejected};
 pub use self::lease::Lease;
 pub use self::lookup::StateCounts;
 pub use self::reason::CloseReason;
+use self::site::Sites;
 pub use self::snapshot::{EndpointSnapshot, HostSnapshot, Snapshot, Totals};
 pub(crate) use self::state::{ConnRef, Standing};
 use self::state::{HostLimits, HostState};
 use self::status::StatusCell;
 pub use self::status::{ConnPhase, ConnStatus, HealthHistory};
-use self::sync::{
-    Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, RwLock, StdArc, lock, now,
-};
+use self::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, RwLock, StdArc, lock};
 pub use self::ticket::{Registered, Ticket};
 use crate::config::{Config, DialWhenBusy, Limits};
 use crate::info::ConnId;
@@ -172,6 +174,7 @@ pub(crate) struct Shared<C: Send + Sync + 'static> {
     shards: Box<[RwLock<Shard<C>>]>,
     hasher: Hasher,
     budget: Budget<C>,
+    sites: Mutex<Sites>,
     driver: StdArc<dyn Driver<C>>,
     limits: Mutex<Limits>,
     host_limits: Mutex<HostLimits>,
@@ -208,12 +211,6 @@ type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 const SHARDS: usize = 32;
 #[cfg(pool_loom)]
 const SHARDS: usize = 1;
-
-/// Hosts looked at in one scan for an idle connection to reclaim.
-const SCAN: usize = 32;
-
-/// Every host is looked at for one no more often than this.
-const SCAN_EVERY: Duration = Duration::from_millis(100);
 
 /// A concurrent map from keys to connections, with admission: limits, queues, hand-off.
 ///
@@ -259,6 +256,7 @@ impl<C: Send + Sync + 'static> ConnectionManager<C> {
                 shards,
                 hasher,
                 budget: Budget::new(total_limits(&config.limits)),
+                sites: Mutex::default(),
                 driver,
                 limits: Mutex::new(config.limits.clone()),
                 host_limits: Mutex::new(host_limits(config, selects)),
@@ -407,6 +405,7 @@ impl<C: Send + Sync + 'static> Shared<C> {
         let fresh = Arc::new(Host::new(
             shared.clone(),
             key.clone(),
+            lock(&shared.sites).join(key),
             shared.new_state(key),
         ));
         let (host, is_new, replaced) = {
@@ -491,29 +490,6 @@ impl<C: Send + Sync + 'static> Shared<C> {
         hosts
     }
 
-    /// Takes out what is beyond the limits over all hosts, after these were lowered: what is idle closes, and if that is
-    /// not enough, what is in use drains. Dials in flight are not given up.
-    fn shed_surplus(&self, hosts: &[Arc<Host<C>>]) {
-        let idle = self.budget.surplus_idle();
-        in_turn(hosts, idle, |host| {
-            Host::event(host, |state, at, out| state.shed_idle(at, out))
-        });
-        let open = self.budget.surplus_conns();
-        if open == 0 {
-            return;
-        }
-        let leaving = hosts
-            .iter()
-            .map(|host| host.look(|core| core.state.leaving_len()));
-        let wanted = open.saturating_sub(leaving.sum());
-        let left = in_turn(hosts, wanted, |host| {
-            Host::event(host, |state, at, out| state.shed_idle(at, out))
-        });
-        in_turn(hosts, left, |host| {
-            Host::event(host, |state, at, out| state.shed_busy(at, out))
-        });
-    }
-
     fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         for host in self.hosts() {
@@ -549,82 +525,6 @@ impl<C: Send + Sync + 'static> Shared<C> {
         }
         forgotten
     }
-
-    /// `host` starves for a connection permit: closes an idle connection of its own that nobody may claim, or another
-    /// host's old one, the oldest of a sample.
-    fn reclaim_for(&self, host: &Arc<Host<C>>) {
-        if !Host::event(host, |state, at, out| state.give_up_useless(at, out)) {
-            let min_idle = lock(&self.limits).min_reclaim_idle;
-            let looked_at = if self.scan_is_due(min_idle) {
-                self.hosts()
-            } else {
-                self.sample()
-            };
-            let oldest = looked_at
-                .iter()
-                .filter(|other| !Arc::ptr_eq(other, host))
-                .filter_map(|other| Some((other.look(|core| core.state.oldest_idle())?, other)))
-                .min_by_key(|(since, _)| *since);
-            if let Some((_, victim)) = oldest {
-                Host::event(victim, |state, at, out| state.reclaim(min_idle, at, out));
-            }
-        }
-        // Another host may be before this one in the ring and get what was reclaimed: look again then.
-        self.scan_later(host);
-    }
-
-    /// Asks for a tick of a starving host by which another's idle connection is old enough to reclaim.
-    fn scan_later(&self, host: &Arc<Host<C>>) {
-        let min_idle = lock(&self.limits).min_reclaim_idle;
-        if host.claim_scan()
-            && let Some(at) = now().checked_add(min_idle.max(Duration::from_millis(1)))
-        {
-            self.driver.wake_at(HostHandle(host.clone()), at);
-        }
-    }
-
-    /// Whether it is time to look at every host, which few idle ones among many would otherwise escape.
-    fn scan_is_due(&self, min_idle: Duration) -> bool {
-        let at = now();
-        let mut next = lock(&self.next_scan);
-        let due = next.is_none_or(|next| next <= at);
-        if due {
-            *next = at.checked_add(min_idle.max(SCAN_EVERY));
-        }
-        due
-    }
-
-    /// Some hosts, others each time.
-    fn sample(&self) -> Vec<Arc<Host<C>>> {
-        let mut sample: Vec<Arc<Host<C>>> = Vec::new();
-        let from = self.scan_from.fetch_add(1, Ordering::Relaxed);
-        for at in 0..self.shards.len() {
-            let shard = read(&self.shards[(from + at) % self.shards.len()]);
-            sample.extend(shard.values().take(SCAN - sample.len()).cloned());
-            if sample.len() == SCAN {
-                break;
-            }
-        }
-        sample
-    }
-}
-
-/// Has each host give one, again and again, until `wanted` were given or nobody has more. Returns how many are missing.
-fn in_turn<C: Send + Sync + 'static>(
-    hosts: &[Arc<Host<C>>],
-    wanted: usize,
-    give: impl Fn(&Arc<Host<C>>) -> bool,
-) -> usize {
-    let mut missing = wanted;
-    let mut givers: Vec<&Arc<Host<C>>> = hosts.iter().collect();
-    while missing > 0 && !givers.is_empty() {
-        givers.retain(|host| {
-            let gives = missing > 0 && give(host);
-            missing -= usize::from(gives);
-            gives
-        });
-    }
-    missing
 }
 
 fn read<T>(lock: &RwLock<T>) -> impl std::ops::Deref<Target = T> + '_ {
@@ -646,6 +546,7 @@ fn crowded(limits: &Limits, left: u64) -> u64 {
 
 fn total_limits(limits: &Limits) -> TotalLimits {
     TotalLimits {
+        site: limits.per_site.unwrap_or(limits.per_host),
         conns: limits.total,
         dials: limits.dials_total,
         waiters: limits.waiters_total,

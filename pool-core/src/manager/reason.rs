@@ -55,6 +55,8 @@ pub enum CloseReason {
     Replaced,
     /// Its address left the host's address list.
     EndpointGone,
+    /// The local address that it comes from is no longer used, or has left the machine.
+    SourceGone,
     /// A policy said so, by its name.
     Policy(&'static str),
     /// Removed by hand.
@@ -92,6 +94,7 @@ impl CloseReason {
             Self::Reclaimed => "reclaimed",
             Self::Replaced => "replaced",
             Self::EndpointGone => "endpoint_gone",
+            Self::SourceGone => "source_gone",
             Self::Policy(name) => name,
             Self::Removed => "removed",
             Self::PoolClosed => "pool_closed",

@@ -144,7 +144,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         self.drain_many(&ids, CloseReason::Lifetime)
     }
 
-    fn drain_many(&self, ids: &[ConnId], reason: CloseReason) -> usize {
+    pub(crate) fn drain_many(&self, ids: &[ConnId], reason: CloseReason) -> usize {
         let mut drained = 0;
         for ids in ids.chunks(BATCH) {
             drained += Host::event(&self.0, |state, at, out| {

@@ -1,7 +1,7 @@
 //! The locks and the clock of the manager: std's, or loom's when a model is checked.
 
 /// Numbers that only have to differ, and a driver that models replace whole: std's in both.
-pub(crate) use std::sync::{Arc as StdArc, atomic::AtomicU64};
+pub(crate) use std::sync::{Arc as StdArc, Weak as StdWeak, atomic::AtomicU64};
 
 #[cfg(not(pool_loom))]
 pub(crate) use std::sync::{

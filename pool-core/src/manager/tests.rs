@@ -8,6 +8,7 @@ mod identity;
 mod load;
 mod machine;
 mod quarantine;
+mod sites;
 mod threads;
 mod waiting;
 
@@ -17,6 +18,7 @@ use std::sync::Mutex as StdMutex;
 use tokio_test::task::{Spawn, spawn};
 use tokio_test::{assert_pending, assert_ready};
 
+use super::sync::now;
 use super::*;
 use crate::error::{Error, ErrorKind};
 

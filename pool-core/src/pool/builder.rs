@@ -2,11 +2,11 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 
 use pool_health::{EvictionPolicy, HealthCheck, OutlierPolicy};
-use pool_localip::LocalAddrAllocator;
+use pool_localip::{LocalAddrAllocator, SourceListener};
 use pool_tls::fidelity::Fidelity;
 use pool_tls::spec::Profile;
 use pool_tls::{FingerprintSource, ProfileId, TlsConnector, TlsError};
@@ -100,7 +100,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Opens byte streams with this. Defaults to TCP.
+    /// Opens byte streams with this. Defaults to TCP, as [`Config::dial`] says.
     pub fn connect(mut self, connect: Arc<dyn Connect>) -> Self {
         self.connect = Some(connect);
         self
@@ -191,7 +191,7 @@ impl PoolBuilder {
                 None => registry.build_localip(&config.localip)?,
             },
             resolver: resolver.unwrap_or_else(|| Arc::new(SystemResolver)),
-            connect: connect.unwrap_or_else(|| Arc::new(TcpConnector::default())),
+            connect: connect.unwrap_or_else(|| Arc::new(TcpConnector::of(&config.dial))),
             selector: match selector {
                 Some(selector) => selector,
                 None => registry.build_selector(&config.selector)?,
@@ -211,6 +211,9 @@ impl PoolBuilder {
             env,
             familiar: Familiar::default(),
         });
+        let listener: Weak<dyn SourceListener> = Arc::downgrade(&(inner.clone() as Arc<_>));
+        let plugins = &inner.env.plugins;
+        let _told: Option<()> = plugins.contain(|| plugins.local_addrs.listen(listener));
         if let Some(runtime) = runtime {
             inner.settle_on(runtime);
         }

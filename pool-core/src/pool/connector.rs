@@ -15,8 +15,8 @@ use pool_localip::AllocContext;
 use pool_tls::BoxedIo;
 use tower_service::Service;
 
-use super::dialler::Freed;
 use super::origin::key_of;
+use super::sources::Freed;
 use super::{Pool, RequestOptions};
 use crate::clock;
 use crate::dial::DialRequest;
@@ -73,6 +73,7 @@ impl PoolConnector {
                 .with_target(target)
                 .with_source(BoxError::from(exhausted))
         })?;
+        let lease = env.source_book.dialling(lease);
         let live = env.live();
         let (timeouts, sizes) = (&live.config.timeouts, &live.config.dial);
         let request = DialRequest {
@@ -84,6 +85,7 @@ impl PoolConnector {
             buffers: (sizes.send_buffer, sizes.receive_buffer),
             connect_timeout: timeouts.connect,
             handshake_timeout: timeouts.handshake,
+            sources: &env.source_book,
         };
         let freed = Freed(env.source_freed.clone());
         let opened = env.open(request, lease, freed).await?;

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_health::Outcome;
-use pool_localip::AllocContext;
-use tokio::sync::Notify;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 use tracing::{Instrument, debug, debug_span};
 
-use super::env::{Env, finite};
+use super::env::Env;
+use super::sources::{self, Departure, Freed};
 use crate::clock;
-use crate::dial::{self, DialRequest};
-use crate::error::{BoxError, Error, ErrorKind, Phase};
+use crate::dial::{self, DialRequest, Opened};
+use crate::error::{Error, ErrorKind, Phase};
 use crate::http::{ConnEvents, Driver as HttpDriver, HttpConn};
 use crate::info::{ConnId, Protocol};
-use crate::key::SourceClass;
+use crate::key::Key;
 use crate::manager::{
     CloseReason, Closing, ConnPermit, Driver, Entry, HostHandle, Lease, Registered, Seen, Standing,
     Ticket,
@@ -150,6 +149,7 @@ pub(crate) struct Fresh {
     /// Exchanges at a time; `None` while an HTTP/2 peer has not said.
     limit: Option<usize>,
     times: dial::DialTimes,
+    departure: Departure,
 }
 
 /// A dial that failed, still to be reported.
@@ -183,7 +183,7 @@ impl Fresh {
             None => self.ticket.succeed_untold(self.conn),
         };
         if let Some(registered) = registered {
-            drive(env, registered, self.driver, self.times);
+            drive(env, registered, self.driver, self.times, self.departure);
         }
     }
 
@@ -214,7 +214,7 @@ impl Fresh {
         let multiplexed = self.conn.protocol() == Protocol::Http2;
         let limit = self.limit.unwrap_or(1);
         let (registered, lease) = self.ticket.succeed_claimed(self.conn, limit, multiplexed)?;
-        drive(env, registered, self.driver, self.times);
+        drive(env, registered, self.driver, self.times, self.departure);
         Some(lease)
     }
 }
@@ -224,6 +224,7 @@ fn drive(
     registered: Registered<HttpConn>,
     driver: HttpDriver,
     times: dial::DialTimes,
+    departure: Departure,
 ) {
     let facts = registered.entry.value().facts().clone();
     env.connect_time.record(times.connect);
@@ -238,6 +239,10 @@ fn drive(
         handshake: times.handshake,
     });
     debug!(id = %registered.entry.id(), local.addr = ?facts.source, protocol = %facts.protocol, "connection opened");
+    if facts.leased.is_some_and(|addr| departure.is_retired(addr)) {
+        registered.drain(CloseReason::SourceGone);
+    }
+    drop(departure);
     let events = Events {
         env: env.clone(),
         registered,
@@ -264,25 +269,9 @@ pub(crate) async fn open_greeted(
 async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, FailedDial> {
     let host = ticket.host();
     let key = host.key().clone();
+    let departure = env.retirements.depart();
     let outcome = async {
-        let lease = lease_source(env, &ticket).await?;
-        let guard = Guard {
-            _permit: ticket.take_permit(),
-            freed: Freed(env.source_freed.clone()),
-        };
-        let live = env.live();
-        let (timeouts, sizes) = (&live.config.timeouts, &live.config.dial);
-        let request = DialRequest {
-            key: &key,
-            target: ticket.target(),
-            connect: env.plugins.connect.as_ref(),
-            tls: env.plugins.tls.as_ref(),
-            plan: env.plugins.profiles.plan_for(key.profile_id()),
-            buffers: (sizes.send_buffer, sizes.receive_buffer),
-            connect_timeout: timeouts.connect,
-            handshake_timeout: timeouts.handshake,
-        };
-        let opened = env.open(request, lease, guard).await?;
+        let opened = open_from_any_source(env, &mut ticket, &key).await?;
         let runtime = env
             .runtime()
             .ok_or_else(|| Error::new(ErrorKind::RuntimeGone))?;
@@ -312,6 +301,7 @@ async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, Fai
             driver,
             limit,
             times,
+            departure,
         }),
         Err(error) => {
             debug!(%error, "dial failed");
@@ -326,79 +316,63 @@ async fn open(env: &Arc<Env>, mut ticket: Ticket<HttpConn>) -> Result<Fresh, Fai
     }
 }
 
-/// Leases a source address; while all are busy, waits for one to come back.
-async fn lease_source(env: &Env, ticket: &Ticket<HttpConn>) -> Result<pool_localip::Lease, Error> {
-    let host = ticket.host();
-    let key = host.key();
-    let (class, exact) = match key.source_class() {
-        SourceClass::Any => (None, None),
-        SourceClass::Named(name) => (Some(&**name), None),
-        SourceClass::Exact(addr) => (None, Some(*addr)),
-    };
-    let want: Option<IpAddr> = ticket.source().or(exact);
-    let failed = |source: BoxError| {
-        let error = Error::new(ErrorKind::LocalAddr)
-            .with_host(key.to_string())
-            .with_target(ticket.target());
-        match want {
-            Some(addr) => error.with_local(addr).with_source(source),
-            None => error.with_source(source),
-        }
-    };
-    let give_up =
-        finite(env.live().config.timeouts.acquire).and_then(|wait| clock::now().checked_add(wait));
-    for attempt in 0.. {
-        // Before asking, so that an address that comes back between the answer and the wait is not missed.
-        let mut freed = std::pin::pin!(env.source_freed.notified());
-        freed.as_mut().enable();
-        let now = clock::now();
-        let cx = AllocContext::new(ticket.target(), now)
-            .with_host(key.host())
-            .with_class(class)
-            .with_want(want)
-            .with_attempt(attempt);
-        match env.plugins.lease(&cx) {
-            Ok(lease) if want.is_some() && lease.addr() != want => {
-                return Err(failed(
-                    "the allocator gave another address than the one wanted".into(),
-                ));
+/// Connects, from the next local address if one fails for a reason of its own.
+async fn open_from_any_source(
+    env: &Arc<Env>,
+    ticket: &mut Ticket<HttpConn>,
+    key: &Key,
+) -> Result<Opened, Error> {
+    // Shared by the tries: the one that succeeds takes it along.
+    let permit = ticket.take_permit().map(Arc::new);
+    let mut failed: Vec<IpAddr> = Vec::new();
+    let mut last = None;
+    loop {
+        let lease = match sources::lease(env, ticket, &failed).await {
+            Ok(lease) => lease,
+            // That no other is left says less than why the ones before did not do.
+            Err(none_left) => return Err(last.unwrap_or(none_left)),
+        };
+        let leased = lease.addr();
+        let guard = Guard {
+            _permit: permit.clone(),
+            freed: Freed(env.source_freed.clone()),
+        };
+        let live = env.live();
+        let (timeouts, sizes) = (&live.config.timeouts, &live.config.dial);
+        let request = DialRequest {
+            key,
+            target: ticket.target(),
+            connect: env.plugins.connect.as_ref(),
+            tls: env.plugins.tls.as_ref(),
+            plan: env.plugins.profiles.plan_for(key.profile_id()),
+            buffers: (sizes.send_buffer, sizes.receive_buffer),
+            connect_timeout: timeouts.connect,
+            handshake_timeout: timeouts.handshake,
+            sources: &env.source_book,
+        };
+        let error = match env.open(request, lease, guard).await {
+            Ok(opened) => return Ok(opened),
+            Err(error) => error,
+        };
+        let has_choice =
+            sources::only_source(ticket).is_none() && failed.len() + 1 < sources::MAX_TRIES;
+        match leased {
+            Some(addr) if has_choice && dial::blames_source(&error) => {
+                debug!(%error, local.addr = %addr, "another local address is tried");
+                failed.push(addr);
+                last = Some(error);
+                // The system has looked through all ports of the address, on this thread: others go first now.
+                tokio::task::yield_now().await;
             }
-            Ok(lease) => return Ok(lease),
-            Err(exhausted) => {
-                let in_vain = ticket.spreads() || give_up.is_some_and(|at| at <= now);
-                if !exhausted.is_temporary() || in_vain {
-                    return Err(failed(Box::new(exhausted)));
-                }
-                // Whatever the allocator says: one that names the past would be asked without pause.
-                let soonest = now.checked_add(ASK_AGAIN_AFTER);
-                let retry_at = exhausted.retry_at.max(exhausted.retry_at.and(soonest));
-                let until = [retry_at, give_up].into_iter().flatten().min();
-                match until {
-                    // Either way the allocator is asked again.
-                    Some(at) => drop(timeout_at(at.into(), freed).await),
-                    None => freed.await,
-                }
-            }
+            _ => return Err(error),
         }
     }
-    unreachable!("the loop above ends by returning")
 }
-
-/// The shortest wait before an allocator is asked again, unless an address came back meanwhile.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// Rides below TLS with the socket and is dropped after it: the permit, then the news that a source is free.
 struct Guard {
-    _permit: Option<ConnPermit<HttpConn>>,
+    _permit: Option<Arc<ConnPermit<HttpConn>>>,
     freed: Freed,
-}
-
-pub(super) struct Freed(pub(super) Arc<Notify>);
-
-impl Drop for Freed {
-    fn drop(&mut self) {
-        self.0.notify_waiters();
-    }
 }
 
 impl std::fmt::Debug for Guard {
@@ -429,10 +403,21 @@ impl ConnEvents for Events {
     }
 
     fn closed(&self, reason: CloseReason) {
+        let Registered { host, entry, .. } = &self.registered;
+        // Before the books forget who used it.
+        let last = entry.status.read();
+        let at = clock::now();
         let reason = self.registered.closed(reason);
-        let (key, id) = (self.registered.host.key(), self.registered.entry.id());
+        let (key, id) = (host.key(), entry.id());
         debug!(%key, %id, ?reason, "connection closed");
-        self.env.plugins.tell(&Event::Closed { key, id, reason });
+        self.env.plugins.tell(&Event::Closed {
+            key,
+            id,
+            facts: entry.value().facts(),
+            reason,
+            open: at.saturating_duration_since(last.created),
+            idle: (last.in_flight == 0).then(|| at.saturating_duration_since(last.last_used)),
+        });
         self.env.less_is_open.notify_waiters();
     }
 }

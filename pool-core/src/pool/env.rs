@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::live::{Live, Sources};
 use super::plugins::Plugins;
+use super::sources::Retirements;
 use super::suspend::SuspendWatch;
 use super::sweeper::Inbox;
 use crate::clock;
@@ -18,7 +19,7 @@ use crate::dial::{DialRequest, Opened};
 use crate::error::Error;
 use crate::http::{HttpSettings, RetryBudget, Running};
 use crate::key::{Key, Scheme};
-use crate::observe::{Handshakes, Histogram};
+use crate::observe::{Handshakes, Histogram, SourceBook};
 
 #[derive(Debug)]
 pub(crate) struct Env {
@@ -29,6 +30,8 @@ pub(crate) struct Env {
     home: Mutex<Home>,
     /// Told when a leased source address came back.
     pub(crate) source_freed: Arc<Notify>,
+    pub(crate) source_book: Arc<SourceBook>,
+    pub(crate) retirements: Arc<Retirements>,
     /// Told when a socket's permit came back, and when the books have heard that a connection is closed.
     pub(crate) less_is_open: Notify,
     /// `true` once the pool is closed.
@@ -52,6 +55,8 @@ impl Env {
             plugins,
             home: Mutex::default(),
             source_freed: Arc::default(),
+            source_book: Arc::default(),
+            retirements: Arc::default(),
             less_is_open: Notify::new(),
             closing: watch::Sender::new(false),
             acquire_wait: Histogram::default(),

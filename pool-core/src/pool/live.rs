@@ -65,6 +65,18 @@ pub(super) fn reconfigure(inner: &Arc<Inner>, config: Config) -> Result<(), Reco
     let fixed = [
         ("selector", before.config.selector != live.config.selector),
         ("localip", before.config.localip != live.config.localip),
+        (
+            "dial.freebind",
+            before.config.dial.freebind != live.config.dial.freebind,
+        ),
+        (
+            "dial.device",
+            before.config.dial.device != live.config.dial.device,
+        ),
+        (
+            "dial.mark",
+            before.config.dial.mark != live.config.dial.mark,
+        ),
         ("tls", before.config.tls != live.config.tls),
         (
             "fingerprint",

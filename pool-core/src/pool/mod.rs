@@ -17,6 +17,7 @@ mod profiles;
 mod request;
 mod service;
 mod snapshot;
+mod sources;
 mod suspend;
 mod sweeper;
 
@@ -211,6 +212,23 @@ impl Pool {
     #[doc(alias = "PreWarmConnections")]
     pub async fn warm(&self, plan: &Warm) -> Result<WarmReport, Error> {
         upkeep::warm(self.inner(), plan).await
+    }
+
+    /// How many connections a plan wants, those that are open included, with the addresses and sources of the moment. Opens
+    /// none.
+    ///
+    /// To be asked before several plans are carried out that have to fit into [`Limits::total`](crate::config::Limits::total)
+    /// together: each plan alone is held against the limits by [`warm`](Self::warm) too.
+    ///
+    /// # Errors
+    ///
+    /// As [`warm`](Self::warm).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the lookup.
+    pub async fn warm_size(&self, plan: &Warm) -> Result<usize, Error> {
+        upkeep::warm_size(self.inner(), plan).await
     }
 
     /// Runs the clean-up of idle connections now. Returns how many it took out of the pool.

@@ -177,6 +177,8 @@ impl Tries<'_> {
             .with_host(self.host.key().to_string())
             .with_attempts(self.earlier.attempts);
         let env = &self.inner.env;
+        // What a connection dies of on this side says nothing about the peer.
+        let fresh = fresh && error.kind() != ErrorKind::LocalAddr;
         let limits = if self.options.no_retry {
             RetryLimits::ONCE
         } else {

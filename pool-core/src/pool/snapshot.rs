@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::Inner;
 use crate::manager;
-use crate::observe::Distribution;
+use crate::observe::{Distribution, SourcesSnapshot};
 
 /// What there is now, and what has happened so far. Consistent for each host, summed over all.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct PoolSnapshot {
     pub retries: u64,
     /// Tries that the retry budget forbade.
     pub retries_refused: u64,
+    /// Connections and dials by local address.
+    pub sources: SourcesSnapshot,
     /// Calls of plugins that panicked.
     pub plugin_panics: u64,
 }
@@ -48,6 +50,7 @@ pub(super) fn take(inner: &Inner) -> PoolSnapshot {
         requests,
         retries,
         retries_refused,
+        sources: env.source_book.snapshot(),
         plugin_panics: env.plugins.panics.load(Ordering::Relaxed),
     }
 }

@@ -5,7 +5,7 @@ use pool_health::{
     MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, SlowEndpoint, StatusEjection,
     SuccessRate, Surplus,
 };
-use pool_localip::{AddrList, OsAssigned, Prefix};
+use pool_localip::{AddrList, Classes, OsAssigned, Prefix, Sources, Weighted};
 
 use super::{PolicyKind, Registry, tls};
 use crate::select::{LeastUsed, PeakEwma, RoundRobin, Sticky};
@@ -51,8 +51,16 @@ pub(super) fn register(registry: Registry) -> Registry {
         selector Selector PeakEwma: "prefers the quicker and less busy of two addresses drawn at random",
         selector Selector Sticky: "prefers the same address for the same affinity",
         localip LocalIp OsAssigned: "lets the operating system choose",
-        localip LocalIp AddrList: "takes turns over a list of addresses",
-        localip LocalIp Prefix: "takes turns over all addresses of a prefix",
+        localip LocalIp AddrList: "leases the addresses of a list, by a strategy",
+        localip LocalIp Prefix: "leases the addresses of a prefix, by a strategy",
+        localip LocalIp Sources: "leases addresses and prefixes, with limits, rests, a working set or a share of them",
+        localip LocalIp Weighted: "leases some addresses more often than others",
+        localip LocalIp Classes: "leases addresses of named sets, which requests may ask for",
+    );
+    #[cfg(feature = "interfaces")]
+    let registry = register!(
+        registry,
+        localip LocalIp pool_localip::interfaces::Interfaces: "leases the addresses of the machine's interfaces, as they come and go",
     );
     tls::register(registry)
 }

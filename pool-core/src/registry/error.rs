@@ -79,13 +79,8 @@ impl RegistryError {
         if let Some(error) = source.downcast_ref::<pool_health::OptionsError>() {
             return Some(error.key());
         }
-        match source.downcast_ref::<pool_localip::OptionsError>()? {
-            pool_localip::OptionsError::Unknown { key, .. } => Some(key),
-            pool_localip::OptionsError::Missing { key }
-            | pool_localip::OptionsError::Number { key, .. }
-            | pool_localip::OptionsError::Source { key, .. } => Some(key),
-            _ => None,
-        }
+        let error = source.downcast_ref::<pool_localip::OptionsError>()?;
+        Some(error.key())
     }
 
     /// The same, as a problem of the `policy` at `key`, which has these `options`.

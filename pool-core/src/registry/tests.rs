@@ -89,7 +89,11 @@ fn the_built_in_policies_are_known_and_described() {
             "success-rate"
         ]
     );
-    assert_eq!(names(PolicyKind::LocalIp), ["list", "os", "prefix"]);
+    let mut local_ips = vec!["classes", "list", "os", "prefix", "sources", "weighted"];
+    if cfg!(feature = "interfaces") {
+        local_ips.insert(1, "interfaces");
+    }
+    assert_eq!(names(PolicyKind::LocalIp), local_ips);
     assert!(names(PolicyKind::Tls).contains(&"none"));
     for doc in &list {
         assert!(!doc.summary.is_empty(), "{doc:?}");

@@ -19,8 +19,8 @@ use tokio::time::timeout_at;
 
 pub(crate) use self::evict::evict;
 pub(crate) use self::health::{check_all, check_claimed};
-pub(crate) use self::warm::warm;
 pub use self::warm::{Warm, WarmCell, WarmOutcome, WarmProgress, WarmReport};
+pub(crate) use self::warm::{size as warm_size, warm};
 use crate::clock;
 use crate::config::Upkeep;
 use crate::pool::{Inner, Live, finite};

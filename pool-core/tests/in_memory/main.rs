@@ -9,7 +9,9 @@
 mod bad_input;
 mod check_at_checkout;
 mod checked_bodies;
+mod closings;
 mod exhausted_sources;
+mod failing_sources;
 mod familiar_hosts;
 mod frames;
 mod idle_http1;
@@ -25,6 +27,7 @@ mod profiles_as_planned;
 mod reconfigured;
 mod refused_connects;
 mod restless_policies;
+mod retired_sources;
 mod selectors;
 mod suspended;
 mod waiting;

@@ -316,7 +316,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a dial for a load that may not be keeps its permits",
-        file: "pool-core/src/manager/host.rs",
+        file: "pool-core/src/manager/unasked.rs",
         old: "let dial = Self::step(host, |core| core.state.dial_to_spread(now()));",
         new: "let dial = Self::step(host, |core| core.state.dial_to_spread(now()));
         if dial.is_none() {
@@ -392,8 +392,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a connection's permit is lost",
         file: "pool-core/src/manager/budget.rs",
-        old: "            Budget::conn_freed(&shared);",
-        new: "            drop(shared);",
+        old: "            Budget::conn_freed(&shared, &site);",
+        new: "            drop((shared, site));",
         noticed_by: &["a_permit_returns_when_the_socket_lets_go_of_it"],
     },
     Mutant {
@@ -407,7 +407,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "permits put back are half lost",
         file: "pool-core/src/manager/budget.rs",
         old: "            books.dials -= 1;
-            books.conns -= 1;",
+            books.give_back(&site);",
         new: "            books.dials -= 1;",
         noticed_by: &["permits_that_a_host_in_the_ring_needs_no_more_are_put_back"],
     },
@@ -420,6 +420,27 @@ pub(super) const MUTANTS: &[Mutant] = &[
         noticed_by: &["a_connection_that_comes_back_is_closed_for_a_host_that_starves"],
     },
     Mutant {
+        name: "each source of a site has the whole limit for itself",
+        file: "pool-core/src/manager/budget.rs",
+        old: "site.conns.load(Ordering::SeqCst) < self.limits.site",
+        new: "site.conns.load(Ordering::SeqCst) < usize::MAX",
+        noticed_by: &["many_sources_get_no_more_connections_than_one"],
+    },
+    Mutant {
+        name: "a source gives up nothing for another of its site",
+        file: "pool-core/src/manager/budget.rs",
+        old: "            || self.is_full(&host.site) && host.site.enrolled.load(Ordering::SeqCst) > itself",
+        new: "",
+        noticed_by: &["many_sources_get_no_more_connections_than_one"],
+    },
+    Mutant {
+        name: "a site at its limit keeps others from what nobody waits for",
+        file: "pool-core/src/manager/budget.rs",
+        old: "self.ring.iter().any(|host| self.site_has_room(&host.site))",
+        new: "!self.ring.is_empty()",
+        noticed_by: &["a_site_at_its_limit_is_in_nobody_elses_way"],
+    },
+    Mutant {
         name: "a host that wants more leaves the ring",
         file: "pool-core/src/manager/budget.rs",
         old: "                    if wants_more {",
@@ -429,11 +450,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the ring is not served when a connection's permit returns",
         file: "pool-core/src/manager/budget.rs",
-        old: "            books.conns -= 1;
+        old: "            books.give_back(site);
             shared.budget.publish(&books);
         }
         Self::serve_ring(shared);",
-        new: "            books.conns -= 1;
+        new: "            books.give_back(site);
             shared.budget.publish(&books);
         }",
         noticed_by: &["a_connection_that_comes_back_is_closed_for_a_host_that_starves"],

@@ -19,12 +19,16 @@ impl Scratch {
     pub(super) fn new() -> Result<Self, Failure> {
         let folder = root().join("target/mutants/tree");
         let mut known = HashSet::new();
-        for (path, text) in tidy::files()? {
+        for path in tidy::paths()? {
+            // Deleted and not yet committed: not in the copy either.
+            let Ok(content) = fs::read(root().join(&path)) else {
+                continue;
+            };
             let path = folder.join(path);
-            if fs::read_to_string(&path).ok().as_deref() != Some(&text) {
+            if fs::read(&path).ok().as_ref() != Some(&content) {
                 let parent = path.parent().unwrap_or(&folder);
                 fs::create_dir_all(parent).map_err(|error| broken(parent, &error))?;
-                write(&path, &text)?;
+                fs::write(&path, &content).map_err(|error| broken(&path, &error))?;
             }
             known.insert(path);
         }

@@ -24,6 +24,19 @@ pub(crate) enum Step {
 /// The plugin crates without a runtime, tested as a user of one of them alone builds it.
 const LEAN: [&str; 4] = ["-p", "pool-health", "-p", "pool-localip"];
 
+/// What the feature `interfaces` adds to one of them; its other tests have run without it.
+const INTERFACES: [&str; 9] = [
+    "-p",
+    "pool-localip",
+    "--features",
+    "interfaces",
+    "--lib",
+    "--test",
+    "interfaces",
+    "--test",
+    "namespace",
+];
+
 /// Where the tests are that the step `model` runs with more cases than `unit` does.
 const MODELS: [&str; 3] = [
     "manager::state::model::",
@@ -83,7 +96,11 @@ impl Step {
     /// Its commands, in order.
     pub(crate) fn commands(self, args: &Args) -> Vec<Command> {
         match self {
-            Self::Unit => vec![test(&LEAN, args), test(&REST, args)],
+            Self::Unit => vec![
+                test(&LEAN, args),
+                test(&INTERFACES, args),
+                test(&REST, args),
+            ],
             Self::Scenarios => vec![test(
                 &[&REST[..], &["--test", "concurrency"]].concat(),
                 args,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::Request;
 use pool_core::testing::{Alpn, Fleet};
 use pool_core::{Body, Config, ErrorKind, RequestOptions, SourceClass, Warm};
-use pool_localip::AddrSet;
+use pool_localip::{AddrSet, Exhausted, ExhaustedReason};
 
 use crate::books::close_balanced;
 use crate::crowd::{crowd, get};
@@ -63,6 +63,47 @@ async fn a_cold_crowd_comes_from_every_source_in_turn() {
     .await;
     assert_eq!(fleet.ledger().accepted(), 16);
     assert_eq!(fleet.ledger().sources(), sources());
+    close_balanced(&pool).await;
+}
+
+#[cfg(target_os = "linux")] // Elsewhere 127.0.0.1 is the only local address of 127/8.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quarter_of_a_thousand_sources_need_no_set_up() {
+    let fleet = Fleet::builder().start().await.expect("a fleet");
+    let mut config = config();
+    config.limits.per_host = 250;
+    let all: BTreeSet<IpAddr> = (1..=250).map(|i| IpAddr::from([127, 0, 2, i])).collect();
+    let set = AddrSet::new(all.iter().copied()).expect("a set of addresses");
+    let pool = pool_of(&fleet, config).local_addrs(Arc::new(set));
+    let pool = pool.build().expect("a pool");
+    let report = pool.warm(&Warm::new(&fleet.url("/"))).await;
+    assert_eq!(report.expect("a report").ready(), 250);
+    crowd(500, |_| {
+        let (pool, url) = (pool.clone(), fleet.url("/"));
+        async move { get(&pool, &url).await }
+    })
+    .await;
+    assert_eq!(fleet.ledger().sources(), all);
+    assert_eq!(fleet.ledger().accepted(), 250);
+    close_balanced(&pool).await;
+}
+
+#[tokio::test]
+async fn a_target_of_the_other_family_is_refused_by_that_reason() {
+    let fleet = Fleet::builder().origins([IpAddr::from(std::net::Ipv6Addr::LOCALHOST)]);
+    let Ok(fleet) = fleet.start().await else {
+        println!("SKIP: this machine has no IPv6");
+        return;
+    };
+    let pool = pool_of(&fleet, config()).local_addrs(addresses(SOURCES));
+    let pool = pool.build().expect("a pool");
+    let error = pool.get(&fleet.url("/")).await.expect_err("no IPv6 source");
+    assert_eq!(error.kind(), ErrorKind::LocalAddr);
+    let cause = std::error::Error::source(&error).expect("a cause");
+    let exhausted = cause.downcast_ref::<Exhausted>().expect("the allocator's");
+    let target = fleet.addrs()[0];
+    assert_eq!(exhausted.reason, ExhaustedReason::FamilyMismatch { target });
+    assert_eq!(fleet.ledger().accepted(), 0);
     close_balanced(&pool).await;
 }
 

@@ -221,7 +221,7 @@ impl Job {
 }
 
 /// An absolute `http://` or `https://` URL.
-pub(super) fn parse_url(text: &str) -> Result<Uri, String> {
+pub(crate) fn parse_url(text: &str) -> Result<Uri, String> {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
     let fits = |scheme: &str| {
         ["http", "https"]

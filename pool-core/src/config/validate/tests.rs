@@ -106,6 +106,13 @@ fn every_bad_value_is_blamed_by_its_key() {
             |c| c.dial.send_buffer = (1 << 30) + 1,
             &["dial.send_buffer"],
         ),
+        (|c| c.dial.device = Some(String::new()), &["dial.device"]),
+        (
+            |c| c.dial.device = Some("sixteen-letters-".into()),
+            &["dial.device"],
+        ),
+        (|c| c.dial.device = Some("a/b".into()), &["dial.device"]),
+        (|c| c.limits.per_site = Some(15), &["limits.per_site"]),
         (|c| c.dial.receive_buffer = 1, &["dial.receive_buffer"]),
         (
             |c| c.dial.receive_buffer = u32::MAX,
@@ -257,6 +264,7 @@ fn any_config() -> impl Strategy<Value = Config> {
         .prop_map(|(n, d, u, jitter, names)| {
             let limits = Limits {
                 per_host: n[0],
+                per_site: (n[1] % 2 == 0).then_some(n[2]),
                 per_endpoint: n[1],
                 total: n[2],
                 dials_per_host: n[3],

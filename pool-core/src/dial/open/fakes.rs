@@ -151,6 +151,7 @@ impl Rig {
             buffers: (0, 0),
             connect_timeout: CONNECT,
             handshake_timeout: HANDSHAKE,
+            sources: &SourceBook::default(),
         };
         open(request, lease, Says("guard", self.log.clone())).await
     }

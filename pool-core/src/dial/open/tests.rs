@@ -11,6 +11,7 @@ use super::fakes::{CONNECT, FakeTls, HANDSHAKE, Rig, Wire};
 use super::*;
 use crate::dial::TcpConnector;
 use crate::key::Protocols;
+use crate::observe::SourceBook;
 
 fn refused() -> ConnectError {
     io::Error::from(io::ErrorKind::ConnectionRefused).into()
@@ -222,6 +223,7 @@ async fn dial(target: SocketAddr, source: &str) -> Result<Opened, Error> {
         buffers: (0, 0),
         connect_timeout: Duration::MAX,
         handshake_timeout: Duration::MAX,
+        sources: &SourceBook::default(),
     };
     let lease = Lease::new(source.parse::<IpAddr>().unwrap(), |_| ());
     open(request, lease, ()).await

@@ -68,6 +68,8 @@ fn loom_a_claim_beside_a_host_that_begins_to_starve_does_not_strand_it() {
 fn spread_beside_a_starving_host(per_host: usize) {
     let limits = Limits {
         per_host,
+        // The host has the last word, not the budget.
+        per_site: Some(usize::MAX),
         ..total(2)
     };
     let (manager, fake) = driven(limits);

@@ -172,6 +172,8 @@ fn a_useless_idle_connection_of_its_own_makes_room_for_a_host_that_starves() {
 async fn a_replacement_uses_the_permit_of_what_it_replaces() {
     let limits = Limits {
         per_host: 1,
+        // So that only the total stands in the way.
+        per_site: Some(usize::MAX),
         ..total(2)
     };
     let (manager, fake) = driven(limits);

@@ -6,9 +6,18 @@ use std::task::Poll;
 use proptest::prelude::*;
 
 use super::*;
+use crate::key::SourceClass;
 use crate::priority::Priority;
 
-const NAMES: [&str; 3] = ["a", "b", "c"];
+/// Three sites, the first of them from two sources.
+const HOSTS: usize = 4;
+
+fn key_of(host: usize) -> Key {
+    match host {
+        3 => key("a").source(SourceClass::Exact([127, 0, 2, 1].into())),
+        _ => key(["a", "b", "c"][host]),
+    }
+}
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -42,7 +51,7 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     let at = any::<usize>;
-    let host = || 0..NAMES.len();
+    let host = || 0..HOSTS;
     let to = || 1..3_u8;
     let streams = || proptest::option::of(0..3_usize);
     let priority = prop_oneof![
@@ -161,7 +170,7 @@ impl Rig {
         self.allowed = 0;
         match *op {
             Op::Ask(host, priority) => {
-                let future = self.manager.acquire(&key(NAMES[host])).priority(priority);
+                let future = self.manager.acquire(&key_of(host)).priority(priority);
                 self.ask(spawn(future));
             }
             Op::AskFor(at) => {
@@ -208,8 +217,8 @@ impl Rig {
                 assert!(left.iter().all(|conn| !conn.status().is_available()));
             }
             Op::RemoveHost(host) => {
-                self.manager.remove_host(&key(NAMES[host]));
-                assert!(self.manager.try_acquire(&key(NAMES[host])).is_none());
+                self.manager.remove_host(&key_of(host));
+                assert!(self.manager.try_acquire(&key_of(host)).is_none());
             }
             Op::EvictIdle => drop(self.manager.evict_idle(Duration::from_secs(1))),
             Op::EvictExpired => drop(self.manager.evict_expired(Duration::from_secs(2))),
@@ -250,7 +259,7 @@ impl Rig {
             Op::Addresses(host, set) => {
                 let addrs = (1..3).filter(|at| set & (1 << (at - 1)) != 0).map(target);
                 let addrs: Vec<SocketAddr> = addrs.collect();
-                self.manager.host(&key(NAMES[host])).set_addresses(&addrs);
+                self.manager.host(&key_of(host)).set_addresses(&addrs);
             }
             Op::Eject(host, to, out) => {
                 let standing = if out {
@@ -258,9 +267,7 @@ impl Rig {
                 } else {
                     Standing::Active
                 };
-                self.manager
-                    .host(&key(NAMES[host]))
-                    .judge(target(to), standing);
+                self.manager.host(&key_of(host)).judge(target(to), standing);
             }
             Op::Limits(total, per_host) => {
                 // Hosts are told one after the other, and permits that come free meanwhile go out by the old limit.
@@ -346,7 +353,7 @@ impl Rig {
             Some(streams) => NewConn::multiplexed(target(to), held, streams),
         };
         let alive = self.net.fake.census.alive();
-        match self.manager.add(&key(NAMES[host]), conn) {
+        match self.manager.add(&key_of(host), conn) {
             Ok(Added::New(_)) => {}
             Ok(Added::Replaced { id, old }) => {
                 assert_ne!(id, old, "a replacement is another");
@@ -368,13 +375,14 @@ impl Rig {
         conns
     }
 
+    /// Connections and dials by site.
     fn loads(&self) -> BTreeMap<String, usize> {
-        let hosts = self.manager.snapshot().hosts.into_iter();
-        let load = |host: HostSnapshot| {
+        let mut loads = BTreeMap::new();
+        for host in self.manager.snapshot().hosts {
             let load = host.totals.open + host.totals.dialling;
-            (host.key.to_string(), load)
-        };
-        hosts.map(load).collect()
+            *loads.entry(host.key.to_string()).or_default() += load;
+        }
+        loads
     }
 
     /// Limits, conservation, and nobody with an outcome asleep.
@@ -479,9 +487,8 @@ impl Rig {
             assert_eq!(counts.idle, idle);
             assert_eq!(counts.probing, phase(ConnPhase::Probing));
             assert_eq!(counts.draining, phase(ConnPhase::Draining));
-            let name = host.key().to_string();
             let mut hosts = snapshot.hosts.iter();
-            let seen = hosts.find(|seen| seen.key.to_string() == name);
+            let seen = hosts.find(|seen| seen.key == *host.key());
             let seen = seen.expect("in the snapshot");
             assert_eq!(seen.totals.open, counts.open());
             let leased: usize = seen.endpoints.iter().map(|at| at.leased).sum();
@@ -507,9 +514,9 @@ impl Rig {
                 self.net.slow.lock().unwrap().remove(&id);
             }
             self.net.fake.connect_all();
-            for host in NAMES {
+            for host in 0..HOSTS {
                 // What was taken out of rotation comes back in.
-                let host = self.manager.host(&key(host));
+                let host = self.manager.host(&key_of(host));
                 host.set_addresses(&[target(1), target(2)]);
                 for to in 1..3 {
                     host.judge(target(to), Standing::Active);

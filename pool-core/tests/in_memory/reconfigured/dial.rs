@@ -3,6 +3,7 @@
 use pool_core::Warm;
 use pool_core::config::{Dial, DialWhenBusy};
 
+use super::sections::fixed;
 use super::*;
 use crate::network::Manner;
 
@@ -13,6 +14,9 @@ one_case_each!(Dial {
     max_addresses,
     send_buffer,
     receive_buffer,
+    freebind,
+    device,
+    mark,
     when_busy,
 });
 
@@ -198,4 +202,19 @@ async fn when_busy() {
     });
     drop(waiting.await.unwrap().unwrap());
     assert_eq!(network.connects().len(), 2);
+}
+
+async fn freebind() {
+    fixed("dial.freebind", |config| config.dial.freebind = true).await;
+}
+
+async fn device() {
+    fixed("dial.device", |config| {
+        config.dial.device = Some("lo".into())
+    })
+    .await;
+}
+
+async fn mark() {
+    fixed("dial.mark", |config| config.dial.mark = 7).await;
 }

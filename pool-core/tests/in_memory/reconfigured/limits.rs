@@ -3,13 +3,14 @@
 use std::sync::Mutex;
 
 use pool_core::config::Limits;
-use pool_core::{StaticResolver, Warm};
+use pool_core::{SourceClass, StaticResolver, Warm};
 
 use super::*;
-use crate::network::Manner;
+use crate::network::{Manner, get_with};
 
 one_case_each!(Limits {
     per_host,
+    per_site,
     per_endpoint,
     total,
     dials_per_host,
@@ -61,6 +62,24 @@ async fn bounds_connections(limit: fn(&mut Limits) -> &mut usize) {
 
 async fn per_host() {
     bounds_connections(|limits| &mut limits.per_host).await;
+}
+
+async fn per_site() {
+    let (network, pool) = pool_with(1, |config| config.limits.per_host = 1);
+    let from = |last| SourceClass::Exact([10, 1, 0, last].into());
+    let ask = |last| {
+        let (pool, options) = (pool.clone(), RequestOptions::new().source(from(last)));
+        begun(async move { get_with(&pool, options).await })
+    };
+    network.set(addrs(1)[0], Manner::Slow(SECOND));
+    let both = [ask(1).await, ask(2).await];
+    assert_eq!(network.open(), 1);
+    change(&pool, |config| config.limits.per_site = Some(2));
+    settle().await;
+    assert_eq!(network.open(), 2);
+    for answer in both {
+        answer.await.unwrap().unwrap();
+    }
 }
 
 async fn per_endpoint() {

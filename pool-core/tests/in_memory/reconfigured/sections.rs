@@ -202,7 +202,7 @@ async fn outlier() {
 }
 
 /// Refused by its name, and nothing else of that configuration is in force.
-async fn fixed(section: &str, change: fn(&mut Config)) {
+pub(super) async fn fixed(section: &str, change: fn(&mut Config)) {
     let (_, pool) = pool_with(1, |_| {});
     let before = pool.config();
     let mut other = before.clone();

@@ -88,6 +88,37 @@ pub(crate) const TARGETS: &[Target] = &[
         ["one_host", "64_tasks/1_host", "time × 64_hosts"],
         AtMost(1.5),
     ),
+    budget(
+        "a lease of an address allocates once, however many are held",
+        ["sources", "r*", "allocs/op"],
+        AtMost(1.0),
+    ),
+    budget(
+        "and once more for each wrapper",
+        ["sources", "wrapped/*", "allocs/op"],
+        AtMost(4.0),
+    ),
+    budget(
+        "bytes for each address in use, of any number",
+        ["sources", "r*", "bytes/held"],
+        AtMost(200.0),
+    ),
+    budget(
+        "bytes for each address in use, in three wrappers",
+        ["sources", "wrapped/*", "bytes/held"],
+        AtMost(900.0),
+    ),
+    time(
+        "a lease while 1,000 are held, against 10",
+        ["sources", "random/1000_held", "× 10_held"],
+        AtMost(1.2),
+    ),
+    time(
+        // The same steps on maps that are larger than the caches.
+        "a lease while 1,000,000 are held, against 10",
+        ["sources", "random/1000000_held", "× 10_held"],
+        AtMost(4.0),
+    ),
 ];
 
 #[cfg(test)]

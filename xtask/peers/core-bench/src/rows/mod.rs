@@ -4,6 +4,7 @@ mod acquire;
 mod batch;
 pub(crate) mod cleanup;
 mod origin;
+mod sources;
 pub(crate) mod waiting;
 mod wide;
 
@@ -14,7 +15,7 @@ use bench_report::Table;
 type Measure = fn(Effort) -> Vec<Table>;
 
 /// What a command line may ask for, in the order it is run.
-pub(crate) const GROUPS: [(&str, Measure); 6] = [
+pub(crate) const GROUPS: [(&str, Measure); 7] = [
     ("acquire", |effort| vec![acquire::table(effort)]),
     ("waiting", |effort| {
         vec![waiting::timed(effort), waiting::counted(effort)]
@@ -25,6 +26,7 @@ pub(crate) const GROUPS: [(&str, Measure); 6] = [
     ("batch", |effort| vec![batch::table(effort)]),
     ("cleanup", |effort| vec![cleanup::table(effort)]),
     ("origin", |effort| vec![origin::table(effort)]),
+    ("sources", |effort| vec![sources::table(effort)]),
 ];
 
 /// Whether there is a group of this name.

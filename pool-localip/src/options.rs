@@ -118,6 +118,12 @@ pub(crate) const MAX_PER_ADDR: OptionDoc = OptionDoc {
     default: Some("unlimited"),
 };
 
+pub(crate) const EXCLUDE: OptionDoc = OptionDoc {
+    key: "exclude",
+    meaning: "addresses and prefixes that are not used, separated by commas",
+    default: Some("none"),
+};
+
 pub(crate) const STRATEGY: OptionDoc = OptionDoc {
     key: "strategy",
     meaning: "how an address is chosen: round-robin, random, least-used, sticky-host or sticky-class",

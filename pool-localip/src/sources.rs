@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
-use crate::options::{MAX_PER_ADDR, Options, SEED, STRATEGY, WHEN_BUSY};
+use crate::options::{EXCLUDE, MAX_PER_ADDR, Options, SEED, STRATEGY, WHEN_BUSY};
 use crate::spec::parse_all;
 use crate::{
     AddrSet, AllocContext, Caps, Cooldown, Exhausted, Lease, LocalAddrAllocator, OptionDoc,
@@ -38,11 +38,7 @@ impl Sources {
             meaning: "which share this process uses of how many, counted from 0: 0/2 and 1/2 never meet",
             default: Some("all"),
         },
-        OptionDoc {
-            key: "exclude",
-            meaning: "addresses and prefixes that are not used, separated by commas",
-            default: Some("none"),
-        },
+        EXCLUDE,
         STRATEGY,
         SEED,
         WHEN_BUSY,
@@ -70,9 +66,9 @@ impl Sources {
         if let Some((index, n)) = slice {
             set = set.slice(index, n).map_err(of("slice"))?;
         }
-        if let Some(excluded) = options.text("exclude") {
-            let excluded = parse_all(excluded).map_err(of("exclude"))?;
-            set = set.without(excluded).map_err(of("exclude"))?;
+        if let Some(excluded) = options.text(EXCLUDE.key) {
+            let excluded = parse_all(excluded).map_err(of(EXCLUDE.key))?;
+            set = set.without(excluded).map_err(of(EXCLUDE.key))?;
         }
         Self::wrap(Arc::new(options.shape(set)?), &options)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::interfaces::{Family, Filter, Interfaces, InterfacesError, Scope};
-use crate::options::{MAX_PER_ADDR, Options, SEED, STRATEGY, WHEN_BUSY};
+use crate::options::{EXCLUDE, MAX_PER_ADDR, Options, SEED, STRATEGY, WHEN_BUSY};
 use crate::sources::{COOLDOWN, MAX_PER_TARGET, PORTS, WORKING_SET};
 use crate::spec::parse_all;
 use crate::{OptionDoc, OptionsError, Sources};
@@ -37,11 +37,7 @@ impl Interfaces {
             meaning: "take or leave: what becomes of addresses not meant for new connections",
             default: Some("leave"),
         },
-        OptionDoc {
-            key: "exclude",
-            meaning: "addresses and prefixes that are not used, separated by commas",
-            default: Some("none"),
-        },
+        EXCLUDE,
         STRATEGY,
         SEED,
         WHEN_BUSY,
@@ -112,8 +108,8 @@ fn described(options: &Options<'_>) -> Result<Interfaces, OptionsError> {
     if let Some(taken) = taken("deprecated")? {
         filter = filter.deprecated(taken);
     }
-    if let Some(excluded) = options.text("exclude") {
-        let key = "exclude";
+    if let Some(excluded) = options.text(EXCLUDE.key) {
+        let key = EXCLUDE.key;
         let excluded = parse_all(excluded);
         for source in excluded.map_err(|source| OptionsError::Source { key, source })? {
             filter = filter.exclude(source);

@@ -13,7 +13,9 @@ mod static_resolver;
 mod ticket_scope;
 
 pub use connect::{Connect, ConnectContext, ConnectError, Connected, TcpConnector};
-pub(crate) use open::{DialRequest, DialTimes, Opened, blames_source, blames_target, open};
+pub(crate) use open::{
+    DialRequest, DialTimes, Opened, blames_source, blames_target, is_shortage, open,
+};
 pub(crate) use resolve::resolve;
 pub use resolve::{LiteralResolver, Resolver, SystemResolver};
 pub use static_resolver::{ParseResolveError, ResolveEntry, StaticResolver};

@@ -36,6 +36,8 @@ pub use dial::{
     Connect, ConnectContext, ConnectError, Connected, LiteralResolver, Merged, ParseResolveError,
     ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
 };
+#[cfg(feature = "hickory")]
+pub use dial::{DnsResolver, DnsResolverBuilder};
 pub use error::{BoxError, Error, ErrorKind, Phase};
 pub use http::{Body, HeaderSpelling, PoolBody, Upgraded};
 pub use info::{ConnFacts, ConnId, ConnInfo, Protocol};

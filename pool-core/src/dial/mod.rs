@@ -6,6 +6,8 @@
 mod alpn;
 mod bound;
 mod connect;
+#[cfg(feature = "hickory")]
+mod dns;
 mod merged;
 mod open;
 mod resolve;
@@ -14,6 +16,8 @@ mod static_resolver;
 mod ticket_scope;
 
 pub use connect::{Connect, ConnectContext, ConnectError, Connected, TcpConnector};
+#[cfg(feature = "hickory")]
+pub use dns::{DnsResolver, DnsResolverBuilder};
 pub use merged::Merged;
 pub(crate) use open::{
     DialRequest, DialTimes, Opened, blames_source, blames_target, is_shortage, open,

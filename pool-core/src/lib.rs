@@ -33,8 +33,8 @@ pub use http::fuzzing;
 
 pub use config::Config;
 pub use dial::{
-    Connect, ConnectContext, ConnectError, Connected, LiteralResolver, Merged, ParseResolveError,
-    ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
+    Connect, ConnectContext, ConnectError, Connected, Lingering, LiteralResolver, Merged,
+    ParseResolveError, ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
 };
 #[cfg(feature = "hickory")]
 pub use dial::{DnsResolver, DnsResolverBuilder};

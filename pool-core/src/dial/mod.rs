@@ -8,6 +8,7 @@ mod bound;
 mod connect;
 #[cfg(feature = "hickory")]
 mod dns;
+mod lingering;
 mod merged;
 mod open;
 mod resolve;
@@ -18,6 +19,7 @@ mod ticket_scope;
 pub use connect::{Connect, ConnectContext, ConnectError, Connected, TcpConnector};
 #[cfg(feature = "hickory")]
 pub use dns::{DnsResolver, DnsResolverBuilder};
+pub use lingering::Lingering;
 pub use merged::Merged;
 pub(crate) use open::{
     DialRequest, DialTimes, Opened, blames_source, blames_target, is_shortage, open,

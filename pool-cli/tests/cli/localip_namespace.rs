@@ -179,6 +179,9 @@ fn what_was_applied_is_undone_and_nothing_else() {
     let script = r#"
         ip link set lo up
         ip link add a0 type veth peer name b0
+        # Addresses that the kernel makes by itself would appear a second or two later, as somebody else's change.
+        ip link set a0 addrgenmode none
+        ip link set b0 addrgenmode none
         ip link set a0 up
         ip link set b0 up
         ip address add 2001:db8::1/64 dev a0 nodad

@@ -33,9 +33,11 @@ pub use http::fuzzing;
 
 pub use config::Config;
 pub use dial::{
-    Connect, ConnectContext, ConnectError, Connected, LiteralResolver, Merged, ParseResolveError,
-    ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
+    Connect, ConnectContext, ConnectError, Connected, Lingering, LiteralResolver, Merged,
+    ParseResolveError, ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
 };
+#[cfg(feature = "hickory")]
+pub use dial::{DnsResolver, DnsResolverBuilder};
 pub use error::{BoxError, Error, ErrorKind, Phase};
 pub use http::{Body, HeaderSpelling, PoolBody, Upgraded};
 pub use info::{ConnFacts, ConnId, ConnInfo, Protocol};

@@ -1,6 +1,6 @@
 //! Several resolvers, asked together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -116,13 +116,8 @@ impl Resolver for Merged {
         }
         let parts = answers.into_iter().zip(&self.parts);
         let all = parts.flat_map(|(answer, part)| answer.unwrap_or_else(|| part.last(host, port)));
-        let mut unique = Vec::new();
-        for addr in all {
-            if !unique.contains(&addr) {
-                unique.push(addr);
-            }
-        }
-        Ok(unique)
+        let mut known = HashSet::new();
+        Ok(all.filter(|addr| known.insert(*addr)).collect())
     }
 }
 

@@ -6,6 +6,9 @@
 mod alpn;
 mod bound;
 mod connect;
+#[cfg(feature = "hickory")]
+mod dns;
+mod lingering;
 mod merged;
 mod open;
 mod resolve;
@@ -14,8 +17,13 @@ mod static_resolver;
 mod ticket_scope;
 
 pub use connect::{Connect, ConnectContext, ConnectError, Connected, TcpConnector};
+#[cfg(feature = "hickory")]
+pub use dns::{DnsResolver, DnsResolverBuilder};
+pub use lingering::Lingering;
 pub use merged::Merged;
-pub(crate) use open::{DialRequest, DialTimes, Opened, blames_source, blames_target, open};
+pub(crate) use open::{
+    DialRequest, DialTimes, Opened, blames_source, blames_target, is_shortage, open,
+};
 pub(crate) use resolve::resolve;
 pub use resolve::{LiteralResolver, Resolver, SystemResolver};
 pub use static_resolver::{ParseResolveError, ResolveEntry, StaticResolver};

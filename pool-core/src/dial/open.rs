@@ -153,9 +153,15 @@ pub(crate) fn blames_target(error: &Error) -> bool {
             TlsErrorKind::Disabled | TlsErrorKind::ServerName | TlsErrorKind::UnknownProfile
         );
     }
-    !cause
-        .downcast_ref::<io::Error>()
-        .is_some_and(is_out_of_files)
+    !cause.downcast_ref::<io::Error>().is_some_and(is_short_of)
+}
+
+/// Whether a dial failed because this machine had no file or no memory for its socket, which may pass.
+pub(crate) fn is_shortage(error: &Error) -> bool {
+    let cause = error.source();
+    cause
+        .and_then(|cause| cause.downcast_ref::<io::Error>())
+        .is_some_and(is_short_of)
 }
 
 /// Whether a failed dial says something about the local address that it was made from, so that another one may do.
@@ -256,7 +262,7 @@ impl DialRequest<'_> {
                 let detail = format!("the system refused {option}: {error}");
                 (fail(ErrorKind::LocalAddr).with_detail(detail), None)
             }
-            ConnectError::Failed(io) if is_out_of_files(&io) => (
+            ConnectError::Failed(io) if is_short_of(&io) => (
                 fail(ErrorKind::Connect)
                     .with_detail("too many open files (raise ulimit -n)")
                     .with_source(io),
@@ -351,9 +357,14 @@ impl DialRequest<'_> {
     }
 }
 
-/// `EMFILE` and `ENFILE`, which have these numbers on every Unix.
-fn is_out_of_files(error: &io::Error) -> bool {
-    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
+/// No file or no memory for one more socket: `ENOMEM`, `ENFILE` and `EMFILE`, which have these numbers on every Unix, and `ENOBUFS`.
+fn is_short_of(error: &io::Error) -> bool {
+    const ENOBUFS: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
+        105
+    } else {
+        55
+    };
+    cfg!(unix) && matches!(error.raw_os_error(), Some(12 | 23 | 24 | ENOBUFS))
 }
 
 #[cfg(test)]

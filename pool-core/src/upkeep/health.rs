@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
-use pool_health::{Outcome, Unhealthy};
+use pool_health::{HealthCheck, Outcome, Unhealthy};
 use tracing::{Instrument, debug, debug_span};
 
 use super::probe;
@@ -53,18 +53,20 @@ pub(crate) fn check_claimed(inner: &Arc<Inner>, lease: Lease<HttpConn>) {
 /// Runs the checks on a claimed connection and acts on the verdict. A status outside the accepted set speaks against
 /// the address as well: it is out of rotation until a check succeeds.
 pub(super) async fn passes(inner: &Arc<Inner>, lease: Lease<HttpConn>) -> bool {
-    verdict(inner, lease).await.is_ok()
+    verdict(inner, lease, None).await.is_ok()
 }
 
+/// As [`passes`], with one more check, and tells why.
 pub(super) async fn verdict(
     inner: &Arc<Inner>,
     mut lease: Lease<HttpConn>,
+    extra: Option<&Arc<dyn HealthCheck>>,
 ) -> Result<(), Unhealthy> {
     let env = &inner.env;
     let (host, target) = (lease.host(), lease.target());
     let span =
         debug_span!("health_check", key = %host.key(), peer.addr = %target, id = %lease.id());
-    let checked = probe::check(env, &lease).instrument(span).await;
+    let checked = probe::check(env, &lease, extra).instrument(span).await;
     lease.checked(checked.is_ok());
     match &checked {
         Ok(()) => host.note(env, target, Outcome::Ok),

@@ -5,8 +5,10 @@
 
 mod evict;
 mod health;
+mod matrix;
 mod probe;
 mod refresh;
+mod shortage;
 mod warm;
 
 use std::pin::{Pin, pin};

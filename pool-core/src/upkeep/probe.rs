@@ -1,5 +1,6 @@
 //! A claimed connection as health checks see it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,11 +18,15 @@ use crate::info::{ConnInfo, Protocol};
 use crate::manager::Lease;
 use crate::pool::{Env, finite};
 
-/// Runs every check that applies. The connection is claimed: nobody else uses it meanwhile.
-pub(super) async fn check(env: &Env, lease: &Lease<HttpConn>) -> Result<(), Unhealthy> {
+/// Runs every check that applies, and then `extra`. The connection is claimed: nobody else uses it meanwhile.
+pub(super) async fn check(
+    env: &Env,
+    lease: &Lease<HttpConn>,
+    extra: Option<&Arc<dyn HealthCheck>>,
+) -> Result<(), Unhealthy> {
     let mut probe = LeaseProbe::new(lease);
     let live = env.live();
-    for check in &live.health {
+    for check in live.health.iter().chain(extra) {
         match env.plugins.contain(|| check.applies(&probe.facts)) {
             Some(true) => {}
             Some(false) => continue,

@@ -1,5 +1,6 @@
 //! Opening connections before anybody asks: every address of a target from every source.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -10,10 +11,14 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 use http::Uri;
+use pool_health::HealthCheck;
 use tokio::time::sleep;
 
 use super::health;
-use crate::config::Limits;
+use super::matrix::{Size, Wanted};
+use super::shortage::Throttle;
+use crate::clock;
+use crate::dial;
 use crate::error::{Error, ErrorKind};
 use crate::http::HttpConn;
 use crate::info::ConnId;
@@ -26,10 +31,11 @@ use crate::pool::{Inner, Live, RequestOptions, bad, key_of, open_greeted, withou
 #[must_use = "a plan does nothing until it is given to `Pool::warm`"]
 pub struct Warm {
     url: String,
-    per_cell: usize,
+    size: Size,
     concurrency: usize,
     sources: Option<Vec<IpAddr>>,
     options: RequestOptions,
+    check: Option<Arc<dyn HealthCheck>>,
     progress: Option<Arc<Progress>>,
 }
 
@@ -39,17 +45,35 @@ impl Warm {
     pub fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
-            per_cell: 1,
+            size: Size {
+                per_cell: 1,
+                at_least: 0,
+                at_most: usize::MAX,
+            },
             concurrency: 32,
             sources: None,
             options: RequestOptions::new(),
+            check: None,
             progress: None,
         }
     }
 
     /// How many connections for each address and source. Defaults to 1; zero opens none.
     pub fn per_cell(mut self, connections: usize) -> Self {
-        self.per_cell = connections;
+        self.size.per_cell = connections;
+        self
+    }
+
+    /// No fewer than this in all: where addresses and sources are few, each cell gets more. Defaults to 0.
+    pub fn at_least(mut self, connections: usize) -> Self {
+        self.size.at_least = connections;
+        self
+    }
+
+    /// No more than this in all, which goes before [`at_least`](Self::at_least): every address gets its first connection before any
+    /// gets its second, by as many sources as fit. Defaults to `usize::MAX`.
+    pub fn at_most(mut self, connections: usize) -> Self {
+        self.size.at_most = connections;
         self
     }
 
@@ -71,6 +95,15 @@ impl Warm {
         self
     }
 
+    /// Runs this check on each fresh connection, after those of the configuration; one that does not pass is closed.
+    ///
+    /// It may send the request that makes a connection worth having, and keep what the answer said, such as a session's name: the
+    /// probe's facts say between which addresses. Connections that are there already are not asked.
+    pub fn check(mut self, check: Arc<dyn HealthCheck>) -> Self {
+        self.check = Some(check);
+        self
+    }
+
     /// Calls this after each cell. It must not block.
     pub fn progress(mut self, progress: Arc<dyn Fn(&WarmProgress) + Send + Sync>) -> Self {
         self.progress = Some(progress);
@@ -82,9 +115,10 @@ impl fmt::Debug for Warm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Warm")
             .field("url", &without_secrets(&self.url))
-            .field("per_cell", &self.per_cell)
+            .field("size", &self.size)
             .field("concurrency", &self.concurrency)
             .field("sources", &self.sources)
+            .field("check", &self.check)
             .finish_non_exhaustive()
     }
 }
@@ -104,6 +138,8 @@ pub struct WarmProgress {
     pub ready: usize,
     /// Of those tried, how many are not.
     pub failed: usize,
+    /// Dials at a time, now: fewer than planned while this machine has no file or memory for another socket.
+    pub at_once: usize,
 }
 
 /// What a warm-up brought.
@@ -173,17 +209,27 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
     let host = inner.manager.host(&key);
     host.set_addresses(&targets);
 
-    let mut present = host.present();
+    let limits = &live.config.limits;
+    // No more than may dial: the time that the others wait for their turn is not the time their dial takes.
+    let at_once = plan.concurrency.min(limits.dials_per_host);
+    let at_once = at_once.min(limits.dials_total).max(1);
+    let opener = Opener {
+        inner,
+        host: &host,
+        check: plan.check.as_ref(),
+        throttle: Throttle::new(at_once),
+    };
+    let mut present = Present::of(&host);
     let (total, done, ready) = (wanted.len(), AtomicUsize::new(0), AtomicUsize::new(0));
     let open_cell = |(at, cell): (usize, Wanted)| {
         let Wanted { target, source, .. } = cell;
-        let there = take_present(&mut present, target, source);
-        let (host, done, ready) = (&host, &done, &ready);
+        let there = present.take(target, source);
+        let (opener, done, ready) = (&opener, &done, &ready);
         async move {
             let outcome = if there {
                 WarmOutcome::Present
             } else {
-                open_one(inner, host, target, source).await
+                opener.open_with_patience(target, source).await
             };
             let is_ready = matches!(outcome, WarmOutcome::Ready(_) | WarmOutcome::Present);
             let ready =
@@ -195,30 +241,23 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
                     total,
                     ready,
                     failed: done.saturating_sub(ready),
+                    at_once: opener.throttle.allowed(),
                 };
                 let _told: Option<()> = inner.env.plugins.contain(|| progress(&now));
             }
-            (
-                at,
-                WarmCell {
-                    target,
-                    source,
-                    outcome,
-                },
-            )
+            let cell = WarmCell {
+                target,
+                source,
+                outcome,
+            };
+            (at, cell)
         }
     };
     let mut in_turn: Vec<_> = wanted.into_iter().enumerate().collect();
     // Source by source, so that an address that does not answer does not hold up all the others.
     in_turn.sort_by_key(|(_, cell)| cell.turn);
-    // No more than may dial: the time that the others wait for their turn is not the time their dial takes.
-    let limits = &live.config.limits;
-    let at_once = plan.concurrency.min(limits.dials_per_host);
     let opening = stream::iter(in_turn).map(open_cell);
-    let mut cells: Vec<(usize, WarmCell)> = opening
-        .buffer_unordered(at_once.min(limits.dials_total))
-        .collect()
-        .await;
+    let mut cells: Vec<(usize, WarmCell)> = opening.buffer_unordered(at_once).collect().await;
     cells.sort_by_key(|(at, _)| *at);
     Ok(WarmReport {
         cells: cells.into_iter().map(|(_, cell)| cell).collect(),
@@ -257,8 +296,8 @@ async fn look_up(inner: &Arc<Inner>, plan: &Warm) -> Result<Wish, Error> {
             .contain(|| plugins.local_addrs.sources())
             .unwrap_or_default(),
     };
-    check_limits(plan, &live.config.limits, &targets, &sources)?;
-    let wanted = cells(&targets, &sources, plan.per_cell);
+    let wanted = plan.size.cells(&targets, &sources, &live.config.limits);
+    let wanted = wanted.map_err(|why| bad(&plan.url, why))?;
     Ok(Wish {
         live,
         key,
@@ -267,145 +306,114 @@ async fn look_up(inner: &Arc<Inner>, plan: &Warm) -> Result<Wish, Error> {
     })
 }
 
-/// One connection that should be open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Wanted {
-    target: SocketAddr,
-    source: Option<IpAddr>,
-    /// Its place among those of its address.
-    turn: usize,
-}
+/// The connections that are there already and were not yet counted for a cell.
+struct Present(HashMap<SocketAddr, Vec<Option<IpAddr>>>);
 
-/// Refuses a plan that does not fit into the limits, before anything is made for it.
-fn check_limits(
-    plan: &Warm,
-    limits: &Limits,
-    targets: &[SocketAddr],
-    sources: &[IpAddr],
-) -> Result<(), Error> {
-    let mut total = 0_usize;
-    for &target in targets {
-        let to_target = rows(target, sources).count().saturating_mul(plan.per_cell);
-        if to_target > limits.per_endpoint {
-            let limit = limits.per_endpoint;
-            let why = format!(
-                "the plan wants {to_target} connections to {target}, limits.per_endpoint is {limit}"
-            );
-            return Err(bad(&plan.url, why));
+impl Present {
+    fn of(host: &HostHandle<HttpConn>) -> Self {
+        let mut by_target: HashMap<_, Vec<_>> = HashMap::new();
+        for (target, source) in host.present() {
+            by_target.entry(target).or_default().push(source);
         }
-        total = total.saturating_add(to_target);
+        Self(by_target)
     }
-    let bounds = [
-        ("limits.per_host", limits.per_host),
-        ("limits.total", limits.total),
-        // More idle ones than are kept would be closed as soon as they are open.
-        ("limits.idle_per_host", limits.idle_per_host),
-        ("limits.idle_total", limits.idle_total),
-    ];
-    match bounds.into_iter().min_by_key(|(_, limit)| *limit) {
-        Some((name, limit)) if total > limit => {
-            let why = format!("the plan wants {total} connections, {name} is {limit}");
-            Err(bad(&plan.url, why))
-        }
-        _ => Ok(()),
-    }
-}
 
-/// The sources of an address's cells: those of its family, or the operating system's choice if there are none at all.
-fn rows(target: SocketAddr, sources: &[IpAddr]) -> impl Iterator<Item = Option<IpAddr>> {
-    let fitting = sources
-        .iter()
-        .filter(move |source| source.is_ipv4() == target.is_ipv4());
-    let any = sources.is_empty().then_some(None);
-    fitting.copied().map(Some).chain(any)
-}
-
-/// The wanted connections, by address, then source.
-fn cells(targets: &[SocketAddr], sources: &[IpAddr], per_cell: usize) -> Vec<Wanted> {
-    let of_target = |&target: &SocketAddr| {
-        let each = rows(target, sources)
-            .flat_map(move |source| std::iter::repeat_n(source, per_cell))
-            .enumerate();
-        each.map(move |(turn, source)| Wanted {
-            target,
-            source,
-            turn,
-        })
-    };
-    targets.iter().flat_map(of_target).collect()
-}
-
-/// Takes one connection of this cell out of those there already.
-fn take_present(
-    present: &mut Vec<(SocketAddr, Option<IpAddr>)>,
-    target: SocketAddr,
-    source: Option<IpAddr>,
-) -> bool {
-    let fits = |&(there, from): &(SocketAddr, Option<IpAddr>)| {
-        there == target && (source.is_none() || from == source)
-    };
-    match present.iter().position(fits) {
-        Some(at) => {
-            present.swap_remove(at);
-            true
-        }
-        None => false,
-    }
-}
-
-async fn open_one(
-    inner: &Arc<Inner>,
-    host: &HostHandle<HttpConn>,
-    target: SocketAddr,
-    source: Option<IpAddr>,
-) -> WarmOutcome {
-    let (tries, pause) = PATIENCE;
-    let mut ticket = host.dial(target, source);
-    for _ in 0..tries {
-        if ticket.is_some() || inner.manager.is_closed() {
-            break;
-        }
-        sleep(pause).await;
-        ticket = host.dial(target, source);
-    }
-    let Some(ticket) = ticket else {
-        let kind = if inner.manager.is_closed() {
-            ErrorKind::Closed
-        } else {
-            ErrorKind::Saturated
+    /// Takes one of this cell out; `false` if there is none.
+    fn take(&mut self, target: SocketAddr, source: Option<IpAddr>) -> bool {
+        let Some(sources) = self.0.get_mut(&target) else {
+            return false;
         };
-        return WarmOutcome::Failed(
-            Error::new(kind)
-                .with_host(host.key().to_string())
-                .with_target(target),
-        );
-    };
-    let mut closing = inner.env.closing.subscribe();
-    let closed = pin!(closing.wait_for(|closed| *closed));
-    let opening = pin!(open_greeted(&inner.env, ticket));
-    // A dial that nobody needs any more must not hold up the close.
-    let opened = match select(closed, opening).await {
-        Either::Left(_) => return WarmOutcome::Failed(closed_error(host)),
-        Either::Right((opened, _)) => opened,
-    };
-    let fresh = match opened {
-        Ok(fresh) => fresh,
-        Err(failed) => {
-            let error = failed.error.clone();
-            failed.end();
-            return WarmOutcome::Failed(error);
+        let fits = |from: &Option<IpAddr>| source.is_none() || *from == source;
+        match sources.iter().position(fits) {
+            Some(at) => {
+                sources.swap_remove(at);
+                true
+            }
+            None => false,
         }
-    };
-    let Some(lease) = fresh.serve_claimed(&inner.env) else {
-        return WarmOutcome::Failed(closed_error(host));
-    };
-    let id = lease.id();
-    match health::verdict(inner, lease).await {
-        Ok(()) => WarmOutcome::Ready(id),
-        Err(unhealthy) => match unhealthy.status() {
-            Some(status) => WarmOutcome::Rejected { status },
-            None => WarmOutcome::Unhealthy(unhealthy),
-        },
+    }
+}
+
+/// Opens the connections of one plan.
+struct Opener<'a> {
+    inner: &'a Arc<Inner>,
+    host: &'a HostHandle<HttpConn>,
+    check: Option<&'a Arc<dyn HealthCheck>>,
+    throttle: Throttle,
+}
+
+impl Opener<'_> {
+    /// Tries again while this machine has no file or no memory for a socket, but not for ever.
+    async fn open_with_patience(&self, target: SocketAddr, source: Option<IpAddr>) -> WarmOutcome {
+        loop {
+            let mut turn = self.throttle.turn().await;
+            let outcome = self.open(target, source).await;
+            match &outcome {
+                WarmOutcome::Failed(error) if dial::is_shortage(error) => {
+                    let Some(pause) = self.throttle.ran_short(&mut turn, clock::now()) else {
+                        return outcome;
+                    };
+                    sleep(pause).await;
+                }
+                WarmOutcome::Failed(_) => return outcome,
+                _ => {
+                    self.throttle.succeeded();
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    async fn open(&self, target: SocketAddr, source: Option<IpAddr>) -> WarmOutcome {
+        let Self { inner, host, .. } = *self;
+        let (tries, pause) = PATIENCE;
+        let mut ticket = host.dial(target, source);
+        for _ in 0..tries {
+            if ticket.is_some() || inner.manager.is_closed() {
+                break;
+            }
+            sleep(pause).await;
+            ticket = host.dial(target, source);
+        }
+        let Some(ticket) = ticket else {
+            let kind = if inner.manager.is_closed() {
+                ErrorKind::Closed
+            } else {
+                ErrorKind::Saturated
+            };
+            return WarmOutcome::Failed(
+                Error::new(kind)
+                    .with_host(host.key().to_string())
+                    .with_target(target),
+            );
+        };
+        let mut closing = inner.env.closing.subscribe();
+        let closed = pin!(closing.wait_for(|closed| *closed));
+        let opening = pin!(open_greeted(&inner.env, ticket));
+        // A dial that nobody needs any more must not hold up the close.
+        let opened = match select(closed, opening).await {
+            Either::Left(_) => return WarmOutcome::Failed(closed_error(host)),
+            Either::Right((opened, _)) => opened,
+        };
+        let fresh = match opened {
+            Ok(fresh) => fresh,
+            Err(failed) => {
+                let error = failed.error.clone();
+                failed.end();
+                return WarmOutcome::Failed(error);
+            }
+        };
+        let Some(lease) = fresh.serve_claimed(&inner.env) else {
+            return WarmOutcome::Failed(closed_error(host));
+        };
+        let id = lease.id();
+        match health::verdict(inner, lease, self.check).await {
+            Ok(()) => WarmOutcome::Ready(id),
+            Err(unhealthy) => match unhealthy.status() {
+                Some(status) => WarmOutcome::Rejected { status },
+                None => WarmOutcome::Unhealthy(unhealthy),
+            },
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::network::{Manner, Network, URL, addrs, get, pass, pool, resolver};
 use async_trait::async_trait;
-use pool_core::{BoxError, Config, ErrorKind, Phase, Resolver, Warm};
+use pool_core::{BoxError, Config, ErrorKind, Lingering, Phase, Resolver, Warm};
 
 /// Does badly the first time, well from then on.
 #[derive(Debug)]
@@ -182,4 +182,35 @@ async fn a_refresh_that_fails_keeps_the_last_answer_and_what_is_open() {
             );
         }
     }
+}
+
+/// One address of four, the next one each time.
+#[derive(Debug, Default)]
+struct Turns(AtomicUsize);
+
+#[async_trait]
+impl Resolver for Turns {
+    async fn resolve(&self, _: &str, _: u16) -> Result<Vec<SocketAddr>, BoxError> {
+        let asked = self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(vec![addrs(4)[asked.min(7) % 4]])
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_whose_answers_take_turns_keeps_its_connections_for_the_grace() {
+    let network = Network::new();
+    let mut config = Config::default();
+    config.upkeep.refresh_interval = Duration::from_secs(10);
+    config.eviction.clear();
+    let names = Lingering::new(Arc::new(Turns::default()), Duration::from_secs(60));
+    let pool = pool(&network, Arc::new(names), config).build().unwrap();
+    // A warm-up asks too: one address more each time, and none is given up.
+    for known in 1..=4 {
+        assert_eq!(pool.warm(&Warm::new(URL)).await.unwrap().ready(), known);
+    }
+    pass(Duration::from_secs(35)).await;
+    assert_eq!((network.open(), network.connects().len()), (4, 4));
+    // From now on answers have the last one alone.
+    pass(Duration::from_secs(100)).await;
+    assert_eq!((network.open(), network.open_at(addrs(4)[3])), (1, 1));
 }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::network::{Manner, Network, URL, addrs, get, pass, pool, resolver};
+use crate::network::{Manner, Network, URL, addrs, get, pass, pool, resolver, settle};
 use pool_core::{Config, ErrorKind, Warm, WarmOutcome};
 use pool_localip::AddrSet;
 
@@ -161,4 +161,26 @@ async fn the_size_of_a_plan_is_known_before_anything_is_opened() {
     // What is open already belongs to it.
     pool.warm(&Warm::new(URL)).await.unwrap();
     assert_eq!(pool.warm_size(&Warm::new(URL)).await.unwrap(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_has_a_floor_and_a_ceiling() {
+    let network = Network::new();
+    let pool = pool(&network, resolver(addrs(2)), Config::default());
+    let pool = pool.build().unwrap();
+    let plan = Warm::new(URL).per_cell(8).at_most(3);
+    assert_eq!(pool.warm(&plan).await.unwrap().ready(), 3);
+    settle().await;
+    assert_eq!(
+        (network.open_at(addrs(2)[0]), network.open_at(addrs(2)[1])),
+        (2, 1)
+    );
+    // What is there counts.
+    let plan = Warm::new(URL).at_least(6);
+    assert_eq!(pool.warm(&plan).await.unwrap().ready(), 6);
+    assert_eq!(network.connects().len(), 6);
+    assert_eq!(
+        pool.warm_size(&Warm::new(URL).at_least(6)).await.unwrap(),
+        6
+    );
 }

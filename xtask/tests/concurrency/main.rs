@@ -35,6 +35,7 @@ mod nothing_is_left_after_close;
 mod one_h1_connection_has_one_owner;
 mod sequential_requests_stay_on_one_connection;
 mod servers_see_the_configured_sources;
+mod sixteen_hundred_addresses_are_warmed;
 mod stale_connections_fail_no_request;
 mod tenants_never_share_a_connection;
 mod the_plan_predicts_the_connections_in_use;

@@ -1,8 +1,8 @@
 //! The policies that come with the trait crates, registered as anybody's are.
 
 use pool_health::{
-    ConsecutiveFailures, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness, MaxErrors, MaxUses,
-    NeverEject, NeverEvict, NoCheck, StatusEjection, Surplus,
+    AllowAll, ConsecutiveFailures, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness, MaxErrors,
+    MaxUses, NeverEject, NeverEvict, NoCheck, PrefixList, StatusEjection, Surplus,
 };
 use pool_localip::{AddrList, Classes, OsAssigned, Prefix, Sources, Weighted};
 
@@ -40,6 +40,8 @@ pub(super) fn register(registry: Registry) -> Registry {
         outlier Outlier NeverEject: "leaves every address in rotation",
         outlier Outlier ConsecutiveFailures: "leaves an address out after a number of failures in a row",
         outlier Outlier StatusEjection: "leaves an address out when it answers with certain statuses",
+        access Access AllowAll: "allows every address",
+        access Access PrefixList: "allows or denies addresses by the longest prefix that holds them",
         selector Selector RoundRobin: "takes turns over the addresses that have room",
         selector Selector LeastUsed: "prefers the address with the fewest requests in flight",
         selector Selector PeakEwma: "prefers the quicker and less busy of two addresses drawn at random",

@@ -173,7 +173,7 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
     }
     let live = inner.env.live();
     let config = &live.config;
-    let targets = inner.env.plugins.resolve(&key, config).await?;
+    let targets = inner.env.plugins.resolve(&key, &live).await?;
     // Only now: an empty host may be forgotten at any time.
     let host = inner.manager.host(&key);
     host.set_addresses(&targets);

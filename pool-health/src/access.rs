@@ -20,7 +20,9 @@ pub use self::change::{AccessChange, AccessChangeKind};
 pub use self::list::PrefixList;
 pub use self::prefix::{IpPrefix, ParsePrefixError};
 pub use self::rule::{AccessAction, AccessRule};
-pub use self::text::{Moment, ParseRulesError, RuleError, format_rules, parse_rules};
+pub use self::text::{
+    Moment, ParseRulesError, RuleError, format_rules, parse_rules, parse_rules_as,
+};
 
 /// Decides whether a resolved address may be connected to.
 ///

@@ -19,7 +19,7 @@ mod threshold;
 pub use access::{
     Access, AccessAction, AccessChange, AccessChangeKind, AccessContext, AccessList, AccessRule,
     AllowAll, Denied, IpPrefix, Moment, ParsePrefixError, ParseRulesError, PrefixList, RuleError,
-    format_rules, parse_rules,
+    format_rules, parse_rules, parse_rules_as,
 };
 pub use check::{HealthCheck, Unhealthy};
 pub use checks::{H2Ping, HttpCheck, Liveness, NoCheck};

@@ -1,5 +1,6 @@
 //! `pool fetch`: many URLs over connections that stay open.
 
+mod access;
 mod exchange;
 mod files;
 mod input;

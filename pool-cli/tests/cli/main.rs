@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod fetch_access;
 mod fetch_input;
 mod fetch_network;
 mod fetch_output;

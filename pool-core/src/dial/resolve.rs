@@ -109,8 +109,10 @@ pub(crate) async fn resolve(
     let mut error = fail(ErrorKind::Denied)
         .with_target(addr)
         .with_source(denied);
-    if others > 0 {
-        error = error.with_detail(format!("and the {others} others that there are"));
+    match others {
+        0 => {}
+        1 => error = error.with_detail("and one other"),
+        _ => error = error.with_detail(format!("and {others} others")),
     }
     Err(error)
 }

@@ -70,7 +70,7 @@ async fn where_every_address_is_denied_the_error_says_why_and_nothing_is_dialled
     let error = get(&pool).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "an access list denies the address (and the 2 others that there are): a.test at 10.0.0.1:80"
+        "an access list denies the address (and 2 others): a.test at 10.0.0.1:80"
     );
     let why = denied(&error);
     assert_eq!(

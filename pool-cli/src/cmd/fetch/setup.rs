@@ -7,6 +7,7 @@ use http::Uri;
 use pool_core::{BuildError, Config, Pool, Registry, StaticResolver, SystemResolver};
 use pool_localip::{AddrSet, Cooldown, LocalAddrAllocator, SourceSpec};
 
+use super::access;
 use super::input::parse_url;
 use super::tls;
 use crate::args::FetchArgs;
@@ -42,6 +43,9 @@ pub(super) fn pool(
     let mut builder = Pool::builder()
         .local_addrs(sources)
         .resolver(Arc::new(resolver));
+    if let Some(list) = access::list(args)? {
+        builder = builder.access(Arc::new(list));
+    }
     if let Some(tls) = tls::connector(args, &config)? {
         builder = builder.tls(tls);
     }

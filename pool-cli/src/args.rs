@@ -4,6 +4,7 @@ mod access;
 mod fingerprint;
 mod localip;
 mod plan;
+mod warm;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use pool_core::ResolveEntry;
 use pool_core::config::parse_duration;
 use pool_localip::SourceSpec;
 use pool_tls::fidelity::Fidelity;
+pub(crate) use warm::WarmArgs;
 
 /// Outbound HTTP over connections that are already open.
 #[derive(Parser)]
@@ -31,6 +33,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Fetches URLs over hot connections.
     Fetch(Box<FetchArgs>),
+    /// Opens every address of some targets from every source, holds what is open, and says who closed what when.
+    Warm(Box<WarmArgs>),
     /// Measures cold against hot connections, on origins inside this process, and checks what it claims.
     Demo(DemoArgs),
     /// Computes how many connections a load needs, and the limits for it.
@@ -114,6 +118,35 @@ pub(crate) struct SettingArgs {
     pub(crate) http2_only: bool,
 }
 
+/// Flags that say where connections go, where they come from, and whom they trust.
+#[derive(ClapArgs, Clone, Default)]
+pub(crate) struct NetworkArgs {
+    /// Connects to these addresses for a host and port. Repeatable.
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]")]
+    pub(crate) resolve: Vec<ResolveEntry>,
+    /// Connects from this local address, or from all of a prefix. Repeatable.
+    #[arg(long, value_name = "ADDR|CIDR")]
+    pub(crate) source: Vec<SourceSpec>,
+    /// Connects to no such address, whatever a name lookup says: an address, a prefix, `private`, `all`, or a file of rules. Repeatable.
+    #[arg(long, value_name = "ADDR|CIDR|@FILE")]
+    pub(crate) deny: Vec<AccessArg>,
+    /// Connects to such addresses although a shorter prefix is denied. Repeatable.
+    #[arg(long, value_name = "ADDR|CIDR|@FILE")]
+    pub(crate) allow: Vec<AccessArg>,
+    /// Trusts the authorities in this PEM file instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Shows the client certificate in this PEM file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The private key of the client certificate; without it, the key is in the same file.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// Accepts any certificate from anybody. DANGEROUS.
+    #[arg(short = 'k', long)]
+    pub(crate) insecure: bool,
+}
+
 #[derive(ClapArgs)]
 #[command(after_long_help = FETCH_MORE)]
 pub(crate) struct FetchArgs {
@@ -143,30 +176,8 @@ pub(crate) struct FetchArgs {
     #[arg(short = 'd', long = "data", value_name = "DATA")]
     pub(crate) data: Vec<String>,
 
-    /// Connects to these addresses for a host and port. Repeatable.
-    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]")]
-    pub(crate) resolve: Vec<ResolveEntry>,
-    /// Connects from this local address, or from all of a prefix. Repeatable.
-    #[arg(long, value_name = "ADDR|CIDR")]
-    pub(crate) source: Vec<SourceSpec>,
-    /// Connects to no such address, whatever a name lookup says: an address, a prefix, `private`, `all`, or a file of rules. Repeatable.
-    #[arg(long, value_name = "ADDR|CIDR|@FILE")]
-    pub(crate) deny: Vec<AccessArg>,
-    /// Connects to such addresses although a shorter prefix is denied. Repeatable.
-    #[arg(long, value_name = "ADDR|CIDR|@FILE")]
-    pub(crate) allow: Vec<AccessArg>,
-    /// Trusts the authorities in this PEM file instead of the system's.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) cacert: Option<PathBuf>,
-    /// Shows the client certificate in this PEM file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) cert: Option<PathBuf>,
-    /// The private key of the client certificate; without it, the key is in the same file.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    pub(crate) key: Option<PathBuf>,
-    /// Accepts any certificate from anybody. DANGEROUS.
-    #[arg(short = 'k', long)]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
 
     /// Requests at a time.
     #[arg(
@@ -308,13 +319,13 @@ mod tests {
         ]);
         assert_eq!(args.method.as_deref(), Some("PUT"));
         assert_eq!(args.data, ["x", "y"]);
-        assert!(args.insecure && args.settings.http1);
+        assert!(args.network.insecure && args.settings.http1);
         assert_eq!(args.max_time, Some(Duration::from_millis(2500)));
         assert_eq!(
             args.settings.connect_timeout,
             Some(Duration::from_millis(250))
         );
-        assert_eq!(args.resolve[0].addrs.len(), 2);
+        assert_eq!(args.network.resolve[0].addrs.len(), 2);
     }
 
     #[test]

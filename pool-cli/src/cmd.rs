@@ -5,5 +5,8 @@ pub(crate) mod demo;
 pub(crate) mod fetch;
 pub(crate) mod fingerprint;
 pub(crate) mod localip;
+mod matrix;
 pub(crate) mod plan;
 pub(crate) mod plugins;
+mod setup;
+pub(crate) mod warm;

@@ -153,6 +153,7 @@ impl Cli {
         let open_files = limits::raise_open_files();
         match args.command {
             Command::Fetch(args) => cmd::fetch::run(&args, self.registry, open_files),
+            Command::Warm(args) => cmd::warm::run(&args, self.registry, open_files),
             Command::Demo(args) => cmd::demo::run(&args, open_files),
             Command::Plan(args) => cmd::plan::run(&args, open_files),
             Command::Fingerprint { command } => cmd::fingerprint::run(&command),

@@ -6,7 +6,6 @@ mod prefix;
 mod rule;
 mod table;
 mod text;
-mod utc;
 
 use std::error::Error;
 use std::fmt;

@@ -3,9 +3,11 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::checks::{AllOf, AnyOf, When};
 use crate::{BoxError, Probe, ProbeError, ProbeErrorKind, ProbeFacts};
 
 /// Asks one connection whether it still works.
@@ -46,6 +48,40 @@ pub trait HealthCheck: fmt::Debug + Send + Sync {
     /// The pool drops the future when time is up or when it closes. Whatever the check has begun outside the probe it must undo in
     /// `Drop`.
     async fn check(&self, probe: &mut dyn Probe) -> Result<(), Unhealthy>;
+
+    /// Healthy if both checks say so.
+    fn and<C>(self, other: C) -> AllOf<Self, C>
+    where
+        Self: Sized,
+        C: HealthCheck,
+    {
+        AllOf::new(self, other)
+    }
+
+    /// Healthy if either check says so.
+    fn or<C>(self, other: C) -> AnyOf<Self, C>
+    where
+        Self: Sized,
+        C: HealthCheck,
+    {
+        AnyOf::new(self, other)
+    }
+
+    /// Asks at the first look at a connection, and then once in each `interval` of its life. Zero asks each time.
+    fn every(self, interval: Duration) -> When<Self>
+    where
+        Self: Sized,
+    {
+        When::every(self, interval)
+    }
+
+    /// Asks only of connections that have been idle for at least `idle`.
+    fn after_idle(self, idle: Duration) -> When<Self>
+    where
+        Self: Sized,
+    {
+        When::after_idle(self, idle)
+    }
 }
 
 /// What a check found wrong with a connection.
@@ -58,7 +94,7 @@ pub struct Unhealthy {
 
 impl Unhealthy {
     /// Unhealthy for `reason`: one lower-case word, fit for a metric's label. Those of this crate are `closed`, `timeout`, `status`,
-    /// `unsupported` and `failed`.
+    /// `header`, `body`, `certificate`, `unsupported` and `failed`.
     pub const fn new(reason: &'static str) -> Self {
         Self {
             reason,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::combine::{And, Or};
+use crate::evictors::MinIdle;
 use crate::{ConnStats, EndpointStats, HostStats};
 
 /// Decides whether one connection should go.
@@ -13,12 +14,13 @@ use crate::{ConnStats, EndpointStats, HostStats};
 /// connection is closed, one in use is drained (no new lease, closed when the last one ends), and neither happens
 /// while it would take the host below [`HostStats::floor`].
 ///
-/// - **Who calls, when, how often:** the pool, for every connection in each upkeep round, and for a single one when a lease of it
-///   ends. Expect thousands of calls a second, in no order, several at once for different connections.
-/// - **On which thread:** any, inside or outside a runtime; from the caller's own task at the end of a lease. No lock of the pool is
+/// - **Who calls, when, how often:** the pool, for every connection in each upkeep round, and for a single one that is about to be
+///   handed out; then it is shown as it was before, and nothing of its host, endpoint and rank. Expect thousands of calls a
+///   second, in no order, several at once for different connections.
+/// - **On which thread:** any, inside or outside a runtime; from the task of the request that is to have the connection. No lock of the pool is
 ///   held.
 /// - **Blocking:** never. There is nothing to wait for: all that may be known is in the context. A policy that blocks blocks the
-///   request that has just ended.
+///   request.
 /// - **Panics** are contained and count as [`Verdict::Keep`].
 /// - **Lies:** a policy that reads the clock or remembers earlier calls gives different answers to the same question, and the pool will
 ///   close what another look would have kept. One that evicts everything makes the pool dial for every request. Neither harms a
@@ -49,6 +51,15 @@ pub trait EvictionPolicy: fmt::Debug + Send + Sync {
         P: EvictionPolicy,
     {
         And::new(self, other)
+    }
+
+    /// Evicts what this policy would, but leaves a host `min` idle connections: they are not evicted for want of use. Zero changes
+    /// nothing.
+    fn min_idle(self, min: usize) -> MinIdle<Self>
+    where
+        Self: Sized,
+    {
+        MinIdle::new(self, min)
     }
 }
 
@@ -135,8 +146,12 @@ pub enum EvictReason {
     Lifetime,
     /// It had carried enough.
     Uses,
-    /// Too many failures in a row.
+    /// It had carried enough bytes.
+    Bytes,
+    /// Too many failures.
     Errors,
+    /// The server was about to close it for being idle.
+    PeerIdle,
     /// More idle connections than wanted.
     Surplus,
     /// A policy's own reason, in the style of the others: `"max-checkouts"`.
@@ -150,7 +165,9 @@ impl EvictReason {
             Self::Idle => "idle",
             Self::Lifetime => "lifetime",
             Self::Uses => "uses",
+            Self::Bytes => "bytes",
             Self::Errors => "errors",
+            Self::PeerIdle => "peer-idle",
             Self::Surplus => "surplus",
             Self::Policy(reason) => reason,
         }

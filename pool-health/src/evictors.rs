@@ -1,10 +1,18 @@
 //! The eviction policies that come with the crate.
 
+mod errors;
+mod min_idle;
+mod peer_idle;
+
 use std::time::Duration;
 
 use crate::{
     EvictReason, EvictionContext, EvictionPolicy, OptionDoc, Options, OptionsError, Verdict,
 };
+
+pub use self::errors::{ErrorCount, ErrorRate, MaxErrors};
+pub use self::min_idle::MinIdle;
+pub use self::peer_idle::PeerIdle;
 
 /// Keeps every connection: the null policy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,24 +56,28 @@ impl IdleTimeout {
     /// The name in configuration.
     pub const NAME: &'static str = "idle";
     /// The options it takes.
-    pub const OPTIONS: &'static [OptionDoc] = &[OptionDoc::new(
-        "after",
-        "how long a connection may be idle",
-        Some("90s"),
-    )];
+    pub const OPTIONS: &'static [OptionDoc] = &[
+        OptionDoc::new("after", "how long a connection may be idle", Some("90s")),
+        OptionDoc::new(
+            "min_idle",
+            "how many idle connections a host keeps whatever their age",
+            Some("0"),
+        ),
+    ];
 
     /// Reads the policy from configuration.
     ///
     /// # Errors
     ///
-    /// If `after` is not a duration above zero, or an option is unknown.
-    pub fn from_options(options: &Options) -> Result<Self, OptionsError> {
+    /// If `after` is not a duration above zero, `min_idle` is not a whole number, or an option is unknown.
+    pub fn from_options(options: &Options) -> Result<MinIdle<Self>, OptionsError> {
         options.finish(Self::OPTIONS)?;
         let after = options
             .duration("after")?
             .unwrap_or(Duration::from_secs(90));
         options.ensure("after", !after.is_zero(), "a duration above zero")?;
-        Ok(Self(after))
+        let min_idle = options.number("min_idle")?.unwrap_or(0);
+        Ok(Self(after).min_idle(min_idle))
     }
 }
 
@@ -207,42 +219,42 @@ impl EvictionPolicy for MaxUses {
     }
 }
 
-/// Evicts a connection whose latest leases all failed: with exactly this many failures in a row and more, not fewer.
+/// Evicts a connection that has carried this many bytes of bodies, both ways: with exactly this many and more, not fewer.
 ///
-/// Zero evicts every connection.
+/// Zero evicts every connection; [`u64::MAX`] practically none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MaxErrors(pub u32);
+pub struct MaxBytes(pub u64);
 
-impl MaxErrors {
+impl MaxBytes {
     /// The name in configuration.
-    pub const NAME: &'static str = "errors";
+    pub const NAME: &'static str = "bytes";
     /// The options it takes.
     pub const OPTIONS: &'static [OptionDoc] = &[OptionDoc::new(
         "max",
-        "how many leases in a row may fail",
-        Some("3"),
+        "how many bytes of bodies a connection may carry, both ways together",
+        None,
     )];
 
     /// Reads the policy from configuration.
     ///
     /// # Errors
     ///
-    /// If `max` is not a whole number above zero, or an option is unknown.
+    /// If `max` is missing or not a whole number above zero, or an option is unknown.
     pub fn from_options(options: &Options) -> Result<Self, OptionsError> {
         options.finish(Self::OPTIONS)?;
-        let max = options.number("max")?.unwrap_or(3);
-        options.ensure("max", max > 0, "a whole number above zero")?;
-        Ok(Self(max))
+        let max = options.number("max")?;
+        options.ensure("max", max != Some(0), "a whole number above zero")?;
+        max.map(Self).ok_or_else(|| OptionsError::missing("max"))
     }
 }
 
-impl EvictionPolicy for MaxErrors {
+impl EvictionPolicy for MaxBytes {
     fn name(&self) -> &'static str {
         Self::NAME
     }
 
     fn judge(&self, cx: &EvictionContext<'_>) -> Verdict {
-        Verdict::evict_if(cx.conn.consecutive_errors >= self.0, EvictReason::Errors)
+        Verdict::evict_if(cx.conn.bytes >= self.0, EvictReason::Bytes)
     }
 }
 

@@ -7,14 +7,18 @@ mod checks;
 mod combine;
 pub mod conformance;
 mod ejectors;
+mod endpoint_stats;
 mod eviction;
 mod evictors;
+mod idle_limit;
 mod options;
 mod outlier;
 mod probe;
+mod retry_after;
 mod stats;
 mod status;
 mod threshold;
+mod utc;
 
 pub use access::{
     Access, AccessAction, AccessChange, AccessChangeKind, AccessContext, AccessList, AccessRule,
@@ -22,17 +26,25 @@ pub use access::{
     format_rules, parse_rules, parse_rules_as,
 };
 pub use check::{HealthCheck, Unhealthy};
-pub use checks::{H2Ping, HttpCheck, Liveness, NoCheck};
+pub use checks::{AllOf, AnyOf, CertificateExpiry, H2Ping, HttpCheck, Liveness, NoCheck, When};
 pub use combine::{And, Or};
-pub use ejectors::{ConsecutiveFailures, NeverEject, StatusEjection};
+pub use ejectors::{
+    AtMost, ConsecutiveFailures, NeverEject, SlowEndpoint, StatusEjection, SuccessRate,
+};
+pub use endpoint_stats::{EndpointStats, HostEndpoints, PeerStats, Recent};
 pub use eviction::{EvictReason, EvictionContext, EvictionPolicy, Verdict};
-pub use evictors::{IdleTimeout, Lifetime, MaxErrors, MaxUses, NeverEvict, Surplus};
+pub use evictors::{
+    ErrorCount, ErrorRate, IdleTimeout, Lifetime, MaxBytes, MaxErrors, MaxUses, MinIdle,
+    NeverEvict, PeerIdle, Surplus,
+};
+pub use idle_limit::IdleLimit;
 pub use options::{OptionDoc, Options, OptionsError, OptionsErrorKind};
 pub use outlier::{
     EjectReason, MAX_EJECTION, Outcome, OutlierContext, OutlierPolicy, OutlierVerdict,
 };
 pub use probe::{Probe, ProbeError, ProbeErrorKind, ProbeFacts, ProbeRequest, ProbeResponse};
-pub use stats::{ConnStats, EndpointStats, HostEndpoints, HostStats};
+pub use retry_after::parse_retry_after;
+pub use stats::{ConnStats, HostStats};
 pub use status::{ParseStatusSetError, StatusSet};
 pub use threshold::{Change, Threshold, Tracker};
 

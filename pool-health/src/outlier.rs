@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::combine::Or;
+use crate::ejectors::AtMost;
 use crate::{EndpointStats, HostEndpoints};
 
 /// The longest ejection there is: a year. What should stay away longer is not an outlier; it has no place among the endpoints.
@@ -42,6 +43,18 @@ pub trait OutlierPolicy: fmt::Debug + Send + Sync {
     {
         Or::new(self, other)
     }
+
+    /// Ejects what this policy would, while at most this share of the host's endpoints is out; one may always go.
+    ///
+    /// # Panics
+    ///
+    /// Unless `0 < share <= 1`.
+    fn at_most(self, share: f64) -> AtMost<Self>
+    where
+        Self: Sized,
+    {
+        AtMost::new(self, share)
+    }
 }
 
 /// What a policy is shown: one outcome on one endpoint.
@@ -56,10 +69,13 @@ pub struct OutlierContext<'a> {
     pub host: &'a HostEndpoints,
     /// The moment of judging; the only clock there is.
     pub now: Instant,
+    /// For how long the response asked to be left alone (`Retry-After`), as it said and
+    /// [`parse_retry_after`](crate::parse_retry_after) read it: possibly for centuries.
+    pub retry_after: Option<Duration>,
 }
 
 impl<'a> OutlierContext<'a> {
-    /// `outcome` on `endpoint` of `host` at `now`.
+    /// `outcome` on `endpoint` of `host` at `now`, without a `Retry-After`.
     pub const fn new(
         outcome: Outcome,
         endpoint: &'a EndpointStats,
@@ -71,7 +87,15 @@ impl<'a> OutlierContext<'a> {
             endpoint,
             host,
             now,
+            retry_after: None,
         }
+    }
+
+    /// Sets what the response asked for.
+    #[must_use]
+    pub const fn retry_after(mut self, asked: Option<Duration>) -> Self {
+        self.retry_after = asked;
+        self
     }
 }
 
@@ -140,6 +164,10 @@ pub enum EjectReason {
     ConsecutiveFailures,
     /// It answered with this status.
     Status(u16),
+    /// It succeeded less often than the host's others.
+    SuccessRate,
+    /// It answered slower than the host's others.
+    Latency,
     /// A policy's own reason, in the style of the others: `"too-slow"`.
     Policy(&'static str),
 }
@@ -150,6 +178,8 @@ impl EjectReason {
         match *self {
             Self::ConsecutiveFailures => "consecutive-failures",
             Self::Status(_) => "status",
+            Self::SuccessRate => "success-rate",
+            Self::Latency => "latency",
             Self::Policy(reason) => reason,
         }
     }

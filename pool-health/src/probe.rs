@@ -59,6 +59,10 @@ pub struct ProbeFacts {
     pub age: Duration,
     /// How long nobody had held it when the check began.
     pub idle: Duration,
+    /// How long ago the pool last let its checks have a look at it, whichever of them applied then; `None` if it never did.
+    pub checked: Option<Duration>,
+    /// How long the server's certificate is still valid, zero if it has expired; `None` if that is not known.
+    pub certificate_left: Option<Duration>,
 }
 
 impl ProbeFacts {
@@ -71,6 +75,8 @@ impl ProbeFacts {
             multiplexed: false,
             age: Duration::ZERO,
             idle: Duration::ZERO,
+            checked: None,
+            certificate_left: None,
         }
     }
 }
@@ -126,6 +132,8 @@ pub struct ProbeResponse {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body, or its beginning, at most as long as was asked for.
     pub body: Vec<u8>,
+    /// Whether there was more of it.
+    pub cut: bool,
 }
 
 impl ProbeResponse {
@@ -135,6 +143,7 @@ impl ProbeResponse {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            cut: false,
         }
     }
 }

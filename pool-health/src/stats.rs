@@ -1,9 +1,7 @@
-//! What a policy may know about a connection, an endpoint and a host: plain numbers, copied out of the pool.
+//! What a policy may know about a connection and its host: plain numbers, copied out of the pool.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
-
-use crate::Outcome;
 
 /// One connection, as it was at the moment of judging.
 ///
@@ -88,97 +86,19 @@ pub struct HostStats {
     pub idle: usize,
     /// Connections that the pool keeps open whatever policies say.
     pub floor: usize,
+    /// How long the server lets a connection be idle, if that is known: see [`IdleLimit`](crate::IdleLimit).
+    pub idle_limit: Option<Duration>,
 }
 
 impl HostStats {
-    /// A host with `open` connections, `idle` of them idle, and a wish to keep `floor`.
+    /// A host with `open` connections, `idle` of them idle, a wish to keep `floor`, and no known limit of its server's.
     pub const fn new(open: usize, idle: usize, floor: usize) -> Self {
-        Self { open, idle, floor }
-    }
-}
-
-/// One endpoint (a remote address of a host) over all its connections.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EndpointStats {
-    /// Failures of any kind since the last success.
-    pub consecutive_failures: u32,
-    /// Failures to reach it (dial, reset, timeout) since it last answered anything.
-    pub consecutive_local: u32,
-    /// Answers with a server error since the last success.
-    pub consecutive_remote: u32,
-    /// Successes so far.
-    pub successes: u64,
-    /// Failures so far, of any kind.
-    pub failures: u64,
-    /// How often it has been ejected before; what a growing ejection time grows with. The pool decides when to forget.
-    pub ejections: u32,
-    /// The status of its latest response.
-    pub last_status: Option<u16>,
-}
-
-impl EndpointStats {
-    /// An endpoint of which nothing is known yet.
-    pub const fn new() -> Self {
         Self {
-            consecutive_failures: 0,
-            consecutive_local: 0,
-            consecutive_remote: 0,
-            successes: 0,
-            failures: 0,
-            ejections: 0,
-            last_status: None,
+            open,
+            idle,
+            floor,
+            idle_limit: None,
         }
-    }
-
-    /// Counts one outcome, as every pool does before it asks an [`OutlierPolicy`](crate::OutlierPolicy).
-    ///
-    /// A success ends every run of failures. A server error shows that the endpoint can be reached, so it ends a local run; a
-    /// local failure says nothing about what the server would have answered, so a remote run goes on.
-    pub fn observe(&mut self, outcome: Outcome) {
-        if let Outcome::Status(status) = outcome {
-            self.last_status = Some(status);
-        }
-        if !outcome.is_failure() {
-            self.successes = self.successes.saturating_add(1);
-            self.consecutive_failures = 0;
-            self.consecutive_local = 0;
-            self.consecutive_remote = 0;
-            return;
-        }
-        // A run that has reached the maximum stays there: longer than any threshold is all it says.
-        self.failures = self.failures.saturating_add(1);
-        self.consecutive_failures = self.consecutive_failures.saturating_add(1);
-        if outcome.is_local() {
-            self.consecutive_local = self.consecutive_local.saturating_add(1);
-        } else {
-            self.consecutive_local = 0;
-            self.consecutive_remote = self.consecutive_remote.saturating_add(1);
-        }
-    }
-}
-
-/// How many endpoints a host has, and how many of them are out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HostEndpoints {
-    /// Endpoints known, ejected ones included.
-    pub total: usize,
-    /// Endpoints ejected now. The one being judged is not among them.
-    pub ejected: usize,
-}
-
-impl HostEndpoints {
-    /// A host with `total` endpoints, of which `ejected` are out.
-    pub const fn new(total: usize, ejected: usize) -> Self {
-        Self { total, ejected }
-    }
-
-    /// Whether at most one endpoint is left, so that none may be ejected.
-    pub fn is_last(&self) -> bool {
-        self.total
-            .checked_sub(self.ejected)
-            .is_none_or(|left| left <= 1)
     }
 }
 
@@ -209,58 +129,5 @@ mod tests {
         conn.seed = 42;
         assert_eq!(conn.fraction("a"), conn.clone().fraction("a"));
         assert_ne!(conn.fraction("a"), conn.fraction("b"));
-    }
-
-    #[test]
-    fn a_success_ends_every_run_of_failures() {
-        let mut stats = EndpointStats::new();
-        for outcome in [
-            Outcome::Reset,
-            Outcome::Status(503),
-            Outcome::TimedOut,
-            Outcome::Status(200),
-        ] {
-            stats.observe(outcome);
-        }
-        assert_eq!(
-            (
-                stats.consecutive_failures,
-                stats.consecutive_local,
-                stats.consecutive_remote
-            ),
-            (0, 0, 0)
-        );
-        assert_eq!(
-            (stats.successes, stats.failures, stats.last_status),
-            (1, 3, Some(200))
-        );
-    }
-
-    #[test]
-    fn a_server_error_ends_a_local_run_but_not_the_other_way_round() {
-        let mut stats = EndpointStats::new();
-        for outcome in [
-            Outcome::ConnectFailed,
-            Outcome::Status(500),
-            Outcome::ConnectFailed,
-        ] {
-            stats.observe(outcome);
-        }
-        assert_eq!(
-            (
-                stats.consecutive_failures,
-                stats.consecutive_local,
-                stats.consecutive_remote
-            ),
-            (3, 1, 1)
-        );
-    }
-
-    #[test]
-    fn the_last_endpoint_is_known_even_from_counts_that_disagree() {
-        assert!(!HostEndpoints::new(3, 1).is_last());
-        assert!(HostEndpoints::new(3, 2).is_last());
-        assert!(HostEndpoints::new(0, 0).is_last());
-        assert!(HostEndpoints::new(1, usize::MAX).is_last());
     }
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use pool_health::{
-    ConnStats, EvictReason, EvictionContext, EvictionPolicy, HostStats, IdleTimeout, Lifetime,
-    MaxErrors, MaxUses, NeverEvict, Surplus, Verdict,
+    ConnStats, ErrorCount, ErrorRate, EvictReason, EvictionContext, EvictionPolicy, HostStats,
+    IdleTimeout, Lifetime, MaxBytes, MaxErrors, MaxUses, NeverEvict, PeerIdle, Surplus, Verdict,
 };
 
 #[expect(
@@ -160,4 +160,108 @@ fn what_is_in_use_is_never_surplus() {
     let host = HostStats::new(9, 5, 0);
     let cx = EvictionContext::new(&conn, conn.created).host(&host);
     assert_eq!(Surplus(0).judge(&cx), Verdict::Keep);
+}
+
+#[test]
+fn bytes_go_at_exactly_the_maximum() {
+    let bytes = |bytes| judge(&MaxBytes(1_000), Duration::ZERO, |conn| conn.bytes = bytes);
+    assert_eq!(bytes(999), Verdict::Keep);
+    assert_eq!(bytes(1_000), Verdict::Evict(EvictReason::Bytes));
+    assert_eq!(bytes(u64::MAX), Verdict::Evict(EvictReason::Bytes));
+}
+
+#[test]
+fn errors_in_all_count_whatever_went_well_between_them() {
+    let errors = |total| {
+        judge(&ErrorCount(3), Duration::ZERO, |conn| {
+            conn.errors = total;
+            conn.consecutive_errors = 0;
+            conn.uses = 1_000;
+        })
+    };
+    assert_eq!(errors(2), Verdict::Keep);
+    assert_eq!(errors(3), Verdict::Evict(EvictReason::Errors));
+}
+
+#[test]
+fn a_rate_of_errors_counts_what_has_ended_once_there_is_enough_of_it() {
+    let policy = ErrorRate::new(0.25).min_uses(8);
+    for (uses, in_flight, errors, goes) in [
+        (7, 0, 7, false),
+        (8, 0, 2, true),
+        (8, 0, 1, false),
+        (8, 1, 8, false),
+        (12, 4, 2, true),
+        (100, 0, 24, false),
+        (100, 0, 25, true),
+        (0, 0, u32::MAX, false),
+        (1, u32::MAX, 1, false),
+    ] {
+        let verdict = judge(&policy, Duration::ZERO, |conn| {
+            (conn.uses, conn.in_flight, conn.errors) = (uses, in_flight, errors);
+        });
+        let expected = Verdict::evict_if(goes, EvictReason::Errors);
+        assert_eq!(
+            verdict, expected,
+            "{errors} of {uses}, {in_flight} under way"
+        );
+    }
+}
+
+#[test]
+#[should_panic(expected = "a fraction above 0")]
+fn a_rate_of_zero_is_refused() {
+    let _ = ErrorRate::new(0.0);
+}
+
+#[test]
+fn an_idle_connection_goes_a_margin_before_its_server_would_close_it() {
+    let judge = |limit: Option<Duration>, idle: Duration| {
+        let conn = ConnStats::new(any_instant());
+        let mut host = HostStats::new(1, 1, 0);
+        host.idle_limit = limit;
+        let cx = EvictionContext::new(&conn, conn.created + idle).host(&host);
+        PeerIdle::new(MINUTE / 60).judge(&cx)
+    };
+    let goes = Verdict::Evict(EvictReason::PeerIdle);
+    let second = MINUTE / 60;
+    for (limit, exactly) in [
+        (10 * second, 9 * second),
+        (2 * second, second),
+        (second, second / 2),
+        (NANO * 2, NANO),
+    ] {
+        assert_eq!(
+            judge(Some(limit), exactly - NANO),
+            Verdict::Keep,
+            "{limit:?}"
+        );
+        assert_eq!(judge(Some(limit), exactly), goes, "{limit:?}");
+    }
+    assert_eq!(judge(None, MINUTE * 1_000), Verdict::Keep);
+    assert_eq!(judge(Some(Duration::ZERO), MINUTE), Verdict::Keep);
+    assert_eq!(judge(Some(Duration::MAX), MINUTE), Verdict::Keep);
+}
+
+#[test]
+fn a_floor_of_idle_connections_keeps_the_ones_used_last_unless_they_are_old() {
+    let conn = ConnStats::new(any_instant());
+    let host = HostStats::new(9, 5, 0);
+    let evicted = |policy: &dyn EvictionPolicy| -> Vec<usize> {
+        let judge = |rank| {
+            let cx = EvictionContext::new(&conn, conn.created + MINUTE).host(&host);
+            policy.judge(&cx.idle_rank(Some(rank)))
+        };
+        (0..5)
+            .filter(|&rank| judge(rank) != Verdict::Keep)
+            .collect()
+    };
+    let idle = IdleTimeout(MINUTE);
+    assert_eq!(evicted(&idle.min_idle(0)), [0, 1, 2, 3, 4]);
+    assert_eq!(evicted(&idle.min_idle(2)), [0, 1, 2]);
+    assert_eq!(evicted(&Surplus(1).min_idle(3)), [0, 1]);
+    assert_eq!(evicted(&idle.min_idle(5)), []);
+    assert_eq!(evicted(&idle.min_idle(usize::MAX)), []);
+    let old = Lifetime::new(MINUTE).jitter(0.0);
+    assert_eq!(evicted(&old.or(idle).min_idle(5)), [0, 1, 2, 3, 4]);
 }

@@ -6,11 +6,13 @@
 )]
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use pool_health::{
-    ConsecutiveFailures, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness, MaxErrors, MaxUses,
-    NeverEject, NeverEvict, NoCheck, OptionDoc, Options, OptionsError, OptionsErrorKind,
-    StatusEjection, Surplus,
+    AllowAll, CertificateExpiry, ConsecutiveFailures, ErrorCount, ErrorRate, H2Ping, HealthCheck,
+    HttpCheck, IdleTimeout, Lifetime, Liveness, MaxBytes, MaxErrors, MaxUses, NeverEject,
+    NeverEvict, NoCheck, OptionDoc, Options, OptionsError, OptionsErrorKind, PeerIdle,
+    SlowEndpoint, StatusEjection, SuccessRate, Surplus,
 };
 
 /// What the documentation says must be what happens: the defaults written out give the same policy as saying nothing, what has no default
@@ -45,11 +47,27 @@ fn every_default_is_as_documented_and_every_other_key_is_refused() {
     assert_documented(Lifetime::OPTIONS, Lifetime::from_options, &[]);
     assert_documented(MaxUses::OPTIONS, MaxUses::from_options, &[("max", "5")]);
     assert_documented(MaxErrors::OPTIONS, MaxErrors::from_options, &[]);
+    assert_documented(MaxBytes::OPTIONS, MaxBytes::from_options, &[("max", "5")]);
+    assert_documented(
+        ErrorCount::OPTIONS,
+        ErrorCount::from_options,
+        &[("max", "5")],
+    );
+    assert_documented(ErrorRate::OPTIONS, ErrorRate::from_options, &[]);
+    assert_documented(PeerIdle::OPTIONS, PeerIdle::from_options, &[]);
+    assert_documented(SuccessRate::OPTIONS, SuccessRate::from_options, &[]);
+    assert_documented(SlowEndpoint::OPTIONS, SlowEndpoint::from_options, &[]);
+    assert_documented(AllowAll::OPTIONS, AllowAll::from_options, &[]);
     assert_documented(Surplus::OPTIONS, Surplus::from_options, &[("max", "5")]);
     assert_documented(NoCheck::OPTIONS, NoCheck::from_options, &[]);
     assert_documented(Liveness::OPTIONS, Liveness::from_options, &[]);
     assert_documented(H2Ping::OPTIONS, H2Ping::from_options, &[]);
     assert_documented(HttpCheck::OPTIONS, HttpCheck::from_options, &[]);
+    assert_documented(
+        CertificateExpiry::OPTIONS,
+        CertificateExpiry::from_options,
+        &[],
+    );
     assert_documented(NeverEject::OPTIONS, NeverEject::from_options, &[]);
     assert_documented(
         ConsecutiveFailures::OPTIONS,
@@ -147,5 +165,42 @@ fn everything_an_http_check_has_can_be_configured() {
         .accept("204".parse().unwrap())
         .max_body(1)
         .header("x-probe", "pool");
+    let built = built.every(Duration::ZERO);
     assert_eq!(HttpCheck::from_options(&options).unwrap(), built);
+}
+
+#[test]
+fn every_wish_of_an_http_check_can_be_configured() {
+    let options = Options::from([
+        ("expect.Server", "nginx"),
+        ("longer_body", "refuse"),
+        ("min_body", "7"),
+        ("contains", "ok"),
+        ("body_hash", "00000000deadbeef"),
+        ("every", "30s"),
+        ("after_idle", "5s"),
+    ]);
+    let built = HttpCheck::new("/")
+        .expect_header("server", "nginx")
+        .refuse_longer()
+        .min_body(7)
+        .body_contains("ok")
+        .body_hash(0xdead_beef);
+    let configured = HttpCheck::from_options(&options).unwrap();
+    let shown = format!("{configured:?}");
+    assert!(shown.contains(&format!("{built:?}")), "{shown}");
+    assert!(shown.contains("every: 30s, after_idle: 5s"), "{shown}");
+    for (key, value) in [
+        ("longer_body", "drop"),
+        ("min_body", "-1"),
+        ("body_hash", "deadbeef"),
+        ("body_hash", "+000000deadbeef0"),
+        ("body_hash", "zzzzzzzzzzzzzzzz"),
+        ("expect.a b", "x"),
+        ("every", "often"),
+    ] {
+        let options = Options::from([(key, value)]);
+        let error = HttpCheck::from_options(&options).unwrap_err();
+        assert_eq!(error.key(), key);
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use pool_health::{
-    Change, ConnStats, EvictionContext, EvictionPolicy, IdleTimeout, Lifetime, Options, StatusSet,
-    Threshold, Tracker, Verdict,
+    Change, ConnStats, EvictionContext, EvictionPolicy, HostStats, IdleTimeout, Lifetime, Options,
+    StatusSet, Surplus, Threshold, Tracker, Verdict,
 };
 use proptest::prelude::*;
 
@@ -102,6 +102,57 @@ proptest! {
             prop_assert_eq!(tracker.observe(seen[end - 1]), change);
             up = change.map_or(up, |change| change == Change::Up);
             prop_assert_eq!(tracker.is_up(), up);
+        }
+    }
+
+    #[test]
+    fn a_floor_never_fights_who_keeps_it(floor in 1_usize..5, after in 1_u64..10, burst in 0_usize..20, steps in prop::collection::vec((0_usize..20, 1_u64..30), 1..40)) {
+        // A host is warmed to the floor, bursts of requests open more, and a reaper takes what is idle too long or too many.
+        let policy = IdleTimeout(Duration::from_secs(after)).or(Surplus(7)).min_idle(floor);
+        let mut now = any_instant();
+        let mut idle_since = vec![now; floor.max(burst)];
+        for (busy, secs) in steps {
+            // The ones used last serve again; what is missing is opened by the requests themselves.
+            idle_since.sort();
+            let kept = idle_since.len().saturating_sub(busy);
+            idle_since.truncate(kept);
+            now += Duration::from_secs(secs);
+            idle_since.resize(kept + busy, now);
+            now += Duration::from_secs(secs);
+            let host = HostStats::new(idle_since.len(), idle_since.len(), 0);
+            let mut rank = 0;
+            idle_since.retain(|&since| {
+                let mut conn = ConnStats::new(since);
+                conn.idle_since = Some(since);
+                let cx = EvictionContext::new(&conn, now).host(&host).idle_rank(Some(rank));
+                rank += 1;
+                policy.judge(&cx) == Verdict::Keep
+            });
+            prop_assert!(idle_since.len() >= floor, "the warmer would have to open {} again", floor - idle_since.len());
+        }
+    }
+
+    #[test]
+    fn a_threshold_never_flaps(rise in 1_u32..6, fall in 1_u32..6, up: bool, results in prop::collection::vec(any::<bool>(), 0..200)) {
+        let threshold = Threshold::new(rise, fall);
+        let mut tracker = if up { Tracker::up(threshold) } else { Tracker::down(threshold) };
+        let mut since_change = 0;
+        let mut last = None;
+        for &ok in &results {
+            since_change += 1;
+            if let Some(change) = tracker.observe(ok) {
+                let needed = if change == Change::Up { rise } else { fall };
+                prop_assert!(since_change >= needed, "{:?} after {}", change, since_change);
+                prop_assert_ne!(Some(change), last, "the same change twice");
+                (since_change, last) = (0, Some(change));
+            }
+        }
+        // Where it takes two to change, taking turns changes nothing any more.
+        if rise > 1 && fall > 1 {
+            tracker.observe(tracker.is_up());
+            for turn in 0..50 {
+                prop_assert_eq!(tracker.observe(turn % 2 == 0), None);
+            }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `pool demo`: cold against hot connections on origins inside this process, and every claim checked.
 
 mod claims;
-mod matrix;
 mod report;
 mod row;
 mod stage;
@@ -12,10 +11,10 @@ use pool_core::Warm;
 
 use crate::args::DemoArgs;
 use crate::cmd::fetch::runtime;
+use crate::cmd::matrix::Matrix;
 use crate::exit::{Exit, Failure, chain};
 use crate::output::{self, Output, Progress, Versioned};
 use claims::Claim;
-use matrix::Matrix;
 use report::Report;
 use row::Load;
 use stage::{Stage, broken};
@@ -72,7 +71,7 @@ async fn measure(args: &DemoArgs, ports_stand_in: bool) -> Result<Report, Failur
         .progress(output::warm_progress("hot: opening the matrix"));
     let warmed = pool.warm(&warm).await;
     let warmed = warmed.map_err(|error| broken("warm the pool", &chain(&error)))?;
-    let matrix = Matrix::new(&stage, &warmed);
+    let matrix = Matrix::new(&warmed.cells);
     rows.push(row::pooled("hot", &stage, &pool, load, &|| {}).await);
     let kill = || stage.fleet.origin(stage.roles.killed).kill();
     rows.push(row::pooled("hot_kill", &stage, &pool, load, &kill).await);

@@ -1,14 +1,11 @@
 //! `pool fetch`: many URLs over connections that stay open.
 
-mod access;
 mod exchange;
 mod files;
 mod input;
 mod record;
 mod request;
-mod setup;
 mod sink;
-mod tls;
 mod warm;
 
 use std::pin::pin;
@@ -21,6 +18,7 @@ use pool_tls::Plan;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
+use super::setup;
 use crate::args::FetchArgs;
 use crate::config::{self, Circumstances};
 use crate::exit::{Exit, Failure};
@@ -41,14 +39,15 @@ pub(crate) fn run(args: &FetchArgs, registry: Registry, open_files: u64) -> Resu
     check(args)?;
     let around = Circumstances {
         open_files,
-        all_private: setup::all_private(args),
+        // What lines will come is not known.
+        all_private: args.input.is_none() && setup::all_private(&args.urls, &args.network.resolve),
         concurrency: Some(args.concurrency.get()),
     };
     let effective = config::load(&args.settings, around, &registry)?;
     let drain = effective.config.timeouts.drain;
     let sink = sink(args)?;
     let stats = args.stats.as_deref().map(Output::open).transpose()?;
-    let pool = setup::pool(args, effective, registry)?;
+    let pool = setup::pool(&args.network, effective, registry, None)?;
     // A client that is imitated to the letter says its own name, and where it is one of several, this program says none.
     let imitates = |plan: &Plan| plan.is_faithful() && !plan.profile().headers.is_empty();
     let imitates = pool.plans().iter().any(imitates);
@@ -242,7 +241,8 @@ fn sink(args: &FetchArgs) -> Result<Sink, Failure> {
     }
 }
 
-fn listen() -> Result<Interrupt, Failure> {
+/// Takes interrupts from now on.
+pub(super) fn listen() -> Result<Interrupt, Failure> {
     Interrupt::listen().map_err(|error| {
         Failure::environment(
             format!("cannot listen for interrupts: {error}"),

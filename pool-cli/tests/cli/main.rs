@@ -1,8 +1,8 @@
 //! The `pool` binary, run as people run it, against origins that count.
 
+mod access;
 mod config;
 mod demo;
-mod fetch_access;
 mod fetch_input;
 mod fetch_network;
 mod fetch_output;
@@ -15,3 +15,4 @@ mod localip;
 mod localip_namespace;
 mod plan;
 mod support;
+mod warm;

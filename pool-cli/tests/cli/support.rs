@@ -39,6 +39,10 @@ impl Site {
 
     /// `pool fetch` that resolves the fleet's name, and does not trust it.
     pub(crate) fn distrusting(&self) -> Pool {
+        self.resolving("fetch")
+    }
+
+    fn resolving(&self, command: &str) -> Pool {
         let addrs: Vec<_> = self
             .fleet
             .addrs()
@@ -47,13 +51,23 @@ impl Site {
             .collect();
         let (name, port) = (self.fleet.name(), self.fleet.port());
         let resolve = format!("{name}:{port}:{}", addrs.join(","));
-        Pool::new(&["fetch", "--resolve", &resolve])
+        Pool::new(&[command, "--resolve", &resolve])
     }
 
     /// `pool fetch` that resolves the fleet's name and trusts its authority.
     pub(crate) fn fetch(&self) -> Pool {
-        let ca = self.ca.path().display().to_string();
-        self.distrusting().args(&["--cacert", &ca])
+        self.distrusting().args(&["--cacert", &self.ca()])
+    }
+
+    /// `pool warm` that resolves the fleet's name, trusts its authority, and has the fleet as its target.
+    pub(crate) fn warm(&self) -> Pool {
+        let (url, ca) = (self.url("/"), self.ca());
+        self.resolving("warm").args(&["--cacert", &ca, &url])
+    }
+
+    /// The file with the certificate of the fleet's authority.
+    pub(crate) fn ca(&self) -> String {
+        self.ca.path().display().to_string()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What happens to connections and addresses, told to their host.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pool_health::{ConnStats, EndpointStats, HostEndpoints, HostStats, Outcome};
 
@@ -47,6 +47,26 @@ pub(crate) struct ConnView {
     pub(crate) idle_rank: Option<usize>,
 }
 
+/// What happened on an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) outcome: Outcome,
+    /// How long the response took, if one came and somebody wants to know.
+    pub(crate) latency: Option<Duration>,
+    /// For how long the response asked to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<Outcome> for Seen {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            latency: None,
+            retry_after: None,
+        }
+    }
+}
+
 impl<C: Send + Sync + 'static> HostHandle<C> {
     /// Claims at once or not at all, where the hint says if that will do.
     pub(crate) fn try_acquire_hinted(&self, hint: &Hint, at: Instant) -> Option<Lease<C>> {
@@ -59,12 +79,24 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         Host::event(&self.0, |state, at, out| state.drain(conn, reason, at, out))
     }
 
+    /// Counts what happened on an address, and returns what policies judge by, with what is usual for the others if that is to be
+    /// compared.
     pub(crate) fn observe(
         &self,
         target: SocketAddr,
-        outcome: Outcome,
+        seen: Seen,
+        compare: bool,
     ) -> Option<(EndpointStats, HostEndpoints)> {
-        Host::event(&self.0, |state, at, _| state.observe(target, outcome, at))
+        Host::event(&self.0, |state, at, _| {
+            if let Some(latency) = seen.latency {
+                state.observe_latency(target, latency);
+            }
+            let (endpoint, mut host) = state.observe(target, seen.outcome, at)?;
+            if compare {
+                host.peers = state.usual(at);
+            }
+            Some((endpoint, host))
+        })
     }
 
     /// Takes an address out of rotation, or back in.

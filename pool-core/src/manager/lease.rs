@@ -162,10 +162,15 @@ impl<C: Send + Sync + 'static> Lease<C> {
         self.entry().status.checked(passed, now());
     }
 
+    /// When a health check of the connection last ended.
+    pub(crate) fn last_checked(&self) -> Option<Instant> {
+        self.entry().status.last_checked()
+    }
+
     /// When the connection last was known to be alive before this lease: it was used, or a check of it ended.
     pub(crate) fn alive_at(&self) -> Instant {
-        let checked = self.entry().status.last_checked();
-        checked.map_or(self.claim.last_used, |at| at.max(self.claim.last_used))
+        self.last_checked()
+            .map_or(self.claim.last_used, |at| at.max(self.claim.last_used))
     }
 
     /// Turns this lease, the only one on the connection, into a check: nobody else gets the connection until it has

@@ -115,8 +115,8 @@ impl From<pool_health::EvictReason> for CloseReason {
             R::Uses => Self::Uses,
             R::Errors => Self::Errors,
             R::Surplus => Self::Surplus,
-            R::Policy(name) => Self::Policy(name),
-            _ => Self::Policy("unknown"),
+            // Reasons of policies that the manager need not tell apart.
+            other => Self::Policy(other.as_str()),
         }
     }
 }

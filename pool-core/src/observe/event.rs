@@ -34,8 +34,14 @@ pub enum Event<'a> {
         key: &'a Key,
         /// The connection.
         id: ConnId,
+        /// What was true of it.
+        facts: &'a ConnFacts,
         /// Why.
         reason: CloseReason,
+        /// How long it was in the pool.
+        open: Duration,
+        /// How long it had carried no exchange: since it was opened, if it never carried one. `None` if it still carried one.
+        idle: Option<Duration>,
     },
     /// A dial failed.
     #[non_exhaustive]

@@ -17,7 +17,7 @@ use crate::http::{ConnEvents, Driver as HttpDriver, HttpConn};
 use crate::info::{ConnId, Protocol};
 use crate::key::Key;
 use crate::manager::{
-    CloseReason, Closing, ConnPermit, Driver, Entry, HostHandle, Lease, Registered, Standing,
+    CloseReason, Closing, ConnPermit, Driver, Entry, HostHandle, Lease, Registered, Seen, Standing,
     Ticket,
 };
 use crate::observe::Event;
@@ -368,6 +368,8 @@ async fn open_from_any_source(
                 debug!(%error, local.addr = %addr, "another local address is tried");
                 failed.push(addr);
                 last = Some(error);
+                // The system has looked through all ports of the address, on this thread: others go first now.
+                tokio::task::yield_now().await;
             }
             _ => return Err(error),
         }
@@ -408,26 +410,40 @@ impl ConnEvents for Events {
     }
 
     fn closed(&self, reason: CloseReason) {
+        let Registered { host, entry, .. } = &self.registered;
+        // Before the books forget who used it.
+        let last = entry.status.read();
+        let at = clock::now();
         let reason = self.registered.closed(reason);
-        let (key, id) = (self.registered.host.key(), self.registered.entry.id());
+        let (key, id) = (host.key(), entry.id());
         debug!(%key, %id, ?reason, "connection closed");
-        self.env.plugins.tell(&Event::Closed { key, id, reason });
+        self.env.plugins.tell(&Event::Closed {
+            key,
+            id,
+            facts: entry.value().facts(),
+            reason,
+            open: at.saturating_duration_since(last.created),
+            idle: (last.in_flight == 0).then(|| at.saturating_duration_since(last.last_used)),
+        });
         self.env.less_is_open.notify_waiters();
     }
 }
 
 impl HostHandle<HttpConn> {
     /// Counts an outcome against a remote address, and lets the outlier policies judge it.
-    pub(crate) fn note(&self, env: &Env, target: SocketAddr, outcome: Outcome) {
-        let Some((endpoint, host)) = self.observe(target, outcome) else {
+    pub(crate) fn note(&self, env: &Env, target: SocketAddr, seen: impl Into<Seen>) {
+        let seen = seen.into();
+        let outcome = seen.outcome;
+        let outlier = &env.live().outlier;
+        let Some((endpoint, host)) = self.observe(target, seen, !outlier.is_empty()) else {
             return;
         };
-        let outlier = &env.live().outlier;
         if outlier.is_empty() || !outcome.is_failure() && !matches!(outcome, Outcome::Status(_)) {
             return;
         }
         let now = clock::now();
-        let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now);
+        let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now)
+            .retry_after(seen.retry_after);
         if let Some(until) = env.plugins.ejects(outlier, &cx) {
             self.judge(target, Standing::Ejected(Some(until)));
             let duration = Some(until.saturating_duration_since(now));

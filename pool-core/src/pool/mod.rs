@@ -214,6 +214,23 @@ impl Pool {
         upkeep::warm(self.inner(), plan).await
     }
 
+    /// How many connections a plan wants, those that are open included, with the addresses and sources of the moment. Opens
+    /// none.
+    ///
+    /// To be asked before several plans are carried out that have to fit into [`Limits::total`](crate::config::Limits::total)
+    /// together: each plan alone is held against the limits by [`warm`](Self::warm) too.
+    ///
+    /// # Errors
+    ///
+    /// As [`warm`](Self::warm).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the lookup.
+    pub async fn warm_size(&self, plan: &Warm) -> Result<usize, Error> {
+        upkeep::warm_size(self.inner(), plan).await
+    }
+
     /// Runs the clean-up of idle connections now. Returns how many it took out of the pool.
     #[doc(alias = "CleanupIdleConnections")]
     pub fn evict_idle(&self) -> usize {

@@ -1,7 +1,7 @@
 //! One request: its key, its tries, its outcome.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{Request, Response, Uri};
 use pool_health::Outcome;
@@ -20,7 +20,7 @@ use crate::http::{
 use crate::http::{exchange, retry_verdict};
 use crate::info::ConnInfo;
 use crate::key::{Key, Protocols};
-use crate::manager::{CloseReason, ConnRef, HostHandle};
+use crate::manager::{CloseReason, ConnRef, HostHandle, Seen};
 use crate::observe::Event;
 
 /// Sends the request, as often as the retry rules allow.
@@ -241,6 +241,12 @@ fn maybe_processed(error: Error) -> Error {
     error.into_kind(ErrorKind::MaybeProcessed)
 }
 
+/// For how long the response asks to be left alone.
+fn retry_after(response: &Response<PoolBody>) -> Option<Duration> {
+    let asked = response.headers().get(http::header::RETRY_AFTER)?;
+    pool_health::parse_retry_after(asked.to_str().ok()?, SystemTime::now())
+}
+
 /// One try, with its outcome counted against the address.
 async fn exchange_once(
     inner: &Arc<Inner>,
@@ -269,17 +275,21 @@ async fn exchange_once(
         looked_at,
     };
     let gauge = inner.manager.selects().then(|| host.endpoints());
-    let timed = gauge.map(|endpoints| (endpoints, clock::now()));
+    let judged = !live.outlier.is_empty();
+    let began = (judged || gauge.is_some()).then(clock::now);
     let last = LastUse::of(&lease, &host).map(|last| last.announce(request));
     let mut result = exchange(lease, request, &terms, info).await;
     if let Some(last) = last {
         last.take_back(request);
     }
-    if let Some((endpoints, began)) = &timed
-        && let Some(gauge) = endpoints.gauge(target)
-    {
+    let took = began.map(|began| {
         let now = clock::now();
-        gauge.note_latency(now.saturating_duration_since(*began), now);
+        (now.saturating_duration_since(began), now)
+    });
+    if let Some((latency, now)) = took
+        && let Some(gauge) = gauge.as_ref().and_then(|endpoints| endpoints.gauge(target))
+    {
+        gauge.note_latency(latency, now);
     }
     if live.config.conn_info {
         let answer = match &mut result {
@@ -292,7 +302,14 @@ async fn exchange_once(
         }
     }
     match &result {
-        Ok(response) => host.note(env, target, Outcome::Status(response.status().as_u16())),
+        Ok(response) => {
+            let seen = Seen {
+                outcome: Outcome::Status(response.status().as_u16()),
+                latency: took.map(|(latency, _)| latency),
+                retry_after: judged.then(|| retry_after(response)).flatten(),
+            };
+            host.note(env, target, seen);
+        }
         Err(failed) => match failed.evidence {
             Evidence::SentNoReply | Evidence::ReplyStarted => {
                 host.note(env, target, Outcome::Reset)

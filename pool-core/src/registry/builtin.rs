@@ -1,8 +1,9 @@
 //! The policies that come with the trait crates, registered as anybody's are.
 
 use pool_health::{
-    AllowAll, ConsecutiveFailures, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness, MaxErrors,
-    MaxUses, NeverEject, NeverEvict, NoCheck, PrefixList, StatusEjection, Surplus,
+    AllowAll, ConsecutiveFailures, ErrorCount, ErrorRate, H2Ping, HttpCheck, IdleTimeout, Lifetime,
+    Liveness, MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, PrefixList,
+    SlowEndpoint, StatusEjection, SuccessRate, Surplus,
 };
 use pool_localip::{AddrList, Classes, OsAssigned, Prefix, Sources, Weighted};
 
@@ -31,15 +32,20 @@ pub(super) fn register(registry: Registry) -> Registry {
         eviction Eviction IdleTimeout: "closes a connection that nobody has used for a while",
         eviction Eviction Lifetime: "closes a connection of a certain age, give or take a jitter",
         eviction Eviction MaxUses: "closes a connection that has served a number of requests",
+        eviction Eviction MaxBytes: "closes a connection that has carried a number of bytes",
         eviction Eviction MaxErrors: "closes a connection on which requests keep failing",
+        eviction Eviction ErrorCount: "closes a connection on which a number of requests have failed in all",
+        eviction Eviction ErrorRate: "closes a connection on which too large a part of the requests has failed",
         eviction Eviction Surplus: "closes the longest idle connections of a host beyond a number",
         health Health NoCheck: "finds every connection healthy",
         health Health Liveness: "looks whether the peer has closed the connection, without sending anything",
         health Health H2Ping: "sends an HTTP/2 PING and waits for its answer",
-        health Health HttpCheck: "sends a request and looks at the status of its response",
+        health Health HttpCheck: "sends a request and looks at status, headers and body of its response",
         outlier Outlier NeverEject: "leaves every address in rotation",
         outlier Outlier ConsecutiveFailures: "leaves an address out after a number of failures in a row",
-        outlier Outlier StatusEjection: "leaves an address out when it answers with certain statuses",
+        outlier Outlier StatusEjection: "leaves an address out when it answers with certain statuses, for as long as it asks",
+        outlier Outlier SuccessRate: "leaves an address out that succeeds notably less often than the host's others",
+        outlier Outlier SlowEndpoint: "leaves an address out that answers notably slower than the host's others",
         access Access AllowAll: "allows every address",
         access Access PrefixList: "allows or denies addresses by the longest prefix that holds them",
         selector Selector RoundRobin: "takes turns over the addresses that have room",

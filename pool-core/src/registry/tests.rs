@@ -63,7 +63,17 @@ fn the_built_in_policies_are_known_and_described() {
     };
     assert_eq!(
         names(PolicyKind::Eviction),
-        ["errors", "idle", "lifetime", "none", "surplus", "uses"]
+        [
+            "bytes",
+            "error-count",
+            "error-rate",
+            "errors",
+            "idle",
+            "lifetime",
+            "none",
+            "surplus",
+            "uses"
+        ]
     );
     assert_eq!(
         names(PolicyKind::Health),
@@ -71,7 +81,13 @@ fn the_built_in_policies_are_known_and_described() {
     );
     assert_eq!(
         names(PolicyKind::Outlier),
-        ["consecutive-failures", "none", "status"]
+        [
+            "consecutive-failures",
+            "latency",
+            "none",
+            "status",
+            "success-rate"
+        ]
     );
     assert_eq!(names(PolicyKind::Access), ["none", "prefixes"]);
     let mut local_ips = vec!["classes", "list", "os", "prefix", "sources", "weighted"];
@@ -126,7 +142,7 @@ fn a_check_names_the_key_of_a_misspelt_policy_and_what_there_is() {
     config.outlier.push(PolicyConfig::new("statsu"));
     assert_eq!(
         only_problem(&Registry::builtin(), &config).to_string(),
-        r#"outlier[1].use = "statsu": there is no outlier policy "statsu"; did you mean "status"?; there are consecutive-failures, none, status"#
+        r#"outlier[1].use = "statsu": there is no outlier policy "statsu"; did you mean "status"?; there are consecutive-failures, latency, none, status, success-rate"#
     );
 }
 
@@ -151,7 +167,7 @@ fn a_bad_option_is_an_error_that_names_policy_option_and_reason() {
     let problem = only_problem(&registry, &evicting(policy));
     assert_eq!(problem.key, "eviction[0].aftr");
     assert_eq!(problem.value, r#""60s""#);
-    assert_eq!(problem.fix, r#""idle" takes after"#);
+    assert_eq!(problem.fix, r#""idle" takes after, min_idle"#);
 
     let missing = only_problem(&registry, &evicting(PolicyConfig::new("uses")));
     assert_eq!(missing.key, "eviction[0].max");

@@ -25,6 +25,8 @@ pub(crate) fn evict(inner: &Inner, chosen: impl Fn(&str) -> bool) -> usize {
     let mut evicted = 0;
     for host in inner.manager.hosts() {
         let (views, mut stats) = host.views();
+        // Ranks of idle ones that went in this round, ascending: those after them have moved up.
+        let mut gone: Vec<usize> = Vec::new();
         for mut view in views {
             // Below the floor nothing is evicted: it would only be opened again.
             if stats.open <= stats.floor {
@@ -38,7 +40,7 @@ pub(crate) fn evict(inner: &Inner, chosen: impl Fn(&str) -> bool) -> usize {
             let cx = EvictionContext::new(&view.stats, for_the_peer)
                 .endpoint(&view.endpoint)
                 .host(&stats)
-                .idle_rank(view.idle_rank);
+                .idle_rank(view.idle_rank.map(|rank| rank - before(&gone, rank)));
             let reason = policies
                 .iter()
                 .find_map(|policy| plugins.evicted_by(policy.as_ref(), &cx));
@@ -47,9 +49,17 @@ pub(crate) fn evict(inner: &Inner, chosen: impl Fn(&str) -> bool) -> usize {
             {
                 evicted += 1;
                 stats.open -= 1;
-                stats.idle -= usize::from(view.idle_rank.is_some()).min(stats.idle);
+                if let Some(rank) = view.idle_rank {
+                    gone.insert(before(&gone, rank), rank);
+                    stats.idle -= 1;
+                }
             }
         }
     }
     evicted
+}
+
+/// How many of these ascending ranks come before `rank`.
+fn before(ranks: &[usize], rank: usize) -> usize {
+    ranks.partition_point(|&other| other < rank)
 }

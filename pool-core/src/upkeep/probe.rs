@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use pool_health::{
     HealthCheck, Probe, ProbeError, ProbeFacts, ProbeRequest, ProbeResponse, Unhealthy,
 };
@@ -13,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::clock;
 use crate::error::BoxError;
-use crate::http::{Body, ExchangeTerms, HttpConn, exchange};
+use crate::http::{Body, ExchangeTerms, HttpConn, PoolBody, exchange};
 use crate::info::{ConnInfo, Protocol};
 use crate::manager::Lease;
 use crate::pool::{Env, finite};
@@ -75,6 +74,8 @@ impl<'a> LeaseProbe<'a> {
         facts.multiplexed = conn.protocol == Protocol::Http2;
         facts.age = now.saturating_duration_since(lease.created());
         facts.idle = now.saturating_duration_since(lease.last_used_before());
+        let checked = lease.last_checked();
+        facts.checked = checked.map(|at| now.saturating_duration_since(at));
         Self { lease, facts }
     }
 
@@ -99,7 +100,7 @@ impl<'a> LeaseProbe<'a> {
                 .headers
                 .push((name.as_str().to_owned(), value.as_bytes().to_vec()));
         }
-        answer.body = read(response.into_body(), request.max_body).await?.to_vec();
+        (answer.body, answer.cut) = read(response.into_body(), request.max_body).await?;
         Ok(answer)
     }
 
@@ -113,13 +114,21 @@ impl<'a> LeaseProbe<'a> {
     }
 }
 
-/// The body, if it is not longer than `max`; a longer one is cut, and the connection with it where it must.
-async fn read(body: crate::http::PoolBody, max: usize) -> Result<Bytes, ProbeError> {
-    match Limited::new(body, max).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Ok(Bytes::new()),
-        Err(error) => Err(ProbeError::failed(error)),
+/// The body or its first `max` bytes, and whether there was more; the connection is cut with it where it must.
+async fn read(mut body: PoolBody, max: usize) -> Result<(Vec<u8>, bool), ProbeError> {
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(ProbeError::failed)?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        let room = max - read.len();
+        read.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            return Ok((read, true));
+        }
     }
+    Ok((read, false))
 }
 
 #[async_trait]

@@ -17,8 +17,9 @@ use crate::config::Limits;
 use crate::error::{Error, ErrorKind};
 use crate::http::HttpConn;
 use crate::info::ConnId;
+use crate::key::Key;
 use crate::manager::HostHandle;
-use crate::pool::{Inner, RequestOptions, bad, key_of, open_greeted, without_secrets};
+use crate::pool::{Inner, Live, RequestOptions, bad, key_of, open_greeted, without_secrets};
 
 /// Which connections to a target should be open: for each of its addresses and each source, so many.
 #[derive(Clone)]
@@ -162,33 +163,15 @@ pub enum WarmOutcome {
 const PATIENCE: (u32, Duration) = (400, Duration::from_millis(25));
 
 pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, Error> {
-    inner.settle();
-    let uri: Uri = plan
-        .url
-        .parse()
-        .map_err(|error: http::uri::InvalidUri| bad(&plan.url, error))?;
-    let key = key_of(inner, &uri, &plan.options)?;
-    if inner.manager.is_closed() {
-        return Err(Error::new(ErrorKind::Closed).with_host(key.to_string()));
-    }
-    let live = inner.env.live();
-    let config = &live.config;
-    let targets = inner.env.plugins.resolve(&key, &live).await?;
+    let Wish {
+        live,
+        key,
+        targets,
+        wanted,
+    } = look_up(inner, plan).await?;
     // Only now: an empty host may be forgotten at any time.
     let host = inner.manager.host(&key);
     host.set_addresses(&targets);
-
-    let sources = match &plan.sources {
-        Some(sources) => sources.clone(),
-        None => {
-            let plugins = &inner.env.plugins;
-            plugins
-                .contain(|| plugins.local_addrs.sources())
-                .unwrap_or_default()
-        }
-    };
-    check_limits(plan, &config.limits, &targets, &sources)?;
-    let wanted = cells(&targets, &sources, plan.per_cell);
 
     let mut present = host.present();
     let (total, done, ready) = (wanted.len(), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -229,7 +212,7 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
     // Source by source, so that an address that does not answer does not hold up all the others.
     in_turn.sort_by_key(|(_, cell)| cell.turn);
     // No more than may dial: the time that the others wait for their turn is not the time their dial takes.
-    let limits = &config.limits;
+    let limits = &live.config.limits;
     let at_once = plan.concurrency.min(limits.dials_per_host);
     let opening = stream::iter(in_turn).map(open_cell);
     let mut cells: Vec<(usize, WarmCell)> = opening
@@ -239,6 +222,48 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
     cells.sort_by_key(|(at, _)| *at);
     Ok(WarmReport {
         cells: cells.into_iter().map(|(_, cell)| cell).collect(),
+    })
+}
+
+/// How many connections the plan wants now.
+pub(crate) async fn size(inner: &Arc<Inner>, plan: &Warm) -> Result<usize, Error> {
+    Ok(look_up(inner, plan).await?.wanted.len())
+}
+
+/// A plan with the addresses and sources of the moment, which fits into the limits.
+struct Wish {
+    live: Arc<Live>,
+    key: Key,
+    targets: Vec<SocketAddr>,
+    wanted: Vec<Wanted>,
+}
+
+async fn look_up(inner: &Arc<Inner>, plan: &Warm) -> Result<Wish, Error> {
+    inner.settle();
+    let uri: Uri = plan
+        .url
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| bad(&plan.url, error))?;
+    let key = key_of(inner, &uri, &plan.options)?;
+    if inner.manager.is_closed() {
+        return Err(Error::new(ErrorKind::Closed).with_host(key.to_string()));
+    }
+    let live = inner.env.live();
+    let plugins = &inner.env.plugins;
+    let targets = plugins.resolve(&key, &live).await?;
+    let sources = match &plan.sources {
+        Some(sources) => sources.clone(),
+        None => plugins
+            .contain(|| plugins.local_addrs.sources())
+            .unwrap_or_default(),
+    };
+    check_limits(plan, &live.config.limits, &targets, &sources)?;
+    let wanted = cells(&targets, &sources, plan.per_cell);
+    Ok(Wish {
+        live,
+        key,
+        targets,
+        wanted,
     })
 }
 

@@ -9,6 +9,8 @@
 mod access_lists;
 mod bad_input;
 mod check_at_checkout;
+mod checked_bodies;
+mod closings;
 mod exhausted_sources;
 mod failing_sources;
 mod familiar_hosts;
@@ -18,6 +20,7 @@ mod load;
 mod lookups;
 mod lost_timers;
 mod network;
+mod outliers;
 mod panicking_plugins;
 mod priorities;
 mod profile_of_each_request;

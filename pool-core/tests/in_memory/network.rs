@@ -35,6 +35,8 @@ pub(crate) enum Manner {
     Fields(usize),
     /// Says the length of the body twice.
     SaysLengthTwice,
+    /// Answers with 429 and asks to be left alone for so many seconds.
+    AsksForPause(u64),
 }
 
 /// The addresses, by their manner; unknown ones answer. It is looked up anew for each request.
@@ -154,6 +156,7 @@ impl State {
     async fn answer(&self, io: &mut DuplexStream, addr: SocketAddr) -> bool {
         let mut fields = String::new();
         let mut length = addr.to_string().len();
+        let mut status = "200 OK";
         match self.manner(addr) {
             Manner::Answers | Manner::Refuses | Manner::Silent => {}
             Manner::Slow(delay) => pass(delay).await,
@@ -161,13 +164,17 @@ impl State {
             Manner::Mute => return true,
             Manner::Half => length *= 2,
             Manner::SaysLengthTwice => fields += &format!("content-length: {length}\r\n"),
+            Manner::AsksForPause(secs) => {
+                status = "429 Too Many Requests";
+                fields += &format!("retry-after: {secs}\r\n");
+            }
             Manner::Fields(count) => {
                 for i in 0..count {
                     fields += &format!("x-{i}: {}\r\n", "v".repeat(200));
                 }
             }
         }
-        let answer = format!("HTTP/1.1 200 OK\r\n{fields}content-length: {length}\r\n\r\n{addr}");
+        let answer = format!("HTTP/1.1 {status}\r\n{fields}content-length: {length}\r\n\r\n{addr}");
         io.write_all(answer.as_bytes()).await.is_ok()
     }
 }

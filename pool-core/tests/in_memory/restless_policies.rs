@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::network::{Manner, Network, URL, addrs, get, pool, resolver};
-use pool_core::{Config, ErrorKind, Phase, RequestOptions};
-use pool_health::{EvictReason, EvictionContext, EvictionPolicy, Verdict};
+use pool_core::{Config, ErrorKind, Phase, RequestOptions, Warm};
+use pool_health::{EvictReason, EvictionContext, EvictionPolicy, IdleTimeout, Surplus, Verdict};
 use pool_localip::{AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator};
 
 /// Wants no connection at all.
@@ -31,6 +31,22 @@ async fn a_policy_that_evicts_everything_costs_one_dial_per_request() {
     for requests in 1..=3 {
         get(&pool).await.unwrap();
         assert_eq!(network.connects().len(), requests);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_round_leaves_exactly_what_policies_want_to_stay() {
+    let policies: [Arc<dyn EvictionPolicy>; 2] = [
+        Arc::new(Surplus(3)),
+        Arc::new(IdleTimeout(Duration::ZERO).min_idle(3)),
+    ];
+    for policy in policies {
+        let network = Network::new();
+        let pool = pool(&network, resolver(addrs(2)), Config::default());
+        let pool = pool.eviction(policy).build().unwrap();
+        pool.warm(&Warm::new(URL).per_cell(5)).await.unwrap();
+        assert_eq!(pool.evict_idle(), 7);
+        assert_eq!(pool.evict_idle(), 0, "nothing is left to take");
     }
 }
 

@@ -145,3 +145,20 @@ impl pool_health::EvictionPolicy for Used {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_size_of_a_plan_is_known_before_anything_is_opened() {
+    let network = Network::new();
+    let set: AddrSet = "10.1.0.1,10.1.0.2,10.1.0.3".parse().unwrap();
+    let pool = pool(&network, resolver(addrs(2)), Config::default())
+        .local_addrs(Arc::new(set))
+        .build()
+        .unwrap();
+    assert_eq!(pool.warm_size(&Warm::new(URL)).await.unwrap(), 6);
+    let error = pool.warm_size(&Warm::new(URL).per_cell(3)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Request);
+    assert!(network.connects().is_empty());
+    // What is open already belongs to it.
+    pool.warm(&Warm::new(URL)).await.unwrap();
+    assert_eq!(pool.warm_size(&Warm::new(URL)).await.unwrap(), 6);
+}

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::prefix::ParsePrefixError;
-use super::{AccessAction, AccessRule, IpPrefix, utc};
+use super::{AccessAction, AccessRule, IpPrefix};
 use crate::options::parse_duration;
+use crate::utc;
 
 /// One moment on both clocks: files know the time of day, rules a clock that never jumps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -96,11 +96,13 @@ impl Case {
         endpoint.last_status = numbers.pick(&[None, Some(0), Some(200), Some(503), Some(u16::MAX)]);
 
         let rank = numbers.count();
+        let mut host = HostStats::new(numbers.count(), numbers.count(), numbers.count());
+        host.idle_limit = numbers.pick(&[None, Some(Duration::from_secs(5))]);
         Self {
             conn,
             now,
             endpoint,
-            host: HostStats::new(numbers.count(), numbers.count(), numbers.count()),
+            host,
             idle_rank: numbers.pick(&[None, Some(0), Some(rank)]),
         }
     }
@@ -145,7 +147,10 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
-    use crate::{EvictReason, IdleTimeout, Lifetime, MaxErrors, MaxUses, NeverEvict, Surplus};
+    use crate::{
+        ErrorCount, ErrorRate, EvictReason, IdleTimeout, Lifetime, MaxBytes, MaxErrors, MaxUses,
+        NeverEvict, PeerIdle, Surplus,
+    };
 
     /// A policy made of a function, so that each lie below is one line.
     struct Liar<F>(&'static str, F);
@@ -177,7 +182,14 @@ mod tests {
         eviction(&Lifetime::new(Duration::MAX - Duration::from_nanos(1)).jitter(1.0));
         eviction(&MaxUses(1));
         eviction(&MaxErrors(u32::MAX));
+        eviction(&MaxBytes(1));
+        eviction(&ErrorCount(1));
+        eviction(&ErrorRate::new(f64::MIN_POSITIVE).min_uses(1));
+        eviction(&ErrorRate::new(1.0).min_uses(u64::MAX));
+        eviction(&PeerIdle::default());
+        eviction(&PeerIdle::new(Duration::MAX));
         eviction(&Surplus(0));
+        eviction(&Surplus(0).min_idle(usize::MAX));
         eviction(&MaxUses(7).or(IdleTimeout(minute)).and(MaxErrors(1)));
     }
 

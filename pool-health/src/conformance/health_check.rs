@@ -21,10 +21,14 @@ use crate::{HealthCheck, Probe, ProbeError, ProbeFacts, ProbeRequest, ProbeRespo
 pub async fn health_check(check: &dyn HealthCheck) {
     let name = assert_named("health check", || check.name());
     let who = format!("health check {name:?}");
-    for multiplexed in [false, true] {
+    let known = [None, Some(Duration::ZERO), Some(Duration::MAX)];
+    for (at, multiplexed) in [false, true].into_iter().cycle().take(6).enumerate() {
         let mut facts = ProbeFacts::new("example.com");
         facts.multiplexed = multiplexed;
         facts.age = Duration::MAX;
+        facts.idle = Duration::MAX;
+        facts.certificate_left = known[at / 2];
+        facts.checked = known[at / 2];
         let applies = check.applies(&facts);
         assert!(
             (0..100).all(|_| check.applies(&facts) == applies),
@@ -177,7 +181,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-    use crate::{H2Ping, HttpCheck, Liveness, NoCheck};
+    use crate::{CertificateExpiry, H2Ping, HttpCheck, Liveness, NoCheck};
 
     #[tokio::test]
     async fn every_built_in_check_conforms() {
@@ -185,6 +189,14 @@ mod tests {
         health_check(&Liveness).await;
         health_check(&H2Ping).await;
         health_check(&HttpCheck::new("/")).await;
+        let picky = HttpCheck::new("/").expect_header("a", "b").body_hash(1);
+        health_check(&picky.min_body(1).body_contains("c").refuse_longer()).await;
+        health_check(&CertificateExpiry::new(Duration::ZERO)).await;
+        health_check(&CertificateExpiry::new(Duration::MAX)).await;
+        health_check(&H2Ping.and(Liveness)).await;
+        health_check(&H2Ping.or(HttpCheck::new("/"))).await;
+        let second = Duration::from_secs(1);
+        health_check(&Liveness.every(second).after_idle(second)).await;
     }
 
     #[derive(Debug, Clone, Copy)]

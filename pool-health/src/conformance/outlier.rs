@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Numbers, ROUNDS, any_instant, assert_named, earlier, judged};
+use super::{Numbers, ROUNDS, any_instant, assert_named, earlier, judged, later};
 use crate::{
     EndpointStats, HostEndpoints, MAX_EJECTION, Outcome, OutlierContext, OutlierPolicy,
-    OutlierVerdict,
+    OutlierVerdict, PeerStats,
 };
 
 /// Checks that an outlier policy keeps its promises.
@@ -38,8 +38,10 @@ pub fn outlier(policy: &dyn OutlierPolicy) {
                 case.context()
             );
         }
+        let days = Duration::from_secs(30 * 24 * 3600);
         let mut moved = *case;
-        moved.now = earlier(case.now, Duration::from_secs(30 * 24 * 3600));
+        moved.now = earlier(case.now, days);
+        moved.endpoint.ejected_until = case.endpoint.ejected_until.map(|at| earlier(at, days));
         let moved = moved.judge(policy, &who);
         assert!(
             *first == moved,
@@ -76,6 +78,7 @@ struct Case {
     endpoint: EndpointStats,
     host: HostEndpoints,
     now: Instant,
+    retry_after: Option<Duration>,
 }
 
 impl Case {
@@ -100,12 +103,28 @@ impl Case {
         endpoint.successes = numbers.counter();
         endpoint.failures = numbers.counter();
         endpoint.ejections = numbers.counter32();
+        let until = later(now, numbers.span().min(MAX_EJECTION));
+        endpoint.ejected_until = numbers.pick(&[None, Some(now), Some(until)]);
+        let span = numbers.span();
+        endpoint.latency = numbers.pick(&[None, Some(span), Some(Duration::MAX)]);
+        let often_bad = 1 + numbers.next() % 8;
+        for _ in 0..numbers.pick(&[0, 1, 30, 70]) {
+            endpoint.recent.push(numbers.next() % 8 < often_bad);
+        }
         // The pool shows only what it has counted.
         endpoint.observe(outcome);
         if numbers.next().is_multiple_of(4) {
             endpoint = EndpointStats::new();
             endpoint.observe(outcome);
         }
+        let mut peers = PeerStats::new();
+        peers.endpoints = numbers.pick(&[0, 1, 3, 1_000]);
+        peers.success_rate = numbers.pick(&[None, Some(0.0), Some(0.5), Some(1.0)]);
+        let usual = numbers.span();
+        peers.latency = numbers.pick(&[None, Some(Duration::ZERO), Some(usual)]);
+        let asked = numbers.span();
+        let retry_after =
+            numbers.pick(&[None, Some(Duration::ZERO), Some(asked), Some(Duration::MAX)]);
         let others = numbers.pick(&[1, 2, 7, 1_000]);
         let ejected = numbers.pick(&[0, 1, 500]);
         [
@@ -117,16 +136,21 @@ impl Case {
                 HostEndpoints::new(usize::MAX, usize::MAX),
             ]),
         ]
-        .map(|host| Self {
-            outcome,
-            endpoint,
-            host,
-            now,
+        .map(|mut host| {
+            host.peers = peers;
+            Self {
+                outcome,
+                endpoint,
+                host,
+                now,
+                retry_after,
+            }
         })
     }
 
     fn context(&self) -> OutlierContext<'_> {
         OutlierContext::new(self.outcome, &self.endpoint, &self.host, self.now)
+            .retry_after(self.retry_after)
     }
 
     fn judge(&self, policy: &dyn OutlierPolicy, who: &str) -> OutlierVerdict {
@@ -141,7 +165,10 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::{ConsecutiveFailures, EjectReason, NeverEject, StatusEjection, StatusSet};
+    use crate::{
+        ConsecutiveFailures, EjectReason, NeverEject, SlowEndpoint, StatusEjection, StatusSet,
+        SuccessRate,
+    };
 
     /// A policy made of a function from a context to a duration, so that each lie below is one line.
     struct Liar<F>(F);
@@ -180,6 +207,21 @@ mod tests {
         outlier(&ConsecutiveFailures::new(1));
         outlier(&ConsecutiveFailures::new(3).durations(MAX_EJECTION, MAX_EJECTION));
         outlier(&StatusEjection::new(StatusSet::range(100, 999), MINUTE));
+        outlier(&ConsecutiveFailures::new(9).local(1).remote(1).at_most(0.1));
+        outlier(
+            &StatusEjection::new(StatusSet::range(100, 999), MINUTE).max_retry_after(MAX_EJECTION),
+        );
+        outlier(
+            &SuccessRate::new(f64::MIN_POSITIVE)
+                .min_outcomes(1)
+                .min_endpoints(2),
+        );
+        outlier(
+            &SlowEndpoint::new(1.1)
+                .at_least(Duration::ZERO)
+                .min_outcomes(1)
+                .min_endpoints(2),
+        );
         outlier(&ConsecutiveFailures::new(5).or(StatusEjection::new(StatusSet::default(), MINUTE)));
     }
 
@@ -204,6 +246,23 @@ mod tests {
     fn a_policy_that_ejects_for_ever_is_found() {
         outlier(&Liar(|cx: &OutlierContext<'_>| {
             may_go(cx).then_some(Duration::MAX)
+        }));
+    }
+
+    #[test]
+    #[should_panic(expected = "longer than")]
+    fn a_policy_that_does_whatever_a_server_asks_is_found() {
+        outlier(&Liar(|cx: &OutlierContext<'_>| {
+            let asked = cx.retry_after.filter(|asked| !asked.is_zero());
+            asked.filter(|_| !cx.host.is_last())
+        }));
+    }
+
+    #[test]
+    #[should_panic(expected = "depends on the time of day")]
+    fn a_policy_that_reads_the_wall_clock_is_found() {
+        outlier(&Liar(|cx: &OutlierContext<'_>| {
+            (may_go(cx) && cx.now.elapsed() < MINUTE).then_some(MINUTE)
         }));
     }
 

@@ -40,28 +40,31 @@ async fn scenario(alpn: Alpn) {
     // Over a connection that is there.
     let (pool, witness) = tight_pool(&fleet);
     get(&pool, &url).await;
-    for polls in 1.. {
-        let finished = request_polled(&pool, &url, polls).await;
+    let mut polls = 1;
+    // A busy machine may find everything there at once: once more then, until it was dropped in between often enough.
+    while !request_polled(&pool, &url, polls).await || polls <= OFTEN_ENOUGH {
         survives(&pool, &url).await;
-        if finished {
-            assert!(polls > 4, "the request was dropped in between");
-            break;
-        }
+        polls += 1;
     }
+    survives(&pool, &url).await;
     close_and_balance(&pool, &witness).await;
 
     // And while one is opened for it.
-    for polls in 1.. {
+    let mut polls = 1;
+    loop {
         let (pool, witness) = tight_pool(&fleet);
         let finished = request_polled(&pool, &url, polls).await;
         survives(&pool, &url).await;
         close_and_balance(&pool, &witness).await;
-        if finished {
-            assert!(polls > 4, "the request was dropped in between");
+        if finished && polls > OFTEN_ENOUGH {
             break;
         }
+        polls += 1;
     }
 }
+
+/// A request needs more polls than this when nothing else keeps the machine busy.
+const OFTEN_ENOUGH: usize = 4;
 
 /// One connection with one stream: what a dropped request does not give back is missing at once.
 fn tight_pool(fleet: &Fleet) -> (Pool, std::sync::Arc<Witness>) {

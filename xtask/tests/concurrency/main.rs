@@ -21,6 +21,7 @@ mod a_pool_outlives_its_runtime;
 mod a_rejected_origin_waits_for_a_good_check;
 mod a_request_may_be_dropped_at_any_await;
 mod a_silent_peer_is_found;
+mod a_source_may_leave_the_machine;
 mod a_whole_prefix_can_be_used;
 mod addresses_change_under_load;
 mod busy_hosts_take_turns;

@@ -7,6 +7,7 @@ use pool_core::testing::{Alpn, Body, Fleet};
 use pool_core::{Closed, Config, ErrorKind, Pool};
 use pool_health::HttpCheck;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::files::sockets_to;
@@ -233,19 +234,33 @@ impl Rig {
 
     /// Reads one body in a task.
     fn body(&self) -> JoinHandle<Result<usize, pool_core::Error>> {
+        self.body_after(|| {})
+    }
+
+    /// The same, and tells when the head has come.
+    fn body_after(
+        &self,
+        head: impl FnOnce() + Send + 'static,
+    ) -> JoinHandle<Result<usize, pool_core::Error>> {
         let (pool, url) = (self.pool.clone(), self.fleet.url("/"));
         tokio::spawn(async move {
             let response = pool.get(&url).await?;
+            head();
             Ok(response.into_body().bytes().await?.len())
         })
     }
 
-    /// Reads so many bodies, all of which have begun to come.
+    /// Reads so many bodies, of all of which the head is here.
     async fn bodies(&self, n: usize) -> Vec<JoinHandle<Result<usize, pool_core::Error>>> {
-        let mark = self.fleet.ledger().mark();
-        let bodies = (0..n).map(|_| self.body()).collect();
-        let since = self.fleet.ledger().since(&mark);
-        since.wait_until(|since| since.served() == n).await;
+        let (heads, mut came) = mpsc::unbounded_channel();
+        let begin = |_| {
+            let heads = heads.clone();
+            self.body_after(move || heads.send(()).expect("somebody waits"))
+        };
+        let bodies = (0..n).map(begin).collect();
+        for _ in 0..n {
+            came.recv().await.expect("each of them tells");
+        }
         bodies
     }
 

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::claims::{self, Claim};
-use super::matrix::Matrix;
 use super::row::Row;
 use super::stage::{RTT, Roles, Stage};
+use crate::cmd::matrix::Matrix;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]

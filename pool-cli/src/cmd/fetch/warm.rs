@@ -1,13 +1,13 @@
 //! The matrix of an origin, opened before its first request.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Uri;
 use pool_core::{ErrorKind, Pool, Warm};
 use tokio::sync::OnceCell;
 
+use crate::cmd::warm::refused;
 use crate::exit::{Failure, chain};
 use crate::output::{note, warm_progress};
 
@@ -48,14 +48,7 @@ async fn open(pool: &Pool, origin: &str) -> Result<(), Failure> {
             note(&format!("warm {origin}: {ready} open, {cold} stayed cold"));
             Ok(())
         }
-        Err(error) if error.kind() == ErrorKind::Request => Err(Failure::usage(
-            // Its first level is about requests; what is wrong with the plan is below.
-            format!(
-                "cannot warm {origin}: {}",
-                error.source().map_or_else(|| chain(&error), chain)
-            ),
-            "--max-conns-per-host allows more connections to one host, over all its addresses and your sources",
-        )),
+        Err(error) if error.kind() == ErrorKind::Request => Err(refused(origin, &error)),
         Err(error) => {
             note(&format!("warm {origin}: {}", chain(&error)));
             Ok(())

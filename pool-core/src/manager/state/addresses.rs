@@ -110,9 +110,11 @@ impl HostState {
         if self.endpoints[endpoint].standing == Standing::Gone {
             return;
         }
-        if matches!(standing, Standing::Ejected(_)) && self.endpoints[endpoint].is_active() {
-            let ejections = &mut self.endpoints[endpoint].stats.ejections;
-            *ejections = ejections.saturating_add(1);
+        if let Standing::Ejected(until) = standing
+            && self.endpoints[endpoint].is_active()
+        {
+            let stats = &mut self.endpoints[endpoint].stats;
+            stats.observe_ejection(now, until);
         }
         self.set_standing(endpoint, standing, now, out);
         self.readmit(now, out);

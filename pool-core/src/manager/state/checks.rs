@@ -1,9 +1,9 @@
 //! What checks and outcomes say about connections and addresses.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use pool_health::{EndpointStats, HostEndpoints, Outcome};
+use pool_health::{EndpointStats, HostEndpoints, Outcome, PeerStats};
 
 use super::{Claim, ConnRef, ConnState, HostState, Phase, Standing};
 
@@ -77,6 +77,25 @@ impl HostState {
         Some((*stats, self.host_endpoints()))
     }
 
+    /// Counts how long a response of the address took.
+    pub(crate) fn observe_latency(&mut self, addr: SocketAddr, latency: Duration) {
+        if let Some(endpoint) = self.endpoint_at(addr) {
+            self.endpoints[endpoint].stats.observe_latency(latency);
+        }
+    }
+
+    /// What is usual for the addresses, as of at most a moment ago: it takes a look at each of them.
+    pub(crate) fn usual(&mut self, now: Instant) -> PeerStats {
+        match self.usual {
+            Some((at, usual)) if now.saturating_duration_since(at) < LOOK_AGAIN => usual,
+            _ => {
+                let usual = PeerStats::of(self.endpoints().map(|endpoint| &endpoint.stats));
+                self.usual = Some((now, usual));
+                usual
+            }
+        }
+    }
+
     /// How many addresses there are, and how many are out of rotation.
     pub(crate) fn host_endpoints(&self) -> HostEndpoints {
         HostEndpoints::new(self.endpoints.len() - self.gone, self.ejected)
@@ -101,3 +120,6 @@ impl HostState {
             .collect()
     }
 }
+
+/// How long what is usual for a host's addresses is taken as it was.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);

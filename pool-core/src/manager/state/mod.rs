@@ -27,6 +27,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use pool_health::PeerStats;
 use slab::Slab;
 use smallvec::SmallVec;
 
@@ -146,6 +147,8 @@ pub(crate) struct HostState {
     ejected: usize,
     /// Endpoints that are not on it any more.
     gone: usize,
+    /// What was usual for the endpoints when it was last looked at, if it was.
+    usual: Option<(Instant, PeerStats)>,
 }
 
 impl HostState {
@@ -160,6 +163,7 @@ impl HostState {
                 Addresses::Manual
             },
             endpoints: Slab::new(),
+            usual: None,
             by_addr: HashMap::new(),
             ready: List::default(),
             doubtful: List::default(),

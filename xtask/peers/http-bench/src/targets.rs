@@ -131,4 +131,10 @@ pub(crate) const TARGETS: &[Target] = &[
         ["bind", "95/ours", "p99 × empty"],
         AtMost(2.0),
     ),
+    time(
+        // The kernel looks at every port before it says no.
+        "finding that no port is left: p99, against connecting with none used",
+        ["bind", "100/ours", "p99 × empty"],
+        AtMost(20.0),
+    ),
 ];

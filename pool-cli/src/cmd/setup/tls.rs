@@ -10,7 +10,7 @@ use pool_core::registry::rustls_from_options;
 use pool_health::{Options, OptionsError};
 use pool_tls::{Roots, TlsConfigError, TlsConnector};
 
-use crate::args::FetchArgs;
+use crate::args::NetworkArgs;
 use crate::exit::{Failure, chain};
 use crate::output::note;
 
@@ -20,7 +20,7 @@ use crate::output::note;
 ///
 /// Exit 2: a file cannot be read or used, or the configuration names a backend that the flags are not for.
 pub(super) fn connector(
-    args: &FetchArgs,
+    args: &NetworkArgs,
     config: &Config,
 ) -> Result<Option<Arc<dyn TlsConnector>>, Failure> {
     if args.cacert.is_none() && args.cert.is_none() && !args.insecure {
@@ -62,7 +62,7 @@ struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    fn read(args: &'a FetchArgs) -> Result<Self, Failure> {
+    fn read(args: &'a NetworkArgs) -> Result<Self, Failure> {
         let cacert = match &args.cacert {
             Some(path) => Some((path.as_path(), read_pem(path)?)),
             None => None,

@@ -113,6 +113,14 @@ async fn the_configuration_and_the_flags_must_both_allow() {
     assert_eq!(reached(&site), ["127.0.1.3"], "nobody was connected to");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_up_leaves_denied_addresses_out() {
+    let site = Site::many(3).await;
+    let ended = site.warm().args(&["--deny", "127.0.1.2"]).run().code(0);
+    assert!(ended.stdout.contains("2 of 2 open"), "{ended:?}");
+    assert_eq!(reached(&site), ["127.0.1.1", "127.0.1.3"]);
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_before_anything_is_sent() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use pool_health::{AccessAction, AccessRule, IpPrefix, Moment, PrefixList, parse_rules_as};
 use tokio::time::Instant;
 
-use crate::args::{AccessArg, FetchArgs};
+use crate::args::{AccessArg, NetworkArgs};
 use crate::exit::Failure;
 
 /// The list that these flags describe; `None` without any. Each file is a source of its own.
@@ -17,7 +17,7 @@ use crate::exit::Failure;
 ///
 /// Exit 2 for a file that cannot be read or has a line that is no rule, for flags that contradict each other, and for allowing where
 /// nothing is denied.
-pub(super) fn list(args: &FetchArgs) -> Result<Option<PrefixList>, Failure> {
+pub(super) fn list(args: &NetworkArgs) -> Result<Option<PrefixList>, Failure> {
     if args.deny.is_empty() && args.allow.is_empty() {
         return Ok(None);
     }

@@ -1,9 +1,9 @@
-//! Moments as RFC 3339 writes them, in UTC and whole seconds: `2030-01-31T23:59:59Z`.
+//! Moments of the calendar, in UTC and whole seconds, as RFC 3339 writes them (`2030-01-31T23:59:59Z`) and as HTTP does.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Reads a moment from 1970 on; `None` for anything else, other zones and fractions included.
-pub(super) fn parse(text: &str) -> Option<SystemTime> {
+pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     let bytes = text.as_bytes();
     let shape = b"dddd-dd-ddTdd:dd:ddZ";
     let fits = bytes.len() == shape.len()
@@ -15,8 +15,35 @@ pub(super) fn parse(text: &str) -> Option<SystemTime> {
         return None;
     }
     let number = |from: usize, to: usize| text[from..to].parse::<u64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    moment(
+        [number(0, 4)?, number(5, 7)?, number(8, 10)?],
+        [number(11, 13)?, number(14, 16)?, number(17, 19)?],
+    )
+}
+
+/// Reads a moment as HTTP writes it (RFC 9110, section 5.6.7, IMF-fixdate): `Sun, 06 Nov 1994 08:49:37 GMT`. The obsolete forms and anything else are
+/// `None`; the name of the day is not looked at.
+pub(crate) fn parse_http(text: &str) -> Option<SystemTime> {
+    let (_, rest) = text.split_once(", ")?;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    let &[day, month, year, time, "GMT"] = &fields[..] else {
+        return None;
+    };
+    let number = |text: &str, digits: usize| {
+        let plain = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u64>().ok().filter(|_| plain)
+    };
+    let month = (1..).zip(MONTHS).find(|(_, name)| *name == month)?.0;
+    let (hour, rest) = time.split_once(':')?;
+    let (minute, second) = rest.split_once(':')?;
+    moment(
+        [number(year, 4)?, month, number(day, 2)?],
+        [number(hour, 2)?, number(minute, 2)?, number(second, 2)?],
+    )
+}
+
+/// The moment of this date and time; `None` if no calendar has it, or if it is before 1970.
+fn moment([year, month, day]: [u64; 3], [hour, minute, second]: [u64; 3]) -> Option<SystemTime> {
     let days_in_month = *days_per_month(year).get(usize::try_from(month.checked_sub(1)?).ok()?)?;
     let in_range = year >= 1970
         && (1..=days_in_month).contains(&day)
@@ -38,7 +65,7 @@ pub(super) fn parse(text: &str) -> Option<SystemTime> {
 }
 
 /// Writes a moment, fractions of a second rounded up; `None` if it is before 1970 or after 9999.
-pub(super) fn format(moment: SystemTime) -> Option<String> {
+pub(crate) fn format(moment: SystemTime) -> Option<String> {
     let since = moment.duration_since(UNIX_EPOCH).ok()?;
     let secs = since.as_secs() + u64::from(since.subsec_nanos() > 0);
     let (mut days, rest) = (secs / 86_400, secs % 86_400);
@@ -77,6 +104,10 @@ fn days_per_month(year: u64) -> [u64; 12] {
     let february = 28 + u64::from(is_leap(year));
     [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 }
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 #[cfg(test)]
 mod tests {
@@ -142,5 +173,30 @@ mod tests {
     fn fractions_round_up_so_that_no_ban_ends_early() {
         let moment = UNIX_EPOCH + Duration::from_millis(59_001);
         assert_eq!(format(moment).as_deref(), Some("1970-01-01T00:01:00Z"));
+    }
+
+    #[test]
+    fn dates_of_http_are_read() {
+        for (text, rfc3339) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", "1994-11-06T08:49:37Z"),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", "2024-02-29T23:59:59Z"),
+        ] {
+            assert_eq!(parse_http(text), parse(rfc3339), "{text}");
+            assert!(parse_http(text).is_some());
+        }
+        for text in [
+            "",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 06 nov 1994 08:49:37 GMT",
+            "Sun, 31 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 +8:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT ",
+        ] {
+            assert_eq!(parse_http(text), None, "{text}");
+        }
     }
 }

@@ -1,16 +1,19 @@
 //! From flags and configuration to a pool.
 
+mod access;
+mod tls;
+
 use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 
 use http::Uri;
-use pool_core::{BuildError, Config, Pool, Registry, StaticResolver, SystemResolver};
+use pool_core::{
+    BuildError, Config, Observer, Pool, Registry, ResolveEntry, StaticResolver, SystemResolver,
+};
 use pool_localip::{AddrSet, Cooldown, LocalAddrAllocator, SourceSpec};
 
-use super::access;
-use super::input::parse_url;
-use super::tls;
-use crate::args::FetchArgs;
+use super::fetch::parse_url;
+use crate::args::NetworkArgs;
 use crate::config::Effective;
 use crate::exit::{Failure, chain};
 use crate::output::note;
@@ -22,9 +25,10 @@ use crate::output::note;
 /// Exit 2 for certificates that cannot be read and policies that refuse; exit 3 for a source address that this machine
 /// does not have.
 pub(super) fn pool(
-    args: &FetchArgs,
+    args: &NetworkArgs,
     effective: Effective,
     registry: Registry,
+    observer: Option<Arc<dyn Observer>>,
 ) -> Result<Pool, Failure> {
     let Effective {
         config, profiles, ..
@@ -45,6 +49,9 @@ pub(super) fn pool(
         .resolver(Arc::new(resolver));
     if let Some(list) = access::list(args)? {
         builder = builder.access(Arc::new(list));
+    }
+    if let Some(observer) = observer {
+        builder = builder.observer(observer);
     }
     if let Some(tls) = tls::connector(args, &config)? {
         builder = builder.tls(tls);
@@ -77,17 +84,17 @@ pub(super) fn pool(
 }
 
 /// Whether every target is known, without a lookup, to be on this machine or a private network.
-pub(super) fn all_private(args: &FetchArgs) -> bool {
-    // What lines will come is not known; what is malformed is never connected to.
-    args.input.is_none()
-        && args
-            .urls
-            .iter()
-            .filter_map(|url| parse_url(url).ok())
-            .all(|uri| is_private_target(&uri, args))
+pub(super) fn all_private<'a>(
+    urls: impl IntoIterator<Item = &'a String>,
+    by_hand: &[ResolveEntry],
+) -> bool {
+    // What is malformed is never connected to.
+    urls.into_iter()
+        .filter_map(|url| parse_url(url).ok())
+        .all(|uri| is_private_target(&uri, by_hand))
 }
 
-fn is_private_target(uri: &Uri, args: &FetchArgs) -> bool {
+fn is_private_target(uri: &Uri, by_hand: &[ResolveEntry]) -> bool {
     let host = uri.host().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let default_port = if uri.scheme_str() == Some("http") {
@@ -98,11 +105,8 @@ fn is_private_target(uri: &Uri, args: &FetchArgs) -> bool {
     let port = uri.port_u16().unwrap_or(default_port);
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     // The last entry for a host counts, as in the resolver.
-    let by_hand = args.resolve.iter().rev();
-    if let Some(entry) = by_hand
-        .into_iter()
-        .find(|e| e.host == name && e.port == port)
-    {
+    let mut latest_first = by_hand.iter().rev();
+    if let Some(entry) = latest_first.find(|e| e.host == name && e.port == port) {
         return entry.addrs.iter().copied().all(is_private);
     }
     match host.parse() {
@@ -121,7 +125,7 @@ fn is_private(addr: IpAddr) -> bool {
 }
 
 fn sources(
-    args: &FetchArgs,
+    args: &NetworkArgs,
     config: &Config,
     registry: &Registry,
 ) -> Result<Arc<dyn LocalAddrAllocator>, Failure> {
@@ -176,7 +180,7 @@ mod tests {
             .unwrap_or_else(|e| panic!("{e}"))
             .command
         {
-            Command::Fetch(args) => all_private(&args),
+            Command::Fetch(args) => all_private(&args.urls, &args.network.resolve),
             _ => panic!("another command"),
         }
     }
@@ -208,7 +212,6 @@ mod tests {
                 "a.test:443:127.0.1.1,192.0.2.1",
             ],
             &["https://a.test:8443/", "--resolve", "a.test:443:127.0.1.1"],
-            &["https://127.0.0.1/", "-i", "more"],
         ] {
             assert!(!private(far), "{far:?}");
         }

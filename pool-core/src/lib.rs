@@ -33,7 +33,7 @@ pub use http::fuzzing;
 
 pub use config::Config;
 pub use dial::{
-    Connect, ConnectContext, ConnectError, Connected, LiteralResolver, ParseResolveError,
+    Connect, ConnectContext, ConnectError, Connected, LiteralResolver, Merged, ParseResolveError,
     ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
 };
 pub use error::{BoxError, Error, ErrorKind, Phase};

@@ -12,7 +12,7 @@ use serde_json::Value;
 use self::server::Nginx;
 use crate::{Failure, cargo, root};
 
-/// Runs the three checks; prints a SKIP line where nginx or openssl is missing.
+/// Runs the checks; prints a SKIP line where nginx or openssl is missing.
 ///
 /// # Errors
 ///
@@ -29,28 +29,39 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     build.args(["build", "--release", "-p", "pool-cli"]);
     cargo::read(build)?;
     let nginx = Nginx::start()?;
-    let mut failed = 0;
+    let mut outcomes = Vec::new();
     for (name, flag) in [("h2", None), ("http/1.1", Some("--http1.1"))] {
-        failed += report(name, fixed(&nginx, flag)?);
+        outcomes.push(report(name, fixed(&nginx, flag)?));
     }
-    failed += report("reloads under load", reloads(&nginx)?);
-    println!("\n{} passed, {failed} failed", 3 - failed);
-    if failed == 0 {
+    for (name, asked, least) in [
+        ("idle timeout, nothing asked", false, 2.0),
+        ("idle timeout, something asked", true, 4.0),
+    ] {
+        for flag in ["--http2", "--http1.1"] {
+            let name = format!("{name}, {flag}");
+            outcomes.push(report(&name, timeout(&nginx, flag, asked, least)?));
+        }
+    }
+    outcomes.push(report("reloads under load", reloads(&nginx)?));
+    let passed = outcomes.iter().filter(|passed| **passed).count();
+    println!("\n{passed} passed, {} failed", outcomes.len() - passed);
+    if passed == outcomes.len() {
         Ok(())
     } else {
         Err(Failure::Found)
     }
 }
 
-fn report(name: &str, outcome: Result<String, String>) -> usize {
+/// Says how a check went, and returns whether well.
+fn report(name: &str, outcome: Result<String, String>) -> bool {
     match outcome {
         Ok(seen) => {
             println!("nginx: {name}: ok ({seen})");
-            0
+            true
         }
         Err(wrong) => {
             println!("nginx: {name}: FAILED: {wrong}");
-            1
+            false
         }
     }
 }
@@ -99,6 +110,35 @@ fn fixed(nginx: &Nginx, flag: Option<&str>) -> Result<Result<String, String>, Fa
     Ok(Ok(format!(
         "{URLS} records, {conns} connections, at most {most} requests on one"
     )))
+}
+
+/// A hold finds out that nginx closes every connection, and after how many seconds without a request.
+fn timeout(
+    nginx: &Nginx,
+    flag: &str,
+    asked: bool,
+    least: f64,
+) -> Result<Result<String, String>, Failure> {
+    const PER_CELL: u64 = 4;
+    let mut warm = nginx.warm(PER_CELL, asked)?;
+    let output = warm.arg(flag).output().map_err(broken)?;
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let closings = report["closings"].as_array().map_or(&[][..], Vec::as_slice);
+    let [closing] = closings else {
+        return Ok(Err(format!("pool warm: {}; {report}", output.status)));
+    };
+    let idle = closing["idle_ms"]["min"].as_f64().unwrap_or(0.0) / 1e3;
+    // nginx counts from its own last byte, by a clock that it reads now and then.
+    let holds = output.status.success()
+        && closing["by"] == "peer"
+        && closing["count"] == PER_CELL * 4
+        && report["open"] == 0
+        && idle >= least - 0.5;
+    Ok(if holds {
+        Ok(format!("{closing}"))
+    } else {
+        Err(report.to_string())
+    })
 }
 
 /// Ten seconds of requests while nginx reloads twice a second: every GET is a 200.

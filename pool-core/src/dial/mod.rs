@@ -6,6 +6,7 @@
 mod alpn;
 mod bound;
 mod connect;
+mod merged;
 mod open;
 mod resolve;
 mod sockopt;
@@ -13,6 +14,7 @@ mod static_resolver;
 mod ticket_scope;
 
 pub use connect::{Connect, ConnectContext, ConnectError, Connected, TcpConnector};
+pub use merged::Merged;
 pub(crate) use open::{DialRequest, DialTimes, Opened, blames_source, blames_target, open};
 pub(crate) use resolve::resolve;
 pub use resolve::{LiteralResolver, Resolver, SystemResolver};

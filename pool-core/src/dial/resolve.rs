@@ -1,5 +1,6 @@
 //! From a host name to addresses.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -18,8 +19,9 @@ use crate::key::Key;
 /// The pool, from a task it owns: when a host without known addresses is asked for, and again whenever they are
 /// refreshed. At most one lookup per host is under way; everybody who waits shares its answer. It never runs under a lock.
 ///
-/// Answers keep their order. The pool drops duplicates and takes a bounded number from the front, so a resolver may
-/// return what it got. An empty answer counts as an error.
+/// A resolver may return what it got. The pool drops duplicates, lets the two address families take turns, each in the order of the
+/// answer and the family of its first address first (RFC 8305 section 4), and takes a bounded number from the front. Where one connection
+/// is wanted, addresses are tried in this order; a warm-up opens all of them. An empty answer counts as an error.
 ///
 /// # Cancel safety
 ///
@@ -98,7 +100,7 @@ pub(crate) async fn resolve(
             false
         }
     });
-    let allowed = bounded_unique(allowed, max);
+    let allowed = in_turns(allowed.collect(), max);
     if !allowed.is_empty() {
         return Ok(allowed);
     }
@@ -117,22 +119,30 @@ pub(crate) async fn resolve(
     Err(error)
 }
 
-/// The first `max` different addresses, in their order.
-pub(crate) fn bounded_unique(
-    addrs: impl IntoIterator<Item = SocketAddr>,
-    max: usize,
-) -> Vec<SocketAddr> {
-    let mut unique = Vec::new();
-    for addr in addrs {
-        if unique.len() >= max {
+/// At most `max` different addresses. The two families take turns, each in its own order, the family of the first address
+/// first (RFC 8305 section 4): where one of them leads nowhere, the second try gets there.
+fn in_turns(addrs: Vec<SocketAddr>, max: usize) -> Vec<SocketAddr> {
+    let Some(first) = addrs.first() else {
+        return addrs;
+    };
+    let leads_v4 = first.is_ipv4();
+    let mut known = HashSet::with_capacity(addrs.len());
+    let distinct = addrs.into_iter().filter(|addr| known.insert(*addr));
+    let (leading, following): (Vec<_>, Vec<_>) =
+        distinct.partition(|addr| addr.is_ipv4() == leads_v4);
+    let mut families = [leading.into_iter(), following.into_iter()];
+    let mut chosen = Vec::new();
+    while chosen.len() < max {
+        let before = chosen.len();
+        for family in &mut families {
+            chosen.extend(family.next());
+        }
+        if chosen.len() == before {
             break;
         }
-        // Linear: `max` bounds the list, and answers are short.
-        if !unique.contains(&addr) {
-            unique.push(addr);
-        }
     }
-    unique
+    chosen.truncate(max);
+    chosen
 }
 
 fn literal(host: &str, port: u16) -> Option<SocketAddr> {
@@ -185,10 +195,30 @@ mod tests {
 
     #[test]
     fn addresses_keep_their_order_lose_duplicates_and_end_at_the_bound() {
-        let [a, b, c] = ["10.0.0.3:1", "10.0.0.1:1", "[::1]:1"].map(addr);
-        assert_eq!(bounded_unique([a, b, a, c, b], 9), [a, b, c]);
-        assert_eq!(bounded_unique([a, a, b, c], 2), [a, b]);
-        assert_eq!(bounded_unique([a, b], 0), []);
+        let [a, b, c] = ["10.0.0.3:1", "10.0.0.1:1", "10.0.0.2:1"].map(addr);
+        assert_eq!(in_turns(vec![a, b, a, c, b], 9), [a, b, c]);
+        assert_eq!(in_turns(vec![a, a, b, c], 2), [a, b]);
+        assert_eq!(in_turns(vec![a, b], 0), []);
+        assert_eq!(in_turns(vec![], 9), []);
+    }
+
+    #[test]
+    fn the_families_take_turns_and_the_first_one_leads() {
+        let v6 = ["[2001:db8::2]:1", "[2001:db8::1]:1", "[2001:db8::3]:1"].map(addr);
+        let v4 = ["10.0.0.2:1", "10.0.0.1:1"].map(addr);
+        let turns = [v6[0], v4[0], v6[1], v4[1], v6[2]];
+        assert_eq!(in_turns([&v6[..], &v4].concat(), 9), turns);
+        let turns = [v4[0], v6[0], v4[1], v6[1], v6[2]];
+        assert_eq!(in_turns([&v4[..], &v6].concat(), 9), turns);
+        // The bound leaves neither out.
+        assert_eq!(in_turns([&v6[..], &v4].concat(), 3), [v6[0], v4[0], v6[1]]);
+    }
+
+    #[test]
+    fn an_absurd_answer_is_cut_without_looking_at_each_address_for_each_other() {
+        let many = (0..100_000_u32).map(|n| SocketAddr::from((n.to_be_bytes(), 1)));
+        let answer: Vec<_> = many.clone().chain(many).collect();
+        assert_eq!(in_turns(answer, 10_000).len(), 10_000);
     }
 
     #[tokio::test]

@@ -136,3 +136,50 @@ async fn a_host_without_connections_is_looked_up_again() {
     pass(Duration::from_secs(60)).await;
     assert_eq!(get(&pool).await.unwrap(), all[1].to_string());
 }
+
+/// Fails, or has no address, after its first answer.
+#[derive(Debug)]
+struct Once {
+    then: First,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Resolver for Once {
+    async fn resolve(&self, _: &str, _: u16) -> Result<Vec<SocketAddr>, BoxError> {
+        match (self.asked.fetch_add(1, Ordering::Relaxed), self.then) {
+            (0, _) => Ok(addrs(2)),
+            (_, First::Hangs) => std::future::pending().await,
+            (_, First::IsEmpty) => Ok(Vec::new()),
+            _ => Err("no such name".into()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_fails_keeps_the_last_answer_and_what_is_open() {
+    for then in [First::Fails, First::Hangs, First::IsEmpty] {
+        let network = Network::new();
+        let asked = AtomicUsize::new(0);
+        let once = Arc::new(Once { then, asked });
+        let mut config = Config::default();
+        config.upkeep.refresh_interval = Duration::from_secs(10);
+        config.eviction.clear();
+        let pool = pool(&network, once.clone(), config).build().unwrap();
+        pool.warm(&Warm::new(URL)).await.unwrap();
+        pass(Duration::from_secs(100)).await;
+        assert!(once.asked.load(Ordering::Relaxed) > 3, "{then:?}");
+        assert_eq!(network.open(), 2, "{then:?}");
+        for _ in 0..4 {
+            get(&pool).await.unwrap();
+        }
+        assert_eq!(network.connects().len(), 2, "{then:?}: nothing is opened");
+        for addr in addrs(2) {
+            assert_eq!(
+                network.requests_at(addr),
+                2,
+                "{then:?}: both are in rotation"
+            );
+        }
+    }
+}

@@ -31,5 +31,6 @@ mod restless_policies;
 mod retired_sources;
 mod selectors;
 mod suspended;
+mod two_families;
 mod waiting;
 mod warm_plans;

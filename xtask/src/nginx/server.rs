@@ -30,6 +30,9 @@ pub(super) struct Nginx {
 
 const NAME: &str = "nginx.test";
 
+/// Where it closes connections after 2 s if nothing was ever asked on them, after 4 s if something was.
+const IMPATIENT: &str = "127.0.0.2";
+
 impl Nginx {
     /// Starts it and waits until it listens.
     pub(super) fn start() -> Result<Self, Failure> {
@@ -85,6 +88,29 @@ impl Nginx {
         ]);
         fetch.arg(self.folder.join("cert.pem"));
         fetch
+    }
+
+    /// `pool warm` of the address where connections do not stay idle for long: so many from each of four sources, held until
+    /// they are gone, with the report as an object. With `asked`, each carries a request first.
+    pub(super) fn warm(&self, per_cell: u64, asked: bool) -> Result<Command, Failure> {
+        let health = if asked {
+            "[[health]]\nuse = \"http\"\npath = \"/file\"\n\n[upkeep]\nhealth_interval = \"never\"\n"
+        } else {
+            ""
+        };
+        let config = self.folder.join("warm.toml");
+        fs::write(&config, health)
+            .map_err(|error| Failure::Broken(format!("warm.toml: {error}")))?;
+        let mut warm = pool();
+        let resolve = format!("{NAME}:{}:{IMPATIENT}", self.port);
+        warm.args(["warm", &self.url(), "--resolve", &resolve, "--json"])
+            .args(["--source", "127.0.2.0/30", "--for", "60s"])
+            .args(["--per-cell", &per_cell.to_string()])
+            .arg("--cacert")
+            .arg(self.folder.join("cert.pem"))
+            .arg("--config")
+            .arg(config);
+        Ok(warm)
     }
 
     pub(super) fn reload(&self) -> Result<(), Failure> {
@@ -183,6 +209,15 @@ http {{
         ssl_certificate_key key.pem;
         keepalive_requests 50;
         http2_max_concurrent_streams 8;
+        root html;
+    }}
+    server {{
+        listen {IMPATIENT}:{port} ssl http2;
+        server_name {NAME};
+        ssl_certificate cert.pem;
+        ssl_certificate_key key.pem;
+        client_header_timeout 2s;
+        keepalive_timeout 4s;
         root html;
     }}
 }}

@@ -1,5 +1,6 @@
 //! The command line: what each subcommand takes.
 
+mod access;
 mod fingerprint;
 mod localip;
 mod plan;
@@ -9,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use access::AccessArg;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 pub(crate) use fingerprint::{CaptureArgs, FingerprintCommand, ImportArgs};
 pub(crate) use localip::{CheckArgs, LocalipCommand, LocalipPlanArgs};
@@ -125,6 +127,12 @@ pub(crate) struct NetworkArgs {
     /// Connects from this local address, or from all of a prefix. Repeatable.
     #[arg(long, value_name = "ADDR|CIDR")]
     pub(crate) source: Vec<SourceSpec>,
+    /// Connects to no such address, whatever a name lookup says: an address, a prefix, `private`, `all`, or a file of rules. Repeatable.
+    #[arg(long, value_name = "ADDR|CIDR|@FILE")]
+    pub(crate) deny: Vec<AccessArg>,
+    /// Connects to such addresses although a shorter prefix is denied. Repeatable.
+    #[arg(long, value_name = "ADDR|CIDR|@FILE")]
+    pub(crate) allow: Vec<AccessArg>,
     /// Trusts the authorities in this PEM file instead of the system's.
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
@@ -249,6 +257,7 @@ Examples:
   pool fetch -i urls.txt -c 64 --jsonl records.jsonl -o bodies
   pool fetch -i - --jsonl - --warm --source 127.0.2.0/28 \\
       --resolve a.test:443:127.0.1.1,127.0.1.2 < urls.txt
+  pool fetch --deny private --deny @bans.txt https://example.com/
 
 Every response counts as fetched, whatever its status. Records come in the order in which requests \
 end. The default of --max-conns-per-host looks at URLs on the command line only, and looks no name \
@@ -338,6 +347,10 @@ mod tests {
             &["--key", "k.pem"],
             &["--source", "127.0.0.0/33"],
             &["--resolve", "a.test:443"],
+            &["--deny", "10.0.0.0/33"],
+            &["--deny", "10.0.0.1/8"],
+            &["--deny", "example.com"],
+            &["--allow", "@"],
         ] {
             let all = ["pool", "fetch"].iter().chain(args);
             assert!(Args::try_parse_from(all).is_err(), "{args:?}");

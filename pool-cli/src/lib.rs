@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use pool_core::select::Selector;
 use pool_core::{BoxError, Registry};
-use pool_health::{EvictionPolicy, HealthCheck, Options, OutlierPolicy};
+use pool_health::{AccessList, EvictionPolicy, HealthCheck, Options, OutlierPolicy};
 use pool_localip::LocalAddrAllocator;
 
 use args::{Args, Command, ConfigCommand, PluginsCommand};
@@ -87,6 +87,21 @@ impl Cli {
         E: Into<BoxError>,
     {
         self.registry = self.registry.outlier(name, constructor);
+        self
+    }
+
+    /// Adds an access list: `[[access]] use = "name"`.
+    #[must_use]
+    pub fn access<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&Options) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: AccessList + 'static,
+        E: Into<BoxError>,
+    {
+        self.registry = self.registry.access(name, constructor);
         self
     }
 

@@ -39,6 +39,9 @@ pub enum ErrorKind {
     Timeout(Phase),
     /// The host name has no address.
     Resolve,
+    /// An access list denies the address, or every address of the host; `source()` is its [`Denied`](pool_health::Denied).
+    /// Nothing was dialled.
+    Denied,
     /// The peer refused the TCP connection.
     Refused,
     /// The TCP connection failed otherwise.
@@ -100,6 +103,7 @@ impl ErrorKind {
             Self::Timeout(Phase::ResponseHead) => "response_head_timeout",
             Self::Timeout(Phase::BodyIdle) => "body_idle_timeout",
             Self::Resolve => "resolve",
+            Self::Denied => "denied",
             Self::Refused => "refused",
             Self::Connect => "connect",
             Self::Tls => "tls",
@@ -127,6 +131,7 @@ impl ErrorKind {
             Self::Timeout(Phase::ResponseHead) => "no response head came in time",
             Self::Timeout(Phase::BodyIdle) => "the response body stalled",
             Self::Resolve => "name lookup failed",
+            Self::Denied => "an access list denies the address",
             Self::Refused => "connection refused",
             Self::Connect => "connecting failed",
             Self::Tls => "the TLS handshake failed",

@@ -19,13 +19,15 @@ pub use self::change::{AccessChange, AccessChangeKind};
 pub use self::list::PrefixList;
 pub use self::prefix::{IpPrefix, ParsePrefixError};
 pub use self::rule::{AccessAction, AccessRule};
-pub use self::text::{Moment, ParseRulesError, RuleError, format_rules, parse_rules};
+pub use self::text::{
+    Moment, ParseRulesError, RuleError, format_rules, parse_rules, parse_rules_as,
+};
 
 /// Decides whether a resolved address may be connected to.
 ///
-/// - **Who calls, when, how often:** the pool, with an address as the resolver gave it: once before each dial, and in each upkeep
-///   round for the addresses that are connected. What is denied is not dialled, and connections to it are drained.
-///   Never for a request on an open connection, so an answer that changes takes effect within a round.
+/// - **Who calls, when, how often:** the pool, with an address as the resolver gave it: once when a lookup brings it, once before
+///   each dial, and in each upkeep round for every address that a host has. What is denied is not dialled, and connections to
+///   it are drained. Never for a request on an open connection, so an answer that changes takes effect within a round.
 /// - **On which thread:** any, inside or outside a runtime; several at once. No lock of the pool is held.
 /// - **Blocking:** never; the dial waits. A list that is changed meanwhile holds its lock for a moment only.
 /// - **Panics** are contained and count as [`Access::Deny`]: a guard that cannot answer lets nobody pass.
@@ -45,8 +47,8 @@ pub trait AccessList: fmt::Debug + Send + Sync {
 
     /// Takes out the rules that have expired at `now`, and returns them, each once.
     ///
-    /// The pool calls this once per upkeep round, and tries the addresses whose ban has ended with a health check before they get
-    /// traffic. It changes no answer: what has expired had no say before either.
+    /// The pool calls this once per upkeep round. It changes no answer: what has expired had no say before either. The
+    /// addresses of a ban that has ended join their hosts again with the next lookup.
     fn expire(&self, now: Instant) -> Vec<AccessRule> {
         let _ = now;
         Vec::new()

@@ -23,7 +23,7 @@ mod utc;
 pub use access::{
     Access, AccessAction, AccessChange, AccessChangeKind, AccessContext, AccessList, AccessRule,
     AllowAll, Denied, IpPrefix, Moment, ParsePrefixError, ParseRulesError, PrefixList, RuleError,
-    format_rules, parse_rules,
+    format_rules, parse_rules, parse_rules_as,
 };
 pub use check::{HealthCheck, Unhealthy};
 pub use checks::{AllOf, AnyOf, CertificateExpiry, H2Ping, HttpCheck, Liveness, NoCheck, When};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pool_health::{
     Access, AccessAction, AccessChange, AccessChangeKind, AccessContext, AccessList, AccessRule,
-    IpPrefix, Moment, Options, PrefixList, format_rules, parse_rules,
+    IpPrefix, Moment, Options, PrefixList, format_rules, parse_rules, parse_rules_as,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -303,6 +303,18 @@ fn a_file_has_one_rule_a_line_and_comments_are_reasons() {
             deny("203.0.113.1").lasting(Duration::ZERO, now.instant),
         ]
     );
+}
+
+#[test]
+fn a_line_without_an_action_means_what_the_reader_says() {
+    let text = "192.0.2.1 # fine\ndeny 192.0.2.2\nallow 192.0.2.3\n";
+    let actions = |unsaid| -> Vec<AccessAction> {
+        let rules = parse_rules_as(unsaid, text, noon()).unwrap();
+        rules.iter().map(|rule| rule.action).collect()
+    };
+    use AccessAction::{Allow, Deny};
+    assert_eq!(actions(Allow), [Allow, Deny, Allow]);
+    assert_eq!(actions(Deny), [Deny, Deny, Allow]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! From flags and configuration to a pool.
 
+mod access;
 mod tls;
 
 use std::net::{IpAddr, UdpSocket};
@@ -46,6 +47,9 @@ pub(super) fn pool(
     let mut builder = Pool::builder()
         .local_addrs(sources)
         .resolver(Arc::new(resolver));
+    if let Some(list) = access::list(args)? {
+        builder = builder.access(Arc::new(list));
+    }
     if let Some(observer) = observer {
         builder = builder.observer(observer);
     }

@@ -1,5 +1,6 @@
 //! The `pool` binary, run as people run it, against origins that count.
 
+mod access;
 mod config;
 mod demo;
 mod fetch_input;

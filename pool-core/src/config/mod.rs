@@ -118,6 +118,8 @@ pub struct Config {
     pub health: Vec<PolicyConfig>,
     /// When an address is left out for a while. Defaults to `consecutive-failures` with that policy's own thresholds.
     pub outlier: Vec<PolicyConfig>,
+    /// Which addresses may be dialled at all, whatever a name lookup says: each list must allow them. Defaults to none: all may.
+    pub access: Vec<PolicyConfig>,
     /// Which address of a host a request prefers, of those with an open connection that has room: `round-robin`,
     /// `least-used`, `p2c` (the quicker and less busy of two) or `sticky` (by the request's affinity). It takes any other
     /// rather than wait. Defaults to `round-robin`.
@@ -162,6 +164,7 @@ impl Default for Config {
             ],
             health: Vec::new(),
             outlier: vec![PolicyConfig::new("consecutive-failures")],
+            access: Vec::new(),
             selector: PolicyConfig::new("round-robin"),
             localip: PolicyConfig::new("os"),
             tls: PolicyConfig::new(DEFAULT_TLS),

@@ -35,8 +35,8 @@ pub struct Upkeep {
     /// waits for a check.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub alive_bypass: Duration,
-    /// Between two clean-ups of connections that have been idle too long. Defaults to 5 s: how much later than its
-    /// policy says a connection may close.
+    /// Between two clean-ups of connections that have been idle too long, and between two looks at whether the access lists
+    /// still allow the addresses in use. Defaults to 5 s: how much later than its policy says a connection may close.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub idle_interval: Duration,
     /// Between two clean-ups of connections that have lived too long. Defaults to 10 s.

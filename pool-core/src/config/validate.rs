@@ -33,6 +33,7 @@ impl Config {
             eviction,
             health,
             outlier,
+            access,
             selector,
             localip,
             tls,
@@ -50,6 +51,7 @@ impl Config {
             ("eviction", eviction),
             ("health", health),
             ("outlier", outlier),
+            ("access", access),
         ] {
             for (i, policy) in policies.iter().enumerate() {
                 policy.check(&format!("{section}[{i}]"), &mut found);

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pool_health::Denied;
 
 use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::key::Key;
@@ -64,11 +65,11 @@ impl Resolver for LiteralResolver {
     }
 }
 
-/// Looks up the host of `key`: at least one and at most `max` addresses, without duplicates.
+/// Looks up the host of `key`: at least one and at most `max` addresses that nobody `denies`, without duplicates.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Resolve`] if the resolver fails or has no address; a timeout of [`Phase::Resolve`] after `deadline`.
+/// [`ErrorKind::Resolve`] if the resolver fails or has no address; [`ErrorKind::Denied`] if each one is denied; a timeout of [`Phase::Resolve`] after `deadline`.
 ///
 /// # Cancel safety
 ///
@@ -78,18 +79,44 @@ pub(crate) async fn resolve(
     key: &Key,
     max: usize,
     deadline: Duration,
+    mut denies: impl FnMut(SocketAddr) -> Option<Denied>,
 ) -> Result<Vec<SocketAddr>, Error> {
     let fail = |kind| Error::new(kind).with_host(key.host());
     let lookup = resolver.resolve(key.host(), key.port());
     let addrs = match tokio::time::timeout(deadline, lookup).await {
-        Ok(Ok(addrs)) => in_turns(addrs, max),
+        Ok(Ok(addrs)) => addrs,
         Ok(Err(error)) => return Err(fail(ErrorKind::Resolve).with_source(error)),
         Err(_elapsed) => return Err(fail(ErrorKind::Timeout(Phase::Resolve))),
     };
     if addrs.is_empty() {
         return Err(fail(ErrorKind::Resolve).with_detail("the answer is empty"));
     }
-    Ok(addrs)
+    let mut denials = Vec::new();
+    // Before the bound: denied ones do not take the places of others.
+    let allowed = addrs.into_iter().filter(|&addr| match denies(addr) {
+        None => true,
+        Some(denied) => {
+            denials.push((addr, denied));
+            false
+        }
+    });
+    let allowed = in_turns(allowed.collect(), max);
+    if !allowed.is_empty() {
+        return Ok(allowed);
+    }
+    let others = denials.len().saturating_sub(1);
+    let Some((addr, denied)) = denials.into_iter().next() else {
+        return Err(fail(ErrorKind::Resolve).with_detail("no address is to be taken"));
+    };
+    let mut error = fail(ErrorKind::Denied)
+        .with_target(addr)
+        .with_source(denied);
+    match others {
+        0 => {}
+        1 => error = error.with_detail("and one other"),
+        _ => error = error.with_detail(format!("and {others} others")),
+    }
+    Err(error)
 }
 
 /// At most `max` different addresses. The two families take turns, each in its own order, the family of the first address
@@ -160,6 +187,10 @@ mod tests {
         Key::new(Scheme::Https, "a.test", 443)
     }
 
+    fn nobody(_: SocketAddr) -> Option<Denied> {
+        None
+    }
+
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
@@ -215,7 +246,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_answer_is_an_error_that_names_the_host() {
-        let error = resolve(&Answers(vec![]), &key(), 8, SECOND)
+        let error = resolve(&Answers(vec![]), &key(), 8, SECOND, nobody)
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Resolve);
@@ -227,7 +258,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_cause_of_a_failed_lookup_is_kept() {
-        let error = resolve(&LiteralResolver, &key(), 8, SECOND)
+        let error = resolve(&LiteralResolver, &key(), 8, SECOND, nobody)
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Resolve);
@@ -240,14 +271,16 @@ mod tests {
     #[tokio::test]
     async fn the_pool_takes_a_bounded_number_of_answers() {
         let [a, b, c] = ["10.0.0.3:1", "10.0.0.1:1", "10.0.0.2:1"].map(addr);
-        let got = resolve(&Answers(vec![a, a, b, c]), &key(), 2, SECOND).await;
+        let got = resolve(&Answers(vec![a, a, b, c]), &key(), 2, SECOND, nobody).await;
         assert_eq!(got.unwrap(), [a, b]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_resolver_ends_at_the_deadline() {
         let before = crate::clock::now();
-        let error = resolve(&Silent, &key(), 8, SECOND).await.unwrap_err();
+        let error = resolve(&Silent, &key(), 8, SECOND, nobody)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout(Phase::Resolve));
         assert_eq!(crate::clock::now() - before, SECOND);
     }

@@ -122,6 +122,20 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         })
     }
 
+    /// Every address of the host, in rotation or not.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.look(|core| {
+            let endpoints = core.state.endpoints();
+            let here = endpoints.filter(|endpoint| endpoint.standing != Standing::Gone);
+            here.map(|endpoint| endpoint.addr).collect()
+        })
+    }
+
+    /// Takes addresses away that must not be used any more. Returns how many of them the host had.
+    pub(crate) fn forbid(&self, addrs: &[SocketAddr]) -> usize {
+        Host::event(&self.0, |state, at, out| state.forbid(addrs, at, out))
+    }
+
     /// The addresses that are out of rotation until a check succeeds.
     pub(crate) fn condemned(&self) -> Vec<SocketAddr> {
         self.0.look(|core| core.state.condemned())

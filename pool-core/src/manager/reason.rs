@@ -55,6 +55,8 @@ pub enum CloseReason {
     Replaced,
     /// Its address left the host's address list.
     EndpointGone,
+    /// An access list denies its address by now.
+    Denied,
     /// The local address that it comes from is no longer used, or has left the machine.
     SourceGone,
     /// A policy said so, by its name.
@@ -94,6 +96,7 @@ impl CloseReason {
             Self::Reclaimed => "reclaimed",
             Self::Replaced => "replaced",
             Self::EndpointGone => "endpoint_gone",
+            Self::Denied => "denied",
             Self::SourceGone => "source_gone",
             Self::Policy(name) => name,
             Self::Removed => "removed",

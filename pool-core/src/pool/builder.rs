@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
-use pool_health::{EvictionPolicy, HealthCheck, OutlierPolicy};
+use pool_health::{AccessList, EvictionPolicy, HealthCheck, OutlierPolicy};
 use pool_localip::{LocalAddrAllocator, SourceListener};
 use pool_tls::fidelity::Fidelity;
 use pool_tls::spec::Profile;
@@ -121,6 +121,14 @@ impl PoolBuilder {
     /// Adds an outlier policy to those the configuration names.
     pub fn outlier(mut self, policy: Arc<dyn OutlierPolicy>) -> Self {
         self.sources.outlier.push(policy);
+        self
+    }
+
+    /// Adds an access list to those the configuration names: an address is dialled if all of them allow it.
+    ///
+    /// Keep a clone of it to change it at run time, and call [`Pool::enforce_access`] to have the change take effect at once.
+    pub fn access(mut self, list: Arc<dyn AccessList>) -> Self {
+        self.sources.access.push(list);
         self
     }
 

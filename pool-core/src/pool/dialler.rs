@@ -113,7 +113,7 @@ async fn look_up(env: Arc<Env>, mut lookup: Lookup) {
     let Some(key) = lookup.host.as_ref().map(|host| host.key().clone()) else {
         return;
     };
-    let answer = env.plugins.resolve(&key, &env.live().config).await;
+    let answer = env.plugins.resolve(&key, &env.live()).await;
     let Some(host) = lookup.host.take() else {
         return;
     };
@@ -161,6 +161,13 @@ pub(crate) struct FailedDial {
 impl FailedDial {
     /// Reports it. Returns whether the remote address had a part in the failure.
     pub(crate) fn end(self) -> bool {
+        if self.error.kind() == ErrorKind::Denied {
+            // The host has other addresses tried, or refuses those who wait, before it forgets this one.
+            let (host, target) = (self.ticket.host(), self.ticket.target());
+            self.ticket.fail(self.error);
+            host.forbid(&[target]);
+            return false;
+        }
         let blames_target = dial::blames_target(&self.error);
         if blames_target {
             self.ticket.fail(self.error);

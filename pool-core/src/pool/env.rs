@@ -1,10 +1,12 @@
 //! What the pool's tasks share: settings, plugins, the runtime they run on.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::select;
+use pool_health::{AccessContext, Denied};
 use pool_localip::Lease;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -16,7 +18,7 @@ use super::suspend::SuspendWatch;
 use super::sweeper::Inbox;
 use crate::clock;
 use crate::dial::{DialRequest, Opened};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::http::{HttpSettings, RetryBudget, Running};
 use crate::key::{Key, Scheme};
 use crate::observe::{Handshakes, Histogram, SourceBook};
@@ -159,22 +161,35 @@ impl Env {
         }
     }
 
-    /// Opens a connection, and counts its handshake.
+    /// Opens a connection if the access lists allow its address, and counts its handshake.
     ///
     /// # Errors
     ///
-    /// As [`Plugins::open`].
+    /// [`ErrorKind::Denied`] if they do not; else as [`Plugins::open`].
     pub(crate) async fn open<G: Send + 'static>(
         &self,
         request: DialRequest<'_>,
         lease: Lease,
         guard: G,
     ) -> Result<Opened, Error> {
+        // Asked at the lookup too; since then a list may have changed, or somebody else may have named the address.
+        let (key, target) = (request.key, request.target);
+        if let Some(denied) = self.denies(key, target) {
+            let error = Error::new(ErrorKind::Denied).with_host(key.host());
+            return Err(error.with_target(target).with_source(denied));
+        }
         let opened = self.plugins.open(request, lease, guard).await?;
         if opened.times.handshake.is_some() {
             self.handshakes.note(opened.facts.resumed);
         }
         Ok(opened)
+    }
+
+    /// Why this address of the host must not be dialled now, if so.
+    pub(crate) fn denies(&self, key: &Key, target: SocketAddr) -> Option<Denied> {
+        let live = self.live();
+        let cx = AccessContext::new(target, key.host(), clock::now());
+        self.plugins.denies(&live.access, &cx)
     }
 
     /// How connections under this key are spoken to.

@@ -4,11 +4,12 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use pool_health::{EvictionPolicy, HealthCheck, OutlierPolicy};
+use pool_health::{AccessList, EvictionPolicy, HealthCheck, OutlierPolicy};
 
 use super::{Inner, finite};
 use crate::config::{Config, ConfigError};
 use crate::registry::{Registry, RegistryError};
+use crate::upkeep;
 
 /// A configuration with the policies it names. Never changed: another one takes its place.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Live {
     pub(crate) eviction: Vec<Arc<dyn EvictionPolicy>>,
     pub(crate) health: Vec<Arc<dyn HealthCheck>>,
     pub(crate) outlier: Vec<Arc<dyn OutlierPolicy>>,
+    pub(crate) access: Vec<Arc<dyn AccessList>>,
 }
 
 /// Where live settings come from: the policies given in code, which stay, and the names a configuration may use.
@@ -26,6 +28,7 @@ pub(crate) struct Sources {
     pub(crate) eviction: Vec<Arc<dyn EvictionPolicy>>,
     pub(crate) health: Vec<Arc<dyn HealthCheck>>,
     pub(crate) outlier: Vec<Arc<dyn OutlierPolicy>>,
+    pub(crate) access: Vec<Arc<dyn AccessList>>,
 }
 
 impl Sources {
@@ -47,11 +50,16 @@ impl Sources {
         for policy in &config.outlier {
             outlier.push(self.registry.build_outlier(policy)?);
         }
+        let mut access = self.access.clone();
+        for list in &config.access {
+            access.push(self.registry.build_access(list)?);
+        }
         Ok(Live {
             config,
             eviction,
             health,
             outlier,
+            access,
         })
     }
 }
@@ -97,6 +105,7 @@ pub(super) fn reconfigure(inner: &Arc<Inner>, config: Config) -> Result<(), Reco
     loop {
         let live = env.live();
         apply(inner, &live.config);
+        upkeep::enforce_access(inner);
         if Arc::ptr_eq(&live, &env.live()) {
             return Ok(());
         }

@@ -249,8 +249,16 @@ impl Pool {
         upkeep::check_all(self.inner()).await
     }
 
+    /// Takes the addresses that an access list denies by now out of their hosts, as each clean-up of idle connections does:
+    /// idle connections to them close, busy ones with their last request. Returns how many addresses it took out.
+    ///
+    /// One that is allowed again joins with the next lookup of its host.
+    pub fn enforce_access(&self) -> usize {
+        upkeep::enforce_access(self.inner())
+    }
+
     /// Puts another configuration in force while the pool runs: every limit, timeout, interval and budget, and the
-    /// eviction, health and outlier policies it names. Policies given to the builder stay.
+    /// eviction, health and outlier policies and access lists it names. Policies given to the builder stay.
     ///
     /// Raised limits serve those who wait; lowered ones close idle connections and let busy ones finish. A request under
     /// way keeps the timeouts it began with, and an open connection the windows and buffers it was opened with; PINGs

@@ -10,13 +10,15 @@ use std::task::Poll;
 use std::time::Instant;
 
 use pool_health::{
-    EvictionContext, EvictionPolicy, OutlierContext, OutlierPolicy, OutlierVerdict, Verdict,
+    Access, AccessContext, AccessList, Denied, EvictionContext, EvictionPolicy, OutlierContext,
+    OutlierPolicy, OutlierVerdict, Verdict,
 };
 use pool_localip::{AllocContext, Exhausted, LocalAddrAllocator};
 use pool_tls::{FingerprintContext, FingerprintSource, ProfileId, TlsConnector};
 
+use super::live::Live;
 use super::profiles::Profiles;
-use crate::config::Config;
+use crate::clock;
 use crate::dial::{self, Connect, DialRequest, Opened, Resolver};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -81,6 +83,22 @@ impl Plugins {
             })
     }
 
+    /// Why the address must not be dialled, if one of the lists says so. A list that panics denies it: a guard that cannot answer
+    /// lets nobody pass.
+    pub(crate) fn denies(
+        &self,
+        lists: &[Arc<dyn AccessList>],
+        cx: &AccessContext<'_>,
+    ) -> Option<Denied> {
+        lists
+            .iter()
+            .find_map(|list| match self.contain(|| list.check(cx)) {
+                Some(Access::Allow) => None,
+                Some(Access::Deny(denied)) => Some(denied),
+                None => Some(Denied::new("the access list panicked")),
+            })
+    }
+
     /// Leases a source address. An allocator that panics has none.
     pub(crate) fn lease(&self, cx: &AllocContext<'_>) -> Result<pool_localip::Lease, Exhausted> {
         self.contain(|| self.local_addrs.allocate(cx))
@@ -105,18 +123,19 @@ impl Plugins {
         }
     }
 
-    /// Looks up the addresses of a host. A resolver that panics has failed.
+    /// Looks up the addresses of a host that may be dialled. A resolver that panics has failed.
     ///
     /// # Errors
     ///
     /// As [`dial::resolve`].
-    pub(crate) async fn resolve(
-        &self,
-        key: &Key,
-        config: &Config,
-    ) -> Result<Vec<SocketAddr>, Error> {
-        let (max, deadline) = (config.dial.max_addresses, config.timeouts.resolve);
-        let lookup = dial::resolve(self.resolver.as_ref(), key, max, deadline);
+    pub(crate) async fn resolve(&self, key: &Key, live: &Live) -> Result<Vec<SocketAddr>, Error> {
+        let (dial, timeouts) = (&live.config.dial, &live.config.timeouts);
+        let denies = |target| {
+            let cx = AccessContext::new(target, key.host(), clock::now());
+            self.denies(&live.access, &cx)
+        };
+        let (max, deadline) = (dial.max_addresses, timeouts.resolve);
+        let lookup = dial::resolve(self.resolver.as_ref(), key, max, deadline, denies);
         self.contain_future(lookup).await.unwrap_or_else(|| {
             let error = Error::new(ErrorKind::Resolve).with_detail("the resolver panicked");
             Err(error.with_host(key.host()))

@@ -1,9 +1,9 @@
 //! The policies that come with the trait crates, registered as anybody's are.
 
 use pool_health::{
-    ConsecutiveFailures, ErrorCount, ErrorRate, H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness,
-    MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, SlowEndpoint, StatusEjection,
-    SuccessRate, Surplus,
+    AllowAll, ConsecutiveFailures, ErrorCount, ErrorRate, H2Ping, HttpCheck, IdleTimeout, Lifetime,
+    Liveness, MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, PrefixList,
+    SlowEndpoint, StatusEjection, SuccessRate, Surplus,
 };
 use pool_localip::{AddrList, Classes, OsAssigned, Prefix, Sources, Weighted};
 
@@ -46,6 +46,8 @@ pub(super) fn register(registry: Registry) -> Registry {
         outlier Outlier StatusEjection: "leaves an address out when it answers with certain statuses, for as long as it asks",
         outlier Outlier SuccessRate: "leaves an address out that succeeds notably less often than the host's others",
         outlier Outlier SlowEndpoint: "leaves an address out that answers notably slower than the host's others",
+        access Access AllowAll: "allows every address",
+        access Access PrefixList: "allows or denies addresses by the longest prefix that holds them",
         selector Selector RoundRobin: "takes turns over the addresses that have room",
         selector Selector LeastUsed: "prefers the address with the fewest requests in flight",
         selector Selector PeakEwma: "prefers the quicker and less busy of two addresses drawn at random",

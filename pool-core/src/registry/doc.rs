@@ -12,6 +12,8 @@ pub enum PolicyKind {
     Health,
     /// [`pool_health::OutlierPolicy`], `[[outlier]]`.
     Outlier,
+    /// [`pool_health::AccessList`], `[[access]]`.
+    Access,
     /// [`Selector`](crate::select::Selector), `[selector]`.
     Selector,
     /// [`pool_localip::LocalAddrAllocator`], `[localip]`.
@@ -27,6 +29,7 @@ impl PolicyKind {
             Self::Eviction => "eviction",
             Self::Health => "health",
             Self::Outlier => "outlier",
+            Self::Access => "access",
             Self::Selector => "selector",
             Self::LocalIp => "localip",
             Self::Tls => "tls",
@@ -41,6 +44,7 @@ impl fmt::Display for PolicyKind {
             Self::Eviction => "eviction policy",
             Self::Health => "health check",
             Self::Outlier => "outlier policy",
+            Self::Access => "access list",
             Self::Selector => "address selector",
             Self::LocalIp => "local address allocator",
             Self::Tls => "TLS connector",

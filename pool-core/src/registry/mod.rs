@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use pool_health::{EvictionPolicy, HealthCheck, Options, OutlierPolicy};
+use pool_health::{AccessList, EvictionPolicy, HealthCheck, Options, OutlierPolicy};
 use pool_localip::LocalAddrAllocator;
 use pool_tls::TlsConnector;
 
@@ -73,6 +73,7 @@ pub struct Registry {
     eviction: Shelf<dyn EvictionPolicy>,
     health: Shelf<dyn HealthCheck>,
     outlier: Shelf<dyn OutlierPolicy>,
+    access: Shelf<dyn AccessList>,
     selector: Shelf<dyn Selector>,
     localip: Shelf<dyn LocalAddrAllocator>,
     tls: Shelf<dyn TlsConnector>,
@@ -90,6 +91,7 @@ impl Registry {
             eviction: Shelf::new(PolicyKind::Eviction),
             health: Shelf::new(PolicyKind::Health),
             outlier: Shelf::new(PolicyKind::Outlier),
+            access: Shelf::new(PolicyKind::Access),
             selector: Shelf::new(PolicyKind::Selector),
             localip: Shelf::new(PolicyKind::LocalIp),
             tls: Shelf::new(PolicyKind::Tls),
@@ -146,6 +148,24 @@ impl Registry {
         self.outlier.put(name.into(), move |options| {
             let policy = constructor(&options.clone().into()).map_err(Into::into)?;
             Ok(Arc::new(policy))
+        });
+        self
+    }
+
+    /// Registers an access list: `[[access]] use = "name"`.
+    #[must_use]
+    pub fn access<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&Options) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: AccessList + 'static,
+        E: Into<BoxError>,
+    {
+        self.access.put(name.into(), move |options| {
+            let list = constructor(&options.clone().into()).map_err(Into::into)?;
+            Ok(Arc::new(list))
         });
         self
     }
@@ -223,6 +243,7 @@ impl Registry {
             PolicyKind::Eviction => self.eviction.describe(name, summary, options),
             PolicyKind::Health => self.health.describe(name, summary, options),
             PolicyKind::Outlier => self.outlier.describe(name, summary, options),
+            PolicyKind::Access => self.access.describe(name, summary, options),
             PolicyKind::Selector => self.selector.describe(name, summary, options),
             PolicyKind::LocalIp => self.localip.describe(name, summary, options),
             PolicyKind::Tls => self.tls.describe(name, summary, options),
@@ -264,6 +285,18 @@ impl Registry {
         policy: &PolicyConfig,
     ) -> Result<Arc<dyn OutlierPolicy>, RegistryError> {
         self.outlier.build(policy)
+    }
+
+    /// Makes the access list that a configuration names.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such list, or it refuses its options.
+    pub fn build_access(
+        &self,
+        policy: &PolicyConfig,
+    ) -> Result<Arc<dyn AccessList>, RegistryError> {
+        self.access.build(policy)
     }
 
     /// Makes the selector that a configuration names.
@@ -323,6 +356,10 @@ impl Registry {
             let key = format!("outlier[{i}]");
             problems.extend(self.outlier.check(&key, policy));
         }
+        for (i, policy) in config.access.iter().enumerate() {
+            let key = format!("access[{i}]");
+            problems.extend(self.access.check(&key, policy));
+        }
         problems.extend(self.selector.check("selector", &config.selector));
         problems.extend(self.localip.check("localip", &config.localip));
         problems.extend(self.tls.check_name("tls", &config.tls));
@@ -334,6 +371,7 @@ impl Registry {
         let mut all = self.eviction.list();
         all.extend(self.health.list());
         all.extend(self.outlier.list());
+        all.extend(self.access.list());
         all.extend(self.selector.list());
         all.extend(self.localip.list());
         all.extend(self.tls.list());
@@ -354,6 +392,7 @@ impl fmt::Debug for Registry {
             .field("eviction", &self.eviction)
             .field("health", &self.health)
             .field("outlier", &self.outlier)
+            .field("access", &self.access)
             .field("selector", &self.selector)
             .field("localip", &self.localip)
             .field("tls", &self.tls)

@@ -89,6 +89,7 @@ fn the_built_in_policies_are_known_and_described() {
             "success-rate"
         ]
     );
+    assert_eq!(names(PolicyKind::Access), ["none", "prefixes"]);
     let mut local_ips = vec!["classes", "list", "os", "prefix", "sources", "weighted"];
     if cfg!(feature = "interfaces") {
         local_ips.insert(1, "interfaces");
@@ -123,9 +124,10 @@ fn an_unknown_name_is_an_error_with_the_near_names() {
         registry.build_health(&PolicyConfig::new("h2_ping")).err(),
         registry.build_outlier(&PolicyConfig::new("staus")).err(),
         registry.build_localip(&PolicyConfig::new("lst")).err(),
+        registry.build_access(&PolicyConfig::new("prefix")).err(),
     ];
     let near = cases.map(|error| error.expect("misspelt").near()[0].clone());
-    assert_eq!(near, ["h2-ping", "status", "list"]);
+    assert_eq!(near, ["h2-ping", "status", "list", "prefixes"]);
 }
 
 #[test]
@@ -186,13 +188,12 @@ fn a_check_finds_every_bad_policy() {
         eviction: vec![PolicyConfig::new("idle"), PolicyConfig::new("nope")],
         health: vec![PolicyConfig::new("http2")],
         outlier: vec![PolicyConfig::new("none").option("after", "5s")],
+        access: vec![PolicyConfig::new("prefixes").option("deny", "10.0.0.1/8")],
         localip: PolicyConfig::new("prefix").option("prefix", "10.0.0.0/33"),
         tls: PolicyConfig::new("nun"),
         ..Config::default()
     };
-    let error = Registry::builtin()
-        .check(&config)
-        .expect_err("five of them");
+    let error = Registry::builtin().check(&config).expect_err("six of them");
     let keys: Vec<&str> = error.problems().iter().map(|p| p.key.as_str()).collect();
     assert_eq!(
         keys,
@@ -200,6 +201,7 @@ fn a_check_finds_every_bad_policy() {
             "eviction[1].use",
             "health[0].use",
             "outlier[0].after",
+            "access[0].deny",
             "localip.prefix",
             "tls.use"
         ],

@@ -3,6 +3,7 @@
 //! Each task holds no more than a weak reference and the close signal, so it ends with the pool's last handle, not at
 //! its next turn.
 
+mod access;
 mod evict;
 mod health;
 mod matrix;
@@ -19,6 +20,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
+pub(crate) use self::access::enforce_access;
 pub(crate) use self::evict::evict;
 pub(crate) use self::health::{check_all, check_claimed};
 pub use self::warm::{Warm, WarmCell, WarmOutcome, WarmProgress, WarmReport};
@@ -37,6 +39,7 @@ pub(crate) fn start(inner: &Arc<Inner>) {
         |upkeep| upkeep.idle_interval,
         |inner| {
             Box::pin(async move {
+                access::round(&inner);
                 evict(&inner, |name| name != LIFETIME);
                 let most = inner.env.live().config.limits.hosts;
                 inner.manager.forget_empty_hosts(most);

@@ -9,12 +9,12 @@ use crate::pool::Inner;
 /// Looks every host in use up again, one after the other: new addresses join, missing ones drain. A failed lookup
 /// keeps the last good answer. A host without connections is looked up when it is next asked for.
 pub(super) async fn refresh(inner: &Arc<Inner>) {
-    let config = &inner.env.live().config;
+    let live = inner.env.live();
     for host in inner.manager.hosts() {
         if host.forget_addresses() {
             continue;
         }
-        match inner.env.plugins.resolve(host.key(), config).await {
+        match inner.env.plugins.resolve(host.key(), &live).await {
             Ok(addrs) => host.set_addresses(&addrs),
             Err(error) => debug!(%error, "lookup failed, the last answer stays"),
         }

@@ -289,7 +289,7 @@ async fn look_up(inner: &Arc<Inner>, plan: &Warm) -> Result<Wish, Error> {
     }
     let live = inner.env.live();
     let plugins = &inner.env.plugins;
-    let targets = plugins.resolve(&key, &live.config).await?;
+    let targets = plugins.resolve(&key, &live).await?;
     let sources = match &plan.sources {
         Some(sources) => sources.clone(),
         None => plugins

@@ -6,6 +6,7 @@
     reason = "helpers too: a test that cannot be set up has failed"
 )]
 
+mod access_lists;
 mod bad_input;
 mod check_at_checkout;
 mod checked_bodies;

@@ -197,3 +197,68 @@ impl<B: Bits + Eq + Hash> Family<B> {
 fn prefix_of(addr: IpAddr, len: u8) -> IpPrefix {
     IpPrefix::new(addr, len).expect("only prefixes were inserted")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLION: u32 = 1_000_000;
+
+    fn bans(len: u8) -> impl Iterator<Item = AccessRule> {
+        (0..MILLION).map(move |n| {
+            let addr = Ipv4Addr::from_bits(n << (32 - u32::from(len)));
+            AccessRule::deny(prefix_of(addr.into(), len)).reason("a scanner")
+        })
+    }
+
+    #[test]
+    fn a_million_rules_share_their_terms_and_take_little_room() {
+        let table: Table = bans(32).collect();
+        assert_eq!(table.len(), MILLION as usize);
+        let rules = &table.v4.0[&32];
+        let shared: BTreeSet<_> = rules.values().map(Arc::as_ptr).collect();
+        assert_eq!(shared.len(), 1, "one reason, not a million");
+        // An entry is a key and a pointer, and there is no more than twice the room that is needed.
+        assert!(size_of::<(u32, Arc<Terms>)>() <= 16);
+        assert!(rules.capacity() <= 2 * MILLION as usize);
+        assert!(
+            table.expiries.is_empty(),
+            "what does not end is not listed by its end"
+        );
+    }
+
+    #[test]
+    fn a_lookup_asks_one_table_for_each_length_however_many_rules_there_are() {
+        let mut table: Table = bans(32).chain(bans(24)).collect();
+        assert_eq!(table.v4.0.len(), 2);
+        for rule in bans(24) {
+            table.remove(rule.prefix);
+        }
+        assert_eq!(table.v4.0.len(), 1, "a length out of use is not asked");
+        assert_eq!(table.len(), MILLION as usize);
+    }
+
+    #[test]
+    fn many_bans_that_end_leave_nothing_behind() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "there is no other way to an Instant, and nothing depends on which one it is"
+        )]
+        let now = Instant::now();
+        let many = 50_000;
+        let second = std::time::Duration::from_secs(1);
+        let mut table: Table = bans(32)
+            .take(many)
+            .map(|rule| rule.lasting(second, now))
+            .collect();
+        // Renewed: the old ends are not kept beside the new ones.
+        for rule in bans(32).take(many) {
+            table.insert(rule.lasting(2 * second, now));
+        }
+        assert_eq!(table.expiries.len(), many);
+        assert_eq!(table.expire(now + second), []);
+        assert_eq!(table.expire(now + 2 * second).len(), many);
+        assert_eq!((table.len(), table.expiries.len()), (0, 0));
+        assert!(table.v4.0.is_empty());
+    }
+}

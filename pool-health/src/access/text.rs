@@ -45,12 +45,25 @@ pub struct Moment {
 ///
 /// All lines that could not be read, or that contradict an earlier one; then no rule counts, because half a list of denials is a hole.
 pub fn parse_rules(text: &str, now: Moment) -> Result<Vec<AccessRule>, ParseRulesError> {
+    parse_rules_as(AccessAction::Deny, text, now)
+}
+
+/// As [`parse_rules`], and a line without an action means this one: a list of good addresses has no word before each either.
+///
+/// # Errors
+///
+/// As [`parse_rules`].
+pub fn parse_rules_as(
+    unsaid: AccessAction,
+    text: &str,
+    now: Moment,
+) -> Result<Vec<AccessRule>, ParseRulesError> {
     let (mut named, mut own) = (Numbered::default(), Numbered::default());
     let mut errors = Vec::new();
     let mut reason = Arc::default();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in (1..).zip(text.lines()) {
-        match parse_line(line, now, &mut reason) {
+        match parse_line(line, unsaid, now, &mut reason) {
             Ok(parsed) => {
                 // The words stand for several prefixes each.
                 let target = if parsed.len() > 1 {
@@ -110,7 +123,12 @@ pub fn format_rules<'a>(rules: impl IntoIterator<Item = &'a AccessRule>, now: Mo
 }
 
 /// The rules of one line, none if it is empty. `reason` is the latest reason, shared when it is the same again.
-fn parse_line(line: &str, now: Moment, reason: &mut Arc<str>) -> Result<Vec<AccessRule>, Problem> {
+fn parse_line(
+    line: &str,
+    unsaid: AccessAction,
+    now: Moment,
+    reason: &mut Arc<str>,
+) -> Result<Vec<AccessRule>, Problem> {
     let (line, comment) = match line.find(['#', ';']) {
         Some(at) => (&line[..at], line[at + 1..].trim()),
         None => (line, ""),
@@ -136,7 +154,7 @@ fn parse_line(line: &str, now: Moment, reason: &mut Arc<str>) -> Result<Vec<Acce
         *reason = AccessRule::deny(IpPrefix::ALL[0]).reason(comment).reason;
     }
     let rule = |&prefix: &IpPrefix| {
-        let mut rule = AccessRule::new(action.unwrap_or(AccessAction::Deny), prefix);
+        let mut rule = AccessRule::new(action.unwrap_or(unsaid), prefix);
         rule.expires = expires;
         rule.reason = Arc::clone(reason);
         rule

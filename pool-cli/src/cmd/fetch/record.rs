@@ -217,6 +217,9 @@ fn hint(kind: &str) -> &'static str {
         "resolve" | "resolve_timeout" => {
             "check the name; --resolve HOST:PORT:ADDR gives its address by hand"
         }
+        "denied" => {
+            "an access list says no: look at --deny, --allow and [[access]]; nothing was sent"
+        }
         "refused" | "connect" => "check that something listens there, and the port",
         "connect_timeout" | "handshake_timeout" => {
             "nothing answers there; --connect-timeout allows more time"

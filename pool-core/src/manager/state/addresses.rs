@@ -24,16 +24,7 @@ impl HostState {
             .map(|(slot, _)| slot)
             .collect();
         for endpoint in gone {
-            self.set_standing(endpoint, Standing::Gone, now, out);
-            for slot in self.conns_of(endpoint) {
-                if matches!(
-                    self.conns[slot].state,
-                    ConnState::Ready | ConnState::Probing
-                ) {
-                    self.retire(slot, CloseReason::EndpointGone, out);
-                }
-            }
-            self.forget_if_gone(endpoint);
+            self.leave_endpoint(endpoint, CloseReason::EndpointGone, now, out);
         }
         for &addr in addrs {
             let endpoint = self.endpoint_for(addr);
@@ -42,6 +33,48 @@ impl HostState {
             }
         }
         self.plan(now, out);
+    }
+
+    /// These addresses must not be used any more: their connections drain. Without any left, whoever waits or comes has the
+    /// host looked up again, and learns from that why there is none. Returns how many of them there were.
+    pub(crate) fn forbid(
+        &mut self,
+        addrs: &[SocketAddr],
+        now: Instant,
+        out: &mut Actions,
+    ) -> usize {
+        let known = addrs.iter().filter_map(|&addr| self.endpoint_at(addr));
+        let known: Vec<usize> = known
+            .filter(|&slot| self.endpoints[slot].standing != Standing::Gone)
+            .collect();
+        for &endpoint in &known {
+            self.leave_endpoint(endpoint, CloseReason::Denied, now, out);
+        }
+        let some_left = self.endpoints().any(|e| e.standing != Standing::Gone);
+        if !some_left && self.addresses == Addresses::Known {
+            self.addresses = Addresses::Unknown;
+        }
+        self.plan(now, out);
+        known.len()
+    }
+
+    fn leave_endpoint(
+        &mut self,
+        endpoint: usize,
+        why: CloseReason,
+        now: Instant,
+        out: &mut Actions,
+    ) {
+        self.set_standing(endpoint, Standing::Gone, now, out);
+        for slot in self.conns_of(endpoint) {
+            if matches!(
+                self.conns[slot].state,
+                ConnState::Ready | ConnState::Probing
+            ) {
+                self.retire(slot, why, out);
+            }
+        }
+        self.forget_if_gone(endpoint);
     }
 
     /// The lookup failed: those who wait for it learn so, unless there are addresses from before.

@@ -154,6 +154,10 @@ impl Rig {
         self.step(|state, now, out| state.set_addresses(addrs, now, out));
     }
 
+    fn forbid(&mut self, addrs: &[SocketAddr]) -> usize {
+        self.step(|state, now, out| state.forbid(addrs, now, out))
+    }
+
     fn judge(&mut self, at: SocketAddr, standing: Standing) {
         self.step(|state, now, out| state.judge_endpoint(at, standing, now, out));
     }

@@ -21,6 +21,7 @@ one_case_each!(Config {
     eviction,
     health,
     outlier,
+    access,
     selector,
     localip,
     tls,
@@ -199,6 +200,23 @@ async fn outlier() {
         get(&pool).await.unwrap();
     }
     assert_eq!(ejected(), 1);
+}
+
+async fn access() {
+    let (network, pool) = pool_with(2, |_| {});
+    let first = addrs(2)[0];
+    let plan = pool_core::Warm::new(URL);
+    pool.warm(&plan).await.unwrap();
+    settle().await;
+    assert_eq!(network.open_at(first), 1);
+    let guard = PolicyConfig::new("prefixes").option("deny", "10.0.0.1");
+    change(&pool, |config| config.access = vec![guard]);
+    settle().await;
+    assert_eq!((network.open_at(first), network.open()), (0, 1));
+    change(&pool, |config| config.access.clear());
+    pool.warm(&plan).await.unwrap();
+    settle().await;
+    assert_eq!(network.open_at(first), 1, "and no longer");
 }
 
 /// Refused by its name, and nothing else of that configuration is in force.

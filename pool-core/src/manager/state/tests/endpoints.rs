@@ -139,6 +139,24 @@ fn an_address_that_comes_back_while_it_drains_is_used_again() {
 }
 
 #[test]
+fn a_forbidden_address_drains_and_the_last_one_has_the_host_looked_up() {
+    let mut rig = Rig::known(LIMITS, &[addr(1), addr(2)], 1);
+    let busy = rig.h1();
+    rig.claim();
+    let idle = rig.h1();
+    assert_eq!(rig.forbid(&[addr(1), addr(3)]), 1, "it has two of them");
+    assert_eq!(rig.closes(), [(idle, CloseReason::Denied)]);
+    assert_eq!(rig.forbid(&[addr(1)]), 0, "it is on its way out");
+    rig.release(busy);
+    assert_eq!(rig.closes(), [(busy, CloseReason::Denied)]);
+    rig.join();
+    assert_eq!(rig.dials()[0].1, addr(2), "the other one is in use");
+    assert_eq!(rig.forbid(&[addr(2)]), 1);
+    let looked_up = |action: &Action| matches!(action, Action::Resolve).then_some(());
+    assert_eq!(rig.take(looked_up).len(), 1, "for the one who waits");
+}
+
+#[test]
 fn a_connection_dialled_to_a_gone_address_closes() {
     let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
     rig.join();

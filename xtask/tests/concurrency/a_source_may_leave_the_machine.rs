@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use pool_core::testing::{Alpn, Fleet};
+use bytes::Bytes;
+use pool_core::testing::{Alpn, Body, Fleet};
 use pool_core::{Config, Pool};
 use pool_localip::interfaces::{Filter, Interfaces};
 
@@ -44,6 +45,10 @@ async fn scenario(alpn: Alpn) {
     }
     let all: BTreeSet<IpAddr> = (0..ADDRS).map(addr).collect();
     let fleet = Fleet::builder().alpn(alpn).start().await.expect("a fleet");
+    // A body cut half-way is an error that only the caller can mend: here a head is a whole answer.
+    fleet
+        .origin(0)
+        .script(|script| script.body = Body::Exactly(Bytes::new()));
     let ledger = fleet.ledger();
     let sources = Interfaces::new(Filter::default()).watch();
     let witness = Witness::new();

@@ -143,6 +143,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
 
     /// Every connection that may be handed out, to be judged outside the lock.
     pub(crate) fn views(&self) -> (Vec<ConnView>, HostStats) {
+        let idle_limit = Host::event(&self.0, |state, at, _| state.idle_limit(at));
         self.0.look(|core| {
             let state = &core.state;
             let ranks: std::collections::HashMap<usize, usize> = state
@@ -163,7 +164,8 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
                     idle_rank: ranks.get(&conn.slot).copied(),
                 })
                 .collect();
-            let host = HostStats::new(state.conns().count(), ranks.len(), 0);
+            let mut host = HostStats::new(state.conns().count(), ranks.len(), 0);
+            host.idle_limit = idle_limit;
             (views, host)
         })
     }

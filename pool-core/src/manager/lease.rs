@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use pool_health::ConnStats;
+use pool_health::{ConnStats, HostStats};
 
 use super::host::{Granted, Host};
 use super::reason::CloseReason;
@@ -102,6 +102,13 @@ impl<C: Send + Sync + 'static> Lease<C> {
         stats.consecutive_errors = claim.consecutive_errors;
         stats.multiplexed = claim.multiplexed;
         stats.seed = seed(self.id());
+        stats
+    }
+
+    /// The host's statistics as far as a claim knows them, for eviction policies.
+    pub(crate) fn host_stats_before(&self) -> HostStats {
+        let mut stats = HostStats::default();
+        stats.idle_limit = self.claim.idle_limit;
         stats
     }
 

@@ -178,6 +178,7 @@ impl<C: Send + Sync + 'static> Ticket<C> {
             consecutive_errors: 0,
             multiplexed: new.multiplexed,
             since: at,
+            idle_limit: None,
         };
         Some((Registered { entry, conn, host }, claim))
     }

@@ -173,7 +173,8 @@ fn unfit(inner: &Inner, live: &Live, lease: &Lease<HttpConn>, now: Instant) -> O
     }
     let mut stats = lease.stats_before();
     stats.bytes = lease.conn().bytes();
-    let cx = EvictionContext::new(&stats, now);
+    let host = lease.host_stats_before();
+    let cx = EvictionContext::new(&stats, now).host(&host);
     inner.env.plugins.evicts(&live.eviction, &cx)
 }
 

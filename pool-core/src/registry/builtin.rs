@@ -2,7 +2,7 @@
 
 use pool_health::{
     AllowAll, ConsecutiveFailures, ErrorCount, ErrorRate, H2Ping, HttpCheck, IdleTimeout, Lifetime,
-    Liveness, MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, PrefixList,
+    Liveness, MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, PeerIdle, PrefixList,
     SlowEndpoint, StatusEjection, SuccessRate, Surplus,
 };
 use pool_localip::{AddrList, Classes, OsAssigned, Prefix, Sources, Weighted};
@@ -36,6 +36,7 @@ pub(super) fn register(registry: Registry) -> Registry {
         eviction Eviction MaxErrors: "closes a connection on which requests keep failing",
         eviction Eviction ErrorCount: "closes a connection on which a number of requests have failed in all",
         eviction Eviction ErrorRate: "closes a connection on which too large a part of the requests has failed",
+        eviction Eviction PeerIdle: "closes an idle connection shortly before its server would, once it is known when",
         eviction Eviction Surplus: "closes the longest idle connections of a host beyond a number",
         health Health NoCheck: "finds every connection healthy",
         health Health Liveness: "looks whether the peer has closed the connection, without sending anything",

@@ -71,6 +71,7 @@ fn the_built_in_policies_are_known_and_described() {
             "idle",
             "lifetime",
             "none",
+            "peer-idle",
             "surplus",
             "uses"
         ]

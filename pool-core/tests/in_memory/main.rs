@@ -16,6 +16,7 @@ mod failing_sources;
 mod familiar_hosts;
 mod frames;
 mod idle_http1;
+mod idle_peers;
 mod load;
 mod lookups;
 mod lost_timers;

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use pool_core::{Config, Connect, ConnectContext, ConnectError, Connected, Pool, PoolBuilder};
 use pool_core::{RequestOptions, Resolver, StaticResolver};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::timeout;
 
 use crate::frames;
 
@@ -35,6 +36,8 @@ pub(crate) enum Manner {
     Fields(usize),
     /// Says the length of the body twice.
     SaysLengthTwice,
+    /// Closes a connection on which no request has come for so long.
+    ClosesIdle(Duration),
     /// Answers with 429 and asks to be left alone for so many seconds.
     AsksForPause(u64),
 }
@@ -134,7 +137,12 @@ impl State {
 
     async fn serve_until_it_ends(self: &Arc<Self>, io: &mut DuplexStream, addr: SocketAddr) {
         let mut head = Vec::new();
-        while let Ok(byte) = io.read_u8().await {
+        loop {
+            let byte = match self.manner(addr) {
+                Manner::ClosesIdle(limit) => timeout(limit, io.read_u8()).await,
+                _ => Ok(io.read_u8().await),
+            };
+            let Ok(Ok(byte)) = byte else { return };
             head.push(byte);
             if !head.ends_with(b"\r\n\r\n") {
                 continue;
@@ -158,7 +166,7 @@ impl State {
         let mut length = addr.to_string().len();
         let mut status = "200 OK";
         match self.manner(addr) {
-            Manner::Answers | Manner::Refuses | Manner::Silent => {}
+            Manner::Answers | Manner::Refuses | Manner::Silent | Manner::ClosesIdle(_) => {}
             Manner::Slow(delay) => pass(delay).await,
             Manner::HangsUp => return false,
             Manner::Mute => return true,

@@ -1,7 +1,7 @@
 //! What a step hands out: actions, claims, refusals.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::conn::ConnRef;
 use super::dials::DialRef;
@@ -45,6 +45,8 @@ pub(crate) struct Claim {
     pub(crate) multiplexed: bool,
     /// When it was granted.
     pub(crate) since: Instant,
+    /// How long the peer lets a connection be idle, as far as is known.
+    pub(crate) idle_limit: Option<Duration>,
 }
 
 /// What ends with a lease.

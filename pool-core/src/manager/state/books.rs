@@ -123,7 +123,12 @@ impl HostState {
         self.unlink_idle(slot);
         self.touch(slot);
         let conn = &mut self.conns[slot];
-        let claim = conn.claim(slot, now);
+        let mut claim = conn.claim(slot, now);
+        claim.idle_limit = self.learned.known_idle_limit;
+        if claim.idle_limit.is_some() && conn.in_flight == 0 {
+            let idle = now.saturating_duration_since(conn.last_used);
+            self.learned.survived(idle);
+        }
         conn.in_flight += 1;
         conn.uses += 1;
         conn.last_used = now;

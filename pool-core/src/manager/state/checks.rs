@@ -3,9 +3,29 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use pool_health::{EndpointStats, HostEndpoints, Outcome, PeerStats};
+use pool_health::{EndpointStats, HostEndpoints, IdleLimit, Outcome, PeerStats};
+
+use crate::manager::reason::CloseReason;
 
 use super::{Claim, ConnRef, ConnState, HostState, Phase, Standing};
+
+/// What was learned about a host's peers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Learned {
+    /// How long they let a connection be idle.
+    idle_limit: IdleLimit,
+    /// What that came to when it was last looked at.
+    pub(super) known_idle_limit: Option<Duration>,
+    /// What was usual for the endpoints when it was last looked at, if it was.
+    usual: Option<(Instant, PeerStats)>,
+}
+
+impl Learned {
+    /// A connection that was idle for so long is used again.
+    pub(super) fn survived(&mut self, idle: Duration) {
+        self.idle_limit.survived(idle);
+    }
+}
 
 impl HostState {
     /// Claims an idle connection for a check. Nobody else gets it until the lease is released.
@@ -86,14 +106,31 @@ impl HostState {
 
     /// What is usual for the addresses, as of at most a moment ago: it takes a look at each of them.
     pub(crate) fn usual(&mut self, now: Instant) -> PeerStats {
-        match self.usual {
+        match self.learned.usual {
             Some((at, usual)) if now.saturating_duration_since(at) < LOOK_AGAIN => usual,
             _ => {
                 let usual = PeerStats::of(self.endpoints().map(|endpoint| &endpoint.stats));
-                self.usual = Some((now, usual));
+                self.learned.usual = Some((now, usual));
                 usual
             }
         }
+    }
+
+    /// A connection ends: if the peer does that while nobody uses it, it may do so to all that are idle for so long.
+    pub(super) fn learn_from_end(&mut self, slot: usize, reason: CloseReason, now: Instant) {
+        let conn = &self.conns[slot];
+        let by_the_peer = matches!(reason, CloseReason::PeerClosed | CloseReason::GoAway);
+        if conn.is_idle() && by_the_peer {
+            let idle = now.saturating_duration_since(conn.last_used);
+            self.learned.idle_limit.closed(idle, now);
+            self.idle_limit(now);
+        }
+    }
+
+    /// How long the peer lets a connection be idle, as far as is known.
+    pub(crate) fn idle_limit(&mut self, now: Instant) -> Option<Duration> {
+        self.learned.known_idle_limit = self.learned.idle_limit.limit(now);
+        self.learned.known_idle_limit
     }
 
     /// How many addresses there are, and how many are out of rotation.

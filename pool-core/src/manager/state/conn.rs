@@ -133,6 +133,7 @@ impl Conn {
             consecutive_errors: self.consecutive_errors,
             multiplexed: self.multiplexed,
             since: now,
+            idle_limit: None,
         }
     }
 

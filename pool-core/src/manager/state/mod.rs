@@ -27,12 +27,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use pool_health::PeerStats;
 use slab::Slab;
 use smallvec::SmallVec;
 
 pub(crate) use self::action::{Action, Actions, Claim, Full, Leased, Refusal, Returned, Turned};
 use self::changes::Touched;
+use self::checks::Learned;
 pub(crate) use self::conn::Conn;
 use self::conn::Idle;
 pub(crate) use self::conn::{ConnRef, ConnState, seed};
@@ -147,8 +147,7 @@ pub(crate) struct HostState {
     ejected: usize,
     /// Endpoints that are not on it any more.
     gone: usize,
-    /// What was usual for the endpoints when it was last looked at, if it was.
-    usual: Option<(Instant, PeerStats)>,
+    learned: Learned,
 }
 
 impl HostState {
@@ -163,7 +162,7 @@ impl HostState {
                 Addresses::Manual
             },
             endpoints: Slab::new(),
-            usual: None,
+            learned: Learned::default(),
             by_addr: HashMap::new(),
             ready: List::default(),
             doubtful: List::default(),
@@ -434,6 +433,7 @@ impl HostState {
             ConnState::Ready | ConnState::Probing
         );
         if drained {
+            self.learn_from_end(slot, reason, now);
             self.retire(slot, reason, out);
             self.plan(now, out);
         }
@@ -530,6 +530,7 @@ impl HostState {
         out: &mut Actions,
     ) -> Option<CloseReason> {
         let slot = self.find(conn)?;
+        self.learn_from_end(slot, reason, now);
         self.unlink_free(slot);
         self.unlink_idle(slot);
         self.is_back(slot);

@@ -21,6 +21,7 @@ use pool_core::select::Selector;
 use pool_core::{BoxError, Registry};
 use pool_health::{AccessList, EvictionPolicy, HealthCheck, Options, OutlierPolicy};
 use pool_localip::LocalAddrAllocator;
+use pool_tls::FingerprintSource;
 
 use args::{Args, Command, ConfigCommand, PluginsCommand};
 use exit::{Exit, Failure};
@@ -132,6 +133,21 @@ impl Cli {
         E: Into<BoxError>,
     {
         self.registry = self.registry.localip(name, constructor);
+        self
+    }
+
+    /// Adds a source of fingerprints: `[fingerprint.source]` with `use = "name"`.
+    #[must_use]
+    pub fn fingerprint<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&BTreeMap<String, String>) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: FingerprintSource + 'static,
+        E: Into<BoxError>,
+    {
+        self.registry = self.registry.fingerprint(name, constructor);
         self
     }
 

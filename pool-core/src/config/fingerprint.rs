@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pool_tls::fidelity::Fidelity;
 use pool_tls::{FingerprintSource, Fixed, Per, ProfileId, Weighted};
 
-use super::{ConfigError, Problem};
+use super::{ConfigError, PolicyConfig, Problem};
 
 /// The name of the TLS backend's own hello.
 const NATIVE: &str = "native";
@@ -27,6 +27,10 @@ pub struct Fingerprint {
     pub profiles: Vec<WeightedProfile>,
     /// What keeps the profile that was drawn from several. Defaults to `request`: nothing does.
     pub per: FingerprintPer,
+    /// Chooses between the profiles instead, by a policy of one's own: `[fingerprint.source]` with `use = "name"`. Weights, `per` and `seed`
+    /// mean nothing then. Defaults to none.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub source: Option<PolicyConfig>,
     /// Decides what is drawn: the same seed gives a host, or a source class, the same profile over restarts. Defaults to 0.
     pub seed: u64,
     /// How near the hello must come to a profile's, or the pool is not built. Defaults to `native`: any will do.
@@ -79,6 +83,7 @@ impl Default for Fingerprint {
             profile: NATIVE.to_owned(),
             profiles: Vec::new(),
             per: FingerprintPer::default(),
+            source: None,
             seed: 0,
             require: Fidelity::Native,
         }
@@ -118,8 +123,8 @@ impl Fingerprint {
         ConfigError::unless_empty(problems.collect())
     }
 
-    /// What chooses between the profiles. Checked by [`Config::validate`](super::Config::validate).
-    pub(crate) fn source(&self) -> Arc<dyn FingerprintSource> {
+    /// What chooses between the profiles where no source is named. Checked by [`Config::validate`](super::Config::validate).
+    pub(crate) fn drawn(&self) -> Arc<dyn FingerprintSource> {
         let weights = self.profiles.iter();
         let weights = weights.map(|it| (id(&it.use_), it.weight));
         let per = match self.per {

@@ -308,9 +308,13 @@ impl Fingerprint {
             profile,
             profiles,
             per: _,
+            source,
             seed: _,
             require,
         } = self;
+        if let Some(source) = source {
+            source.check("fingerprint.source", found);
+        }
         if self.is_ambiguous() {
             found.add(
                 "fingerprint.profile",

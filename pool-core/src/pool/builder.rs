@@ -182,7 +182,10 @@ impl PoolBuilder {
             None => {
                 let known = |name: &str| profiles.iter().any(|at| at.id.as_str() == name);
                 config.fingerprint.check_names(known)?;
-                config.fingerprint.source()
+                match &config.fingerprint.source {
+                    Some(source) => registry.build_fingerprint(source)?,
+                    None => config.fingerprint.drawn(),
+                }
             }
         };
         let plugins = Plugins {

@@ -20,6 +20,8 @@ pub enum PolicyKind {
     LocalIp,
     /// [`pool_tls::TlsConnector`], `[tls]`.
     Tls,
+    /// [`pool_tls::FingerprintSource`], `[fingerprint.source]`.
+    Fingerprint,
 }
 
 impl PolicyKind {
@@ -33,6 +35,7 @@ impl PolicyKind {
             Self::Selector => "selector",
             Self::LocalIp => "localip",
             Self::Tls => "tls",
+            Self::Fingerprint => "fingerprint.source",
         }
     }
 }
@@ -48,6 +51,7 @@ impl fmt::Display for PolicyKind {
             Self::Selector => "address selector",
             Self::LocalIp => "local address allocator",
             Self::Tls => "TLS connector",
+            Self::Fingerprint => "fingerprint source",
         })
     }
 }

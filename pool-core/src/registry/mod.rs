@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use pool_health::{AccessList, EvictionPolicy, HealthCheck, Options, OutlierPolicy};
 use pool_localip::LocalAddrAllocator;
-use pool_tls::TlsConnector;
+use pool_tls::{FingerprintSource, TlsConnector};
 
 use crate::config::{Config, ConfigError, PolicyConfig};
 use crate::error::BoxError;
@@ -77,6 +77,7 @@ pub struct Registry {
     selector: Shelf<dyn Selector>,
     localip: Shelf<dyn LocalAddrAllocator>,
     tls: Shelf<dyn TlsConnector>,
+    fingerprint: Shelf<dyn FingerprintSource>,
 }
 
 impl Registry {
@@ -95,6 +96,7 @@ impl Registry {
             selector: Shelf::new(PolicyKind::Selector),
             localip: Shelf::new(PolicyKind::LocalIp),
             tls: Shelf::new(PolicyKind::Tls),
+            fingerprint: Shelf::new(PolicyKind::Fingerprint),
         }
     }
 
@@ -224,6 +226,25 @@ impl Registry {
         self
     }
 
+    /// Registers a source of fingerprints: `[fingerprint.source]` with `use = "name"`. It chooses between the profiles that
+    /// `[fingerprint]` names, and the backend's own hello.
+    #[must_use]
+    pub fn fingerprint<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&BTreeMap<String, String>) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: FingerprintSource + 'static,
+        E: Into<BoxError>,
+    {
+        self.fingerprint.put(name.into(), move |options| {
+            let source = constructor(options).map_err(Into::into)?;
+            Ok(Arc::new(source))
+        });
+        self
+    }
+
     /// Adds what [`list`](Self::list) says about a policy: one clause without a full stop, and its options.
     ///
     /// # Panics
@@ -247,6 +268,7 @@ impl Registry {
             PolicyKind::Selector => self.selector.describe(name, summary, options),
             PolicyKind::LocalIp => self.localip.describe(name, summary, options),
             PolicyKind::Tls => self.tls.describe(name, summary, options),
+            PolicyKind::Fingerprint => self.fingerprint.describe(name, summary, options),
         }
         self
     }
@@ -334,6 +356,18 @@ impl Registry {
         self.tls.build(policy)
     }
 
+    /// Makes the source of fingerprints that a configuration names.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such source, or it refuses its options.
+    pub fn build_fingerprint(
+        &self,
+        policy: &PolicyConfig,
+    ) -> Result<Arc<dyn FingerprintSource>, RegistryError> {
+        self.fingerprint.build(policy)
+    }
+
     /// Checks every policy of a configuration by making it once. [`Config::validate`] checks the rest.
     ///
     /// Of a TLS connector only the name is checked: making one asks the system for its certificates, and what is wrong
@@ -363,6 +397,9 @@ impl Registry {
         problems.extend(self.selector.check("selector", &config.selector));
         problems.extend(self.localip.check("localip", &config.localip));
         problems.extend(self.tls.check_name("tls", &config.tls));
+        if let Some(source) = &config.fingerprint.source {
+            problems.extend(self.fingerprint.check("fingerprint.source", source));
+        }
         ConfigError::unless_empty(problems)
     }
 
@@ -375,6 +412,7 @@ impl Registry {
         all.extend(self.selector.list());
         all.extend(self.localip.list());
         all.extend(self.tls.list());
+        all.extend(self.fingerprint.list());
         all
     }
 }
@@ -396,6 +434,7 @@ impl fmt::Debug for Registry {
             .field("selector", &self.selector)
             .field("localip", &self.localip)
             .field("tls", &self.tls)
+            .field("fingerprint", &self.fingerprint)
             .finish()
     }
 }

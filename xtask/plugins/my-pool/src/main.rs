@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use by_suffix::BySuffix;
 use max_checkouts::MaxCheckouts;
 use one_source::OneSource;
 use one_strike::OneStrike;
@@ -14,5 +15,6 @@ fn main() -> ExitCode {
         .health(SaysOk::NAME, SaysOk::from_options)
         .outlier(OneStrike::NAME, OneStrike::from_options)
         .localip(OneSource::NAME, OneSource::from_options)
+        .fingerprint(BySuffix::NAME, BySuffix::from_options)
         .run()
 }

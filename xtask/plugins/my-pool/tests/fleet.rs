@@ -59,6 +59,14 @@ for = "1h"
 use = "one-source"
 addr = "127.0.0.9"
 
+[fingerprint.source]
+use = "by-suffix"
+suffix = ""
+profile = "chromium-156"
+
+[[fingerprint.profiles]]
+use = "chromium-156"
+
 [upkeep]
 alive_bypass = "0s"
 "#;
@@ -73,7 +81,7 @@ async fn the_servers_see_five_policies_from_one_file_at_work() {
         .origin(0)
         .script(|script| script.body = Body::Exactly("ok".into()));
     fleet.origin(1).script(|script| script.status = 503);
-    let records = fetch_from(&fleet, EVERYTHING, "--http1.1", "1").await;
+    let records = fetch_from(&fleet, EVERYTHING, "--http2", "1").await;
     let ledger = fleet.ledger();
     let requests = ledger.requests();
     let at = |origin, path: &str| {

@@ -127,6 +127,9 @@ pub struct Entry<C: Send + Sync + 'static> {
     host: Arc<Host<C>>,
 }
 
+/// A shared [`Entry`]; what its pointer is depends on whether a model is checked.
+pub(crate) type EntryRef<C> = Arc<Entry<C>>;
+
 impl<C: Send + Sync + 'static> Entry<C> {
     fn new(
         host: Arc<Host<C>>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_health::Outcome;
+use pool_localip::Retired;
 use tokio::time::timeout;
 use tracing::{Instrument, debug, debug_span};
 
@@ -246,8 +247,11 @@ fn drive(
         handshake: times.handshake,
     });
     debug!(id = %registered.entry.id(), local.addr = ?facts.source, protocol = %facts.protocol, "connection opened");
-    if facts.leased.is_some_and(|addr| departure.is_retired(addr)) {
+    if let Some(why) = facts.leased.and_then(|addr| departure.retired(addr)) {
         registered.drain(CloseReason::SourceGone);
+        if why == Retired::Gone {
+            sources::cut_after_grace(env, vec![registered.entry.clone()]);
+        }
     }
     drop(departure);
     let events = Events {

@@ -255,7 +255,7 @@ async fn an_address_whose_ban_has_ended_gets_no_request_before_a_check_of_it_suc
         let told = Arc::new(Told::default());
         let mut config = quiet();
         if refreshes {
-            // Comes between the end of the ban and the round that notices it.
+            // One comes between the end of the ban and the round after it.
             config.upkeep.refresh_interval = Duration::from_secs(1);
         }
         let pool = pool(&network, resolver(all.clone()), config)
@@ -263,7 +263,7 @@ async fn an_address_whose_ban_has_ended_gets_no_request_before_a_check_of_it_suc
             .observer(told.clone())
             .health(Arc::new(HttpCheck::new("/")));
         let pool = pool.build().unwrap();
-        let ban = AccessRule::deny(prefix("10.0.0.1")).lasting(Duration::from_secs(45), now());
+        let ban = AccessRule::deny(prefix("10.0.0.1")).lasting(Duration::from_secs(46), now());
         list.insert("bans", ban);
         network.set(all[0], Manner::HangsUp);
         for _ in 0..300 {

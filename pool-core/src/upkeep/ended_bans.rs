@@ -98,6 +98,7 @@ pub(super) fn admit(inner: &Inner, host: &HostHandle<HttpConn>, addrs: &[SocketA
             key: host.key(),
             target,
             duration: None,
+            policy: None,
         });
     }
 }

@@ -1,5 +1,6 @@
 //! What happens to connections and addresses, told to their host.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -128,6 +129,17 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
             let endpoints = core.state.endpoints();
             let here = endpoints.filter(|endpoint| endpoint.standing != Standing::Gone);
             here.map(|endpoint| endpoint.addr).collect()
+        })
+    }
+
+    /// A lookup's answer, of which those `on_trial` that are new stay out of rotation until a check succeeds. Returns which these are.
+    pub(crate) fn set_addresses_with_trials(
+        &self,
+        addrs: &[SocketAddr],
+        on_trial: &HashSet<SocketAddr>,
+    ) -> Vec<SocketAddr> {
+        Host::event(&self.0, |state, at, out| {
+            state.set_addresses_with_trials(addrs, on_trial, at, out)
         })
     }
 

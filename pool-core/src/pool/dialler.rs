@@ -448,14 +448,15 @@ impl HostHandle<HttpConn> {
         let now = clock::now();
         let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now)
             .retry_after(seen.retry_after);
-        if let Some(until) = env.plugins.ejects(outlier, &cx) {
+        if let Some((until, reason)) = env.plugins.ejects(outlier, &cx) {
             self.judge(target, Standing::Ejected(Some(until)));
             let duration = Some(until.saturating_duration_since(now));
-            debug!(key = %self.key(), peer.addr = %target, ?duration, "address ejected");
+            debug!(key = %self.key(), peer.addr = %target, ?duration, %reason, "address ejected");
             env.plugins.tell(&Event::Ejected {
                 key: self.key(),
                 target,
                 duration,
+                policy: Some(reason),
             });
         }
     }
@@ -471,6 +472,7 @@ impl HostHandle<HttpConn> {
             key: self.key(),
             target,
             duration,
+            policy: None,
         });
     }
 

@@ -48,7 +48,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::http::{Body, HttpConn, PoolBody};
 use crate::manager::ConnectionManager;
-use crate::upkeep::{self, Warm, WarmReport};
+use crate::upkeep::{self, EndedBans, Warm, WarmReport};
 
 /// A pool of hot connections: a cheap handle to clone and pass around.
 ///
@@ -77,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) manager: ConnectionManager<HttpConn>,
     pub(crate) env: Arc<Env>,
     familiar: Familiar,
+    pub(crate) ended_bans: EndedBans,
 }
 
 impl fmt::Debug for Inner {
@@ -252,7 +253,8 @@ impl Pool {
     /// Takes the addresses that an access list denies by now out of their hosts, as each clean-up of idle connections does:
     /// idle connections to them close, busy ones with their last request. Returns how many addresses it took out.
     ///
-    /// One that is allowed again joins with the next lookup of its host.
+    /// One that is allowed again joins with the next lookup of its host, which the end of a ban brings about, with a health check of the
+    /// address if there is one.
     pub fn enforce_access(&self) -> usize {
         upkeep::enforce_access(self.inner())
     }

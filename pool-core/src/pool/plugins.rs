@@ -10,8 +10,8 @@ use std::task::Poll;
 use std::time::Instant;
 
 use pool_health::{
-    Access, AccessContext, AccessList, Denied, EvictionContext, EvictionPolicy, OutlierContext,
-    OutlierPolicy, OutlierVerdict, Verdict,
+    Access, AccessContext, AccessList, Denied, EjectReason, EvictionContext, EvictionPolicy,
+    OutlierContext, OutlierPolicy, OutlierVerdict, Verdict,
 };
 use pool_localip::{AllocContext, Exhausted, LocalAddrAllocator};
 use pool_tls::{FingerprintContext, FingerprintSource, ProfileId, TlsConnector};
@@ -64,20 +64,21 @@ impl Plugins {
         }
     }
 
-    /// Until when the address is out of rotation, if a policy says so; never the last one.
+    /// Until when the address is out of rotation and why, if a policy says so; never the last one.
     pub(crate) fn ejects(
         &self,
         policies: &[Arc<dyn OutlierPolicy>],
         cx: &OutlierContext<'_>,
-    ) -> Option<Instant> {
+    ) -> Option<(Instant, EjectReason)> {
         if cx.host.is_last() {
             return None;
         }
         policies
             .iter()
             .find_map(|policy| match self.contain(|| policy.judge(cx))? {
-                OutlierVerdict::Eject { duration, .. } => {
-                    cx.now.checked_add(duration.min(pool_health::MAX_EJECTION))
+                OutlierVerdict::Eject { duration, reason } => {
+                    let until = cx.now.checked_add(duration.min(pool_health::MAX_EJECTION));
+                    until.map(|until| (until, reason))
                 }
                 OutlierVerdict::Keep => None,
             })

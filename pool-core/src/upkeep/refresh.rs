@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tracing::debug;
 
+use super::ended_bans::admit;
 use crate::pool::Inner;
 
 /// Looks every host in use up again, one after the other: new addresses join, missing ones drain. A failed lookup
@@ -15,7 +16,7 @@ pub(super) async fn refresh(inner: &Arc<Inner>) {
             continue;
         }
         match inner.env.plugins.resolve(host.key(), &live).await {
-            Ok(addrs) => host.set_addresses(&addrs),
+            Ok(addrs) => admit(inner, &host, &addrs),
             Err(error) => debug!(%error, "lookup failed, the last answer stays"),
         }
     }

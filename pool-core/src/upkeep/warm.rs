@@ -14,6 +14,7 @@ use http::Uri;
 use pool_health::HealthCheck;
 use tokio::time::sleep;
 
+use super::ended_bans::admit;
 use super::health;
 use super::matrix::{Size, Wanted};
 use super::shortage::Throttle;
@@ -207,7 +208,7 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
     } = look_up(inner, plan).await?;
     // Only now: an empty host may be forgotten at any time.
     let host = inner.manager.host(&key);
-    host.set_addresses(&targets);
+    admit(inner, &host, &targets);
 
     let limits = &live.config.limits;
     // No more than may dial: the time that the others wait for their turn is not the time their dial takes.

@@ -11,6 +11,36 @@ use crate::manager::list::begin_with_one;
 use crate::manager::reason::CloseReason;
 
 impl HostState {
+    /// As [`set_addresses`](Self::set_addresses), but those `on_trial` that are new to the host stay out of rotation until a check
+    /// succeeds, as long as another address of the answer may serve meanwhile. Returns which these are.
+    pub(crate) fn set_addresses_with_trials(
+        &mut self,
+        addrs: &[SocketAddr],
+        on_trial: &HashSet<SocketAddr>,
+        now: Instant,
+        out: &mut Actions,
+    ) -> Vec<SocketAddr> {
+        let (mut trials, mut others_serve) = (Vec::new(), false);
+        for &addr in addrs {
+            let standing = self.endpoint(addr).map_or(Standing::Gone, |e| e.standing);
+            if standing == Standing::Gone && on_trial.contains(&addr) {
+                trials.push(addr);
+            } else {
+                others_serve |= !matches!(standing, Standing::Ejected(_));
+            }
+        }
+        if !others_serve {
+            trials.clear();
+        }
+        // Before they could join in rotation: whoever waits would be given a dial to them.
+        for &addr in &trials {
+            let endpoint = self.endpoint_for(addr);
+            self.set_standing(endpoint, Standing::Ejected(None), now, out);
+        }
+        self.set_addresses(addrs, now, out);
+        trials
+    }
+
     /// The lookup's answer: new addresses join, missing ones drain.
     pub(crate) fn set_addresses(&mut self, addrs: &[SocketAddr], now: Instant, out: &mut Actions) {
         if self.addresses != Addresses::Manual {

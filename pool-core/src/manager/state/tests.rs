@@ -154,6 +154,17 @@ impl Rig {
         self.step(|state, now, out| state.set_addresses(addrs, now, out));
     }
 
+    fn set_addresses_with_trials(
+        &mut self,
+        addrs: &[SocketAddr],
+        on_trial: &[SocketAddr],
+    ) -> Vec<SocketAddr> {
+        self.step(|state, now, out| {
+            let on_trial = on_trial.iter().copied().collect();
+            state.set_addresses_with_trials(addrs, &on_trial, now, out)
+        })
+    }
+
     fn forbid(&mut self, addrs: &[SocketAddr]) -> usize {
         self.step(|state, now, out| state.forbid(addrs, now, out))
     }

@@ -574,6 +574,7 @@ fn host_limits(config: &Config, selects: bool) -> HostLimits {
             _ => config.http2.connections,
         },
         spread_after: SPREAD_AFTER,
+        attempt_delay: config.dial.attempt_delay,
         backoff_base: config.dial.backoff_base,
         backoff_max: config.dial.backoff_max,
         jitter: config.dial.jitter,

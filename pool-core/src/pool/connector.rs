@@ -86,6 +86,7 @@ impl PoolConnector {
             connect_timeout: timeouts.connect,
             handshake_timeout: timeouts.handshake,
             sources: &env.source_book,
+            connected: &|| (),
         };
         let freed = Freed(env.source_freed.clone());
         let opened = env.open(request, lease, freed).await?;

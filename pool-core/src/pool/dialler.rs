@@ -360,6 +360,7 @@ async fn open_from_any_source(
             connect_timeout: timeouts.connect,
             handshake_timeout: timeouts.handshake,
             sources: &env.source_book,
+            connected: &|| ticket.connected(),
         };
         let error = match env.open(request, lease, guard).await {
             Ok(opened) => return Ok(opened),

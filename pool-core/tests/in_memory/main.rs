@@ -32,6 +32,7 @@ mod restless_policies;
 mod retired_sources;
 mod scarce_files;
 mod selectors;
+mod silent_addresses;
 mod suspended;
 mod two_families;
 mod waiting;

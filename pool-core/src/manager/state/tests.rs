@@ -10,6 +10,7 @@ mod exhaustive;
 mod fairness;
 mod limits;
 mod load;
+mod silent;
 mod when_busy;
 
 use super::*;
@@ -26,6 +27,7 @@ pub(super) const LIMITS: HostLimits = HostLimits {
     heavy: usize::MAX,
     spread: 1,
     spread_after: ms(500),
+    attempt_delay: Duration::MAX,
     backoff_base: Duration::from_millis(100),
     backoff_max: Duration::from_secs(1),
     jitter: 0.25,

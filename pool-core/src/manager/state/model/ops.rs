@@ -31,6 +31,8 @@ pub(in crate::manager::state) enum Op {
     GiveWay(u8),
     /// The budget has the permits for one dial.
     Permit,
+    /// The address of a dial takes the connection.
+    Connected(usize),
     Dialled(usize, Peer, bool),
     DialFailed(usize, DialFailure),
     UpkeepDial(u8),
@@ -123,6 +125,11 @@ pub(super) fn when_busy() -> impl Strategy<Value = DialWhenBusy> {
     ]
 }
 
+/// How long a dial may be silent.
+pub(super) fn attempt_delay() -> impl Strategy<Value = Duration> {
+    prop_oneof![2 => Just(ENDLESS), 2 => ms(), 1 => time()]
+}
+
 /// How many leases are many, and up to how many connections that counts.
 pub(super) fn spread() -> impl Strategy<Value = (usize, usize)> {
     (1..4_usize, 1..4_usize)
@@ -132,15 +139,22 @@ fn limits(current: HostLimits) -> impl Strategy<Value = HostLimits> {
     let counts = (1..6_usize, 1..4_usize, 1..4_usize, 0..4_usize, 1..4_usize);
     let waiters = prop_oneof![1 => 0..4_usize, 2 => Just(current.waiters)];
     let backoff = prop_oneof![4 => Just(current.backoff_base), 1 => time()];
+    let delay = prop_oneof![2 => Just(current.attempt_delay), 1 => attempt_delay()];
     (
         counts,
         waiters,
-        backoff,
+        (backoff, delay),
         (0..4_usize, spread()),
         when_busy(),
     )
         .prop_map(
-            move |(counts, waiters, backoff_base, (fair_turn, spread), when_busy)| {
+            move |(
+                counts,
+                waiters,
+                (backoff_base, attempt_delay),
+                (fair_turn, spread),
+                when_busy,
+            )| {
                 let (conns, per_endpoint, dials, idle, streams) = counts;
                 let (heavy, spread) = spread;
                 HostLimits {
@@ -154,6 +168,7 @@ fn limits(current: HostLimits) -> impl Strategy<Value = HostLimits> {
                     heavy,
                     spread,
                     backoff_base,
+                    attempt_delay,
                     when_busy,
                     ..current
                 }
@@ -235,6 +250,7 @@ fn traffic() -> impl Strategy<Value = Op> {
         14 => end(),
         2 => at().prop_map(Op::ExpectBack),
         8 => Just(Op::Permit),
+        3 => at().prop_map(Op::Connected),
         8 => dialled(),
         4 => Just(Op::Spread),
         4 => dial_failed(),

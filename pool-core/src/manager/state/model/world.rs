@@ -1,6 +1,7 @@
 //! What a naive observer knows of a host, from the events and the actions alone.
 
 mod events;
+mod late;
 mod load;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::super::ops::{End, Op, Peer, Seat, Verdict};
 use super::super::queue::Waiting;
 use super::{Held, Known, Lookup, World, pick, take};
-use crate::info::ConnId;
 use crate::manager::reason::CloseReason;
 use crate::manager::state::tests::addr;
 use crate::manager::state::{
@@ -61,6 +60,11 @@ impl World {
                     used || self.state.asked() == 0,
                     "I3: asked, and not in the ring"
                 );
+            }
+            Op::Connected(at) => {
+                if let Some((dial, _)) = pick(&self.dials, at) {
+                    self.state.connected(dial, now, out);
+                }
             }
             Op::Dialled(at, peer, checked) => {
                 if let Some((dial, to)) = take(&mut self.dials, at) {
@@ -631,45 +635,6 @@ impl World {
             }
         }
         self.state.set_addresses(&wanted, self.now, out);
-    }
-
-    /// Events for an earlier life change nothing.
-    fn late(&mut self, at: usize, what: u8) {
-        let (now, mut out) = (self.now, Actions::new());
-        let before = self.print();
-        if let Some(conn) = pick(&self.gone, at) {
-            let state = &mut self.state;
-            match what {
-                0 => assert!(!state.drain(conn, CloseReason::GoAway, now, &mut out)),
-                1 => state.set_peer_limit(conn, 9, now, &mut out),
-                2 => assert_eq!(state.claim_for_check(conn, now), None),
-                3 => assert_eq!(state.claim_within_check(conn, now), None),
-                4 => assert!(!state.check_instead(conn)),
-                5 => assert!(!state.evict_idle(conn, CloseReason::Idle, now, &mut out)),
-                6 => assert_eq!(state.claim_on(conn, now), None),
-                7 => state.expect_back(conn),
-                _ => {
-                    let reason = CloseReason::PeerClosed;
-                    assert_eq!(state.closed(conn, reason, now, &mut out), None);
-                }
-            }
-        }
-        if let Some(dial) = pick(&self.ended, at) {
-            if what.is_multiple_of(2) {
-                let failure = DialFailure::Endpoint;
-                self.state.dial_failed(dial, failure, now, &mut out);
-            } else {
-                let new = Arrival {
-                    id: ConnId(u64::MAX),
-                    limit: Some(1),
-                    multiplexed: false,
-                    checked: false,
-                };
-                assert_eq!(self.state.dialled(dial, new, now, &mut out), None);
-            }
-        }
-        assert!(out.is_empty(), "I15: {out:?} for an earlier life");
-        assert_eq!(before, self.print(), "I15: an event for an earlier life");
     }
 
     /// Nothing enters a forgotten host; another takes its place.

@@ -21,7 +21,9 @@ use pool_core::select::Selector;
 use pool_core::{BoxError, Registry};
 use pool_health::{AccessList, EvictionPolicy, HealthCheck, Options, OutlierPolicy};
 use pool_localip::LocalAddrAllocator;
-use pool_tls::FingerprintSource;
+use pool_tls::{FingerprintSource, TlsConnector};
+
+pub use pool_core::registry::{OptionDoc, PolicyKind};
 
 use args::{Args, Command, ConfigCommand, PluginsCommand};
 use exit::{Exit, Failure};
@@ -148,6 +150,40 @@ impl Cli {
         E: Into<BoxError>,
     {
         self.registry = self.registry.fingerprint(name, constructor);
+        self
+    }
+
+    /// Adds a TLS connector: `[tls]` with `use = "name"`.
+    ///
+    /// It knows nothing of `--cacert`, `--cert` and `--insecure`, which are for the built-in ones.
+    #[must_use]
+    pub fn tls<T, E>(
+        mut self,
+        name: impl Into<String>,
+        constructor: impl Fn(&Options) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: TlsConnector + 'static,
+        E: Into<BoxError>,
+    {
+        self.registry = self.registry.tls(name, constructor);
+        self
+    }
+
+    /// Adds what `pool plugins list` says about a policy that was added: one clause without a full stop, and its options.
+    ///
+    /// # Panics
+    ///
+    /// If no policy of this kind and name was added.
+    #[must_use]
+    pub fn describe<D: Into<OptionDoc>>(
+        mut self,
+        kind: PolicyKind,
+        name: &str,
+        summary: impl Into<String>,
+        options: impl IntoIterator<Item = D>,
+    ) -> Self {
+        self.registry = self.registry.describe(kind, name, summary, options);
         self
     }
 

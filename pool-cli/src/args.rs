@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use access::AccessArg;
+pub(crate) use access::{AccessArg, AccessCommand, BanArgs, CheckAddrArgs};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 pub(crate) use fingerprint::{CaptureArgs, FingerprintCommand, ImportArgs};
 pub(crate) use localip::{CheckArgs, LocalipCommand, LocalipPlanArgs};
@@ -48,6 +48,11 @@ pub(crate) enum Command {
     Localip {
         #[command(subcommand)]
         command: LocalipCommand,
+    },
+    /// Shows and changes files of access rules.
+    Access {
+        #[command(subcommand)]
+        command: AccessCommand,
     },
     /// Shows the configuration.
     Config {
@@ -133,6 +138,8 @@ pub(crate) struct NetworkArgs {
     /// Connects to such addresses although a shorter prefix is denied. Repeatable.
     #[arg(long, value_name = "ADDR|CIDR|@FILE")]
     pub(crate) allow: Vec<AccessArg>,
+    #[command(flatten)]
+    pub(crate) bans: BanArgs,
     /// Trusts the authorities in this PEM file instead of the system's.
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,

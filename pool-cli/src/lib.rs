@@ -10,6 +10,7 @@ mod exit;
 mod limits;
 mod log;
 mod output;
+mod rules;
 mod signal;
 
 use std::collections::BTreeMap;
@@ -210,6 +211,7 @@ impl Cli {
             Command::Plan(args) => cmd::plan::run(&args, open_files),
             Command::Fingerprint { command } => cmd::fingerprint::run(&command),
             Command::Localip { command } => cmd::localip::run(&command),
+            Command::Access { command } => cmd::access::run(&command),
             Command::Config {
                 command: ConfigCommand::Show { settings, json },
             } => cmd::config::show(&settings, json, &self.registry, open_files),

@@ -1,6 +1,7 @@
 //! From flags and configuration to a pool.
 
 mod access;
+mod bans;
 mod tls;
 
 use std::net::{IpAddr, UdpSocket};
@@ -17,19 +18,20 @@ use crate::args::NetworkArgs;
 use crate::config::Effective;
 use crate::exit::{Failure, chain};
 use crate::output::note;
+use crate::rules::keeper::Keeper;
 
-/// The pool that these flags describe, on top of the configuration.
+/// The pool that these flags describe, on top of the configuration, and what watches the files of rules that they name.
 ///
 /// # Errors
 ///
-/// Exit 2 for certificates that cannot be read and policies that refuse; exit 3 for a source address that this machine
+/// Exit 2 for certificates and rules that cannot be read and policies that refuse; exit 3 for a source address that this machine
 /// does not have.
 pub(super) fn pool(
     args: &NetworkArgs,
     effective: Effective,
     registry: Registry,
     observer: Option<Arc<dyn Observer>>,
-) -> Result<Pool, Failure> {
+) -> Result<(Pool, Option<Keeper>), Failure> {
     let Effective {
         config, profiles, ..
     } = effective;
@@ -47,8 +49,13 @@ pub(super) fn pool(
     let mut builder = Pool::builder()
         .local_addrs(sources)
         .resolver(Arc::new(resolver));
-    if let Some(list) = access::list(args)? {
-        builder = builder.access(Arc::new(list));
+    let mut keeper = None;
+    if let Some(access) = access::access(args)? {
+        builder = builder.access(access.list);
+        keeper = Some(access.keeper);
+        if let Some(bans) = access.bans {
+            builder = builder.observer(bans);
+        }
     }
     if let Some(observer) = observer {
         builder = builder.observer(observer);
@@ -80,7 +87,7 @@ pub(super) fn pool(
             ));
         }
     }
-    Ok(pool)
+    Ok((pool, keeper))
 }
 
 /// Whether every target is known, without a lookup, to be on this machine or a private network.

@@ -1,6 +1,7 @@
 //! The `pool` binary, run as people run it, against origins that count.
 
 mod access;
+mod access_files;
 mod config;
 mod demo;
 mod fetch_input;

@@ -48,7 +48,7 @@ pub use self::budget::ConnPermit;
 use self::budget::{Budget, TotalLimits};
 pub use self::conn_handle::ConnHandle;
 use self::endpoints::Endpoints;
-pub(crate) use self::events::Seen;
+pub(crate) use self::events::{Ejection, Seen};
 pub use self::handle::HostHandle;
 pub(crate) use self::host::Hint;
 use self::host::Host;

@@ -18,7 +18,7 @@ use crate::http::{ConnEvents, Driver as HttpDriver, HttpConn};
 use crate::info::{ConnId, Protocol};
 use crate::key::Key;
 use crate::manager::{
-    CloseReason, Closing, ConnPermit, Driver, Entry, HostHandle, Lease, Registered, Seen, Standing,
+    CloseReason, Closing, ConnPermit, Driver, Ejection, Entry, HostHandle, Lease, Registered, Seen,
     Ticket,
 };
 use crate::observe::Event;
@@ -440,26 +440,35 @@ impl HostHandle<HttpConn> {
         let seen = seen.into();
         let outcome = seen.outcome;
         let outlier = &env.live().outlier;
-        let Some((endpoint, host)) = self.observe(target, seen, !outlier.is_empty()) else {
+        let Some((endpoint, mut host)) = self.observe(target, seen, !outlier.is_empty()) else {
             return;
         };
         if outlier.is_empty() || !outcome.is_failure() && !matches!(outcome, Outcome::Status(_)) {
             return;
         }
         let now = clock::now();
-        let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now)
-            .retry_after(seen.retry_after);
-        if let Some((until, reason)) = env.plugins.ejects(outlier, &cx) {
-            self.judge(target, Standing::Ejected(Some(until)));
-            let duration = Some(until.saturating_duration_since(now));
-            debug!(key = %self.key(), peer.addr = %target, ?duration, %reason, "address ejected");
-            env.plugins.tell(&Event::Ejected {
-                key: self.key(),
-                target,
-                duration,
-                policy: Some(reason),
-            });
-        }
+        let (until, reason) = loop {
+            let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now)
+                .retry_after(seen.retry_after);
+            let Some((until, reason)) = env.plugins.ejects(outlier, &cx) else {
+                return;
+            };
+            match self.eject(target, until, &host) {
+                Ejection::Done => break (until, reason),
+                Ejection::OutAlready => return,
+                Ejection::JudgeAgain(known) => {
+                    (host.total, host.ejected) = (known.total, known.ejected);
+                }
+            }
+        };
+        let duration = Some(until.saturating_duration_since(now));
+        debug!(key = %self.key(), peer.addr = %target, ?duration, %reason, "address ejected");
+        env.plugins.tell(&Event::Ejected {
+            key: self.key(),
+            target,
+            duration,
+            policy: Some(reason),
+        });
     }
 
     /// The remote address has asked for calm: nothing new goes there for a while.

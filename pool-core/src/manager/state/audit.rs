@@ -166,7 +166,9 @@ impl HostState {
                 untried.is_none() || full || timer || patient,
                 "{untried:?} is not tried beside silent ones: {self:?}"
             );
-        } else if self.endpoints().filter(|e| e.is_active()).count() > 1 {
+        } else if self.waiters.len() > self.expected_from(self.dials.len() - self.connecting())
+            && self.has_another_to_try()
+        {
             let due = self.next_silence(now);
             assert!(
                 due.is_none() || full || timer || crowded || patient,

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+#[cfg(test)]
+use super::dials::Dial;
 use super::dials::{DialRef, Stage};
 use super::{Actions, HostState};
 
@@ -47,12 +49,24 @@ impl HostState {
 
     /// Comes back when the next dial turns silent, if there is another address.
     pub(super) fn listen(&mut self, now: Instant, out: &mut Actions) {
-        let others = self.endpoints.len() - self.ejected - self.gone > 1;
-        if self.waiters.is_empty() || !others {
+        if self.waiters.is_empty() || !self.has_another_to_try() {
             return;
         }
         if let Some(at) = self.next_silence(now) {
             self.wake_at(at, now, out);
+        }
+    }
+
+    /// Whether there is an address in rotation besides one that is dialled.
+    pub(super) fn has_another_to_try(&self) -> bool {
+        match self.endpoints.len() - self.ejected - self.gone {
+            0 => false,
+            // Those in flight may be for addresses that left meanwhile.
+            1 => self
+                .dials
+                .iter()
+                .any(|(_, dial)| !self.endpoints[dial.endpoint].is_active()),
+            _ => true,
         }
     }
 
@@ -64,6 +78,14 @@ impl HostState {
             Stage::Asked | Stage::Connected(_) => None,
         });
         due.filter(|&at| at > now).min()
+    }
+
+    /// How many dials may turn silent, or are.
+    #[cfg(test)]
+    pub(super) fn connecting(&self) -> usize {
+        let connecting = |dial: &Dial| matches!(dial.stage, Stage::Connecting(_));
+        let dials = self.dials.iter();
+        dials.filter(|(_, dial)| connecting(dial)).count()
     }
 
     /// When this dial turns silent; `None` once its address has taken the connection.

@@ -186,3 +186,17 @@ fn a_patient_queue_stays_patient() {
     rig.ring();
     assert_eq!(rig.dials(), [], "it waits for the one in use");
 }
+
+#[test]
+fn the_only_address_left_is_tried_beside_a_silent_one_that_left() {
+    let mut rig = Rig::known(TRYING, &[addr(1)], 1);
+    let waiter = rig.join();
+    let (_leaving, to) = rig.one_dial();
+    assert_eq!(to, addr(1));
+    rig.step(|state, now, out| state.set_addresses(&[addr(2)], now, out));
+    rig.ring();
+    let (second, to) = rig.one_dial();
+    assert_eq!(to, addr(2));
+    let conn = rig.dialled_h1(second);
+    assert_eq!(rig.grants(), [(waiter, conn)]);
+}

@@ -23,6 +23,7 @@ mod a_request_may_be_dropped_at_any_await;
 mod a_silent_peer_is_found;
 mod a_source_may_leave_the_machine;
 mod a_whole_prefix_can_be_used;
+mod addresses_are_denied_under_load;
 mod addresses_change_under_load;
 mod busy_hosts_take_turns;
 mod clean_up_cuts_no_request;

@@ -2,6 +2,7 @@
 
 mod events;
 mod load;
+mod places;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

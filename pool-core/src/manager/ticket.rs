@@ -198,6 +198,11 @@ impl<C: Send + Sync + 'static> Ticket<C> {
         self.end(DialFailure::Endpoint, Some(error));
     }
 
+    /// The address must not be connected to: the host loses it, and who waits tries another, or what the next lookup brings.
+    pub(crate) fn deny(self, error: Error) {
+        self.end(DialFailure::Denied, Some(error));
+    }
+
     /// The dial failed on this machine: trying another remote address would not help.
     pub fn fail_locally(self, error: Error) {
         self.end(DialFailure::Local, Some(error));

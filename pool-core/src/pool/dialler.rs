@@ -163,10 +163,7 @@ impl FailedDial {
     /// Reports it. Returns whether the remote address had a part in the failure.
     pub(crate) fn end(self) -> bool {
         if self.error.kind() == ErrorKind::Denied {
-            // The host has other addresses tried, or refuses those who wait, before it forgets this one.
-            let (host, target) = (self.ticket.host(), self.ticket.target());
-            self.ticket.fail(self.error);
-            host.forbid(&[target]);
+            self.ticket.deny(self.error);
             return false;
         }
         let blames_target = dial::blames_target(&self.error);

@@ -23,6 +23,7 @@ mod a_request_may_be_dropped_at_any_await;
 mod a_silent_peer_is_found;
 mod a_source_may_leave_the_machine;
 mod a_whole_prefix_can_be_used;
+mod addresses_are_denied_under_load;
 mod addresses_change_under_load;
 mod an_address_gone_dark_loses_its_share;
 mod an_idle_timeout_of_the_server_is_learned;

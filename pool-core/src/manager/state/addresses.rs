@@ -77,15 +77,20 @@ impl HostState {
         let known: Vec<usize> = known
             .filter(|&slot| self.endpoints[slot].standing != Standing::Gone)
             .collect();
-        for &endpoint in &known {
+        self.leave_denied(&known, now, out);
+        self.plan(now, out);
+        known.len()
+    }
+
+    /// Without an address left, the next plan has the host looked up.
+    pub(super) fn leave_denied(&mut self, endpoints: &[usize], now: Instant, out: &mut Actions) {
+        for &endpoint in endpoints {
             self.leave_endpoint(endpoint, CloseReason::Denied, now, out);
         }
         let some_left = self.endpoints().any(|e| e.standing != Standing::Gone);
         if !some_left && self.addresses == Addresses::Known {
             self.addresses = Addresses::Unknown;
         }
-        self.plan(now, out);
-        known.len()
     }
 
     fn leave_endpoint(

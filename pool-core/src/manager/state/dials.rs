@@ -52,6 +52,8 @@ pub(crate) struct Arrival {
 pub(crate) enum DialFailure {
     /// The remote address: back off from it and try another.
     Endpoint,
+    /// The remote address must not be connected to by now: the host loses it.
+    Denied,
     /// This machine (no source address, no file descriptor): another remote address would not help.
     Local,
     /// Nobody drives dials any more: tell everybody, plan nothing.
@@ -294,18 +296,22 @@ impl HostState {
                 self.endpoints[endpoint].back_off(now, base, max, cut);
                 self.waiters.charge(covered);
             }
-            DialFailure::Local => self.waiters.charge(covered),
+            DialFailure::Denied | DialFailure::Local => self.waiters.charge(covered),
         }
-        self.forget_if_gone(endpoint);
+        if failure == DialFailure::Denied {
+            self.leave_denied(&[endpoint], now, out);
+        } else {
+            self.forget_if_gone(endpoint);
+        }
         let hope = !self.dials.is_empty() || self.is_served();
         if !hope {
+            let active = self.endpoints().filter(|e| e.is_active()).count();
             let tries = match failure {
                 DialFailure::Local => 1,
-                _ => self
-                    .endpoints()
-                    .filter(|e| e.is_active())
-                    .count()
-                    .clamp(1, MAX_CHARGES),
+                // The answer to a lookup is older than the denial: what the next one brings is to be tried as well. No more often, because
+                // a list may allow an address each time it is looked up and deny it each time it is dialled.
+                DialFailure::Denied => active.clamp(1, MAX_CHARGES) + 1,
+                _ => active.clamp(1, MAX_CHARGES),
             };
             for waiter in self.waiters.exhausted(tries as u32) {
                 self.waiters.settle(waiter);

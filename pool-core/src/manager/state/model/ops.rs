@@ -58,6 +58,10 @@ pub(in crate::manager::state) enum Op {
     PassOver(u8),
     /// A lookup's answer, as a set of bits.
     Addresses(u8),
+    /// A lookup's answer, and those whose ban has ended.
+    Trials(u8, u8),
+    /// Addresses that are denied by now.
+    Forbid(u8),
     LookupFailed,
     ForgetAddresses,
     SetLimits(HostLimits),
@@ -215,6 +219,7 @@ fn dialled() -> impl Strategy<Value = Op> {
 fn dial_failed() -> impl Strategy<Value = Op> {
     let failure = prop_oneof![
         4 => Just(DialFailure::Endpoint),
+        2 => Just(DialFailure::Denied),
         2 => Just(DialFailure::Local),
         1 => Just(DialFailure::Abandoned),
         1 => Just(DialFailure::RuntimeGone),
@@ -281,6 +286,8 @@ fn upkeep(limits_now: HostLimits) -> impl Strategy<Value = Op> {
         3 => (to(), verdict()).prop_map(|(to, verdict)| Op::Judge(to, verdict)),
         1 => prop_oneof![to().prop_map(Op::Prefer), to().prop_map(Op::PassOver)],
         4 => (0..16_u8).prop_map(Op::Addresses),
+        2 => (0..16_u8, 0..16_u8).prop_map(|(set, on_trial)| Op::Trials(set, on_trial)),
+        1 => (0..16_u8).prop_map(Op::Forbid),
         1 => prop_oneof![Just(Op::LookupFailed), Just(Op::ForgetAddresses)],
         2 => limits(limits_now).prop_map(Op::SetLimits),
         2 => (at(), 0..9_u8).prop_map(|(at, what)| Op::Late(at, what)),

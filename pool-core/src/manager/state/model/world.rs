@@ -3,6 +3,7 @@
 mod events;
 mod late;
 mod load;
+mod places;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

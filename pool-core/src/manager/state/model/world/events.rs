@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::super::ops::{End, Op, Peer, Seat, Verdict};
+use super::super::ops::{End, Op, Peer, Seat};
 use super::super::queue::Waiting;
 use super::{Held, Known, Lookup, World, pick, take};
 use crate::manager::reason::CloseReason;
@@ -223,6 +223,8 @@ impl World {
             Op::Prefer(to) => self.state.prefer(addr(to)),
             Op::PassOver(to) => self.state.pass_over(addr(to)),
             Op::Addresses(set) => self.addresses(set, out),
+            Op::Trials(set, on_trial) => self.trials(set, on_trial, out),
+            Op::Forbid(set) => self.forbid(set, out),
             Op::LookupFailed => {
                 if self.lookup == Lookup::Resolving {
                     self.lookup = Lookup::Unknown;
@@ -550,6 +552,10 @@ impl World {
         let mut alone = self.step.asked + self.dials.len() == 0;
         match failure {
             DialFailure::Endpoint | DialFailure::Local => self.queues.charge(covered),
+            DialFailure::Denied => {
+                self.queues.charge(covered);
+                self.leave_denied(&[to]);
+            }
             DialFailure::Abandoned => {}
             DialFailure::RuntimeGone => {
                 self.step.refuse = self.queues.in_line().map(|w| w.waiter).collect();
@@ -562,6 +568,7 @@ impl World {
             let active = self.places.values().filter(|at| **at == Standing::Active);
             let tries = match failure {
                 DialFailure::Local => 1,
+                DialFailure::Denied => active.count().clamp(1, 8) as u32 + 1,
                 _ => active.count().clamp(1, 8) as u32,
             };
             let exhausted = self.queues.in_line().filter(|w| w.charged >= tries);
@@ -595,46 +602,6 @@ impl World {
         *self.counted.closed.entry(reason).or_default() += 1;
         self.conns.retain(|other| other.conn != known.conn);
         self.gone.push(known.conn);
-    }
-
-    fn judge(&mut self, to: SocketAddr, verdict: Verdict, out: &mut Actions) {
-        let standing = match verdict {
-            Verdict::Active => Standing::Active,
-            Verdict::EjectedFor(time) => Standing::Ejected(self.now.checked_add(time)),
-            Verdict::Ejected => Standing::Ejected(None),
-        };
-        let known = self.places.get_mut(&to);
-        if let Some(known) = known.filter(|known| **known != Standing::Gone) {
-            *known = standing;
-            self.readmit();
-        }
-        self.state.judge_endpoint(to, standing, self.now, out);
-    }
-
-    fn addresses(&mut self, set: u8, out: &mut Actions) {
-        let wanted = (1..5).filter(|at| set & (1 << (at - 1)) != 0).map(addr);
-        let wanted: Vec<SocketAddr> = wanted.collect();
-        if self.lookup != Lookup::Manual {
-            self.lookup = Lookup::Known;
-        }
-        for (addr, standing) in &mut self.places {
-            if !wanted.contains(addr) {
-                *standing = Standing::Gone;
-            }
-        }
-        for known in self.conns.iter().filter(|known| !known.is_leaving()) {
-            if !wanted.contains(&known.addr) {
-                let id = known.conn.id;
-                self.step.leave.push((id, CloseReason::EndpointGone));
-            }
-        }
-        for &addr in &wanted {
-            let standing = self.places.entry(addr).or_insert(Standing::Active);
-            if *standing == Standing::Gone {
-                *standing = Standing::Active;
-            }
-        }
-        self.state.set_addresses(&wanted, self.now, out);
     }
 
     /// Nothing enters a forgotten host; another takes its place.

@@ -5,12 +5,14 @@ mod layer;
 mod origin;
 mod profiles;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use pool_core::config::format_duration;
 use pool_core::{Config, Registry};
+use pool_health::HttpCheck;
 use pool_tls::spec::Profile;
 
 use crate::args::SettingArgs;
@@ -128,6 +130,7 @@ fn flags(args: &SettingArgs) -> Vec<Layer> {
         max_conns_per_host,
         ping_interval,
         connect_timeout,
+        check,
         freebind,
         fingerprint,
         require,
@@ -156,6 +159,10 @@ fn flags(args: &SettingArgs) -> Vec<Layer> {
                 "--connect-timeout",
             ));
         }
+    }
+    if let Some(path) = check {
+        let policy = BTreeMap::from([("use", HttpCheck::NAME), ("path", path)]);
+        layers.push(Layer::flag("health", vec![policy], "--check"));
     }
     if *freebind {
         layers.push(Layer::flag("dial.freebind", true, "--freebind"));

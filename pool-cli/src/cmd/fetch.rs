@@ -55,7 +55,8 @@ pub(crate) fn run(args: &FetchArgs, registry: Registry, open_files: u64) -> Resu
     let exchanger = Exchanger {
         pool: pool.clone(),
         template,
-        warmer: args.warm.then(Warmer::default),
+        // A check is to come before the first request, not beside it.
+        warmer: (args.warm || args.settings.check.is_some()).then(Warmer::default),
         max_time: args.max_time,
     };
     let runtime = runtime()?;

@@ -8,8 +8,11 @@ use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 
 use http::Uri;
+#[cfg(feature = "hickory")]
+use pool_core::{BoxError, DnsResolver, Merged};
 use pool_core::{
-    BuildError, Config, Observer, Pool, Registry, ResolveEntry, StaticResolver, SystemResolver,
+    BuildError, Config, Observer, Pool, Registry, ResolveEntry, Resolver, StaticResolver,
+    SystemResolver,
 };
 use pool_localip::{AddrSet, Cooldown, LocalAddrAllocator, SourceSpec};
 
@@ -42,7 +45,7 @@ pub(super) fn pool(
             check_source(source)?;
         }
     }
-    let resolver = StaticResolver::new(Arc::new(SystemResolver));
+    let resolver = StaticResolver::new(names(args)?);
     for entry in &args.resolve {
         resolver.insert(entry.clone());
     }
@@ -88,6 +91,33 @@ pub(super) fn pool(
         }
     }
     Ok((pool, keeper))
+}
+
+/// Who is asked for the addresses of a name that no flag has.
+#[cfg(not(feature = "hickory"))]
+fn names(_: &NetworkArgs) -> Result<Arc<dyn Resolver>, Failure> {
+    Ok(Arc::new(SystemResolver))
+}
+
+/// Who is asked for the addresses of a name that no flag has: the system, or each of the DNS servers of the flag, because each may know
+/// others.
+#[cfg(feature = "hickory")]
+fn names(args: &NetworkArgs) -> Result<Arc<dyn Resolver>, Failure> {
+    if args.dns_servers.is_empty() {
+        return Ok(Arc::new(SystemResolver));
+    }
+    let servers = args.dns_servers.iter().map(|&server| {
+        let built = DnsResolver::builder([server]).build();
+        built.map(|dns| Arc::new(dns) as Arc<dyn Resolver>)
+    });
+    let servers = servers.collect::<Result<Vec<_>, BoxError>>();
+    let servers = servers.map_err(|error| {
+        Failure::environment(
+            format!("cannot ask DNS servers: {}", chain(error.as_ref())),
+            "leave --dns-servers out to have the system asked",
+        )
+    })?;
+    Ok(Arc::new(Merged::new(servers)))
 }
 
 /// Whether every target is known, without a lookup, to be on this machine or a private network.

@@ -2,8 +2,11 @@
 
 mod access;
 mod access_files;
+mod check;
 mod config;
 mod demo;
+#[cfg(feature = "hickory")]
+mod dns;
 mod fetch_input;
 mod fetch_network;
 mod fetch_output;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pool_health::Denied;
 
+use super::answer::Answer;
 use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::key::Key;
 
@@ -17,7 +18,7 @@ use crate::key::Key;
 /// # Who calls it, and when
 ///
 /// The pool, from a task it owns: when a host without known addresses is asked for, and again whenever they are
-/// refreshed. At most one lookup per host is under way; everybody who waits shares its answer. It never runs under a lock.
+/// refreshed, or the last [`Answer`] ends. At most one lookup per host is under way; everybody who waits shares its answer. It never runs under a lock.
 ///
 /// A resolver may return what it got. The pool drops duplicates, lets the two address families take turns, each in the order of the
 /// answer and the family of its first address first (RFC 8305 section 4), and takes a bounded number from the front. Where one connection
@@ -32,6 +33,14 @@ pub trait Resolver: fmt::Debug + Send + Sync {
     /// The addresses of `host`, a name in lower case or an address without brackets, each with the port to connect
     /// to: `port`, unless the resolver knows better.
     async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, BoxError>;
+
+    /// The same, with what is known of how long the answer counts. This is what the pool calls.
+    ///
+    /// Unless it is overridden, nothing is known: [`resolve`](Self::resolve) is asked again at each
+    /// [`refresh_interval`](crate::config::Upkeep::refresh_interval). A resolver around another one passes on what that one says.
+    async fn answer(&self, host: &str, port: u16) -> Result<Answer, BoxError> {
+        self.resolve(host, port).await.map(Answer::new)
+    }
 }
 
 /// Asks the operating system (`getaddrinfo`), which knows `/etc/hosts` and the search domains.
@@ -80,11 +89,11 @@ pub(crate) async fn resolve(
     max: usize,
     deadline: Duration,
     mut denies: impl FnMut(SocketAddr) -> Option<Denied>,
-) -> Result<Vec<SocketAddr>, Error> {
+) -> Result<Answer, Error> {
     let fail = |kind| Error::new(kind).with_host(key.host());
-    let lookup = resolver.resolve(key.host(), key.port());
-    let addrs = match tokio::time::timeout(deadline, lookup).await {
-        Ok(Ok(addrs)) => addrs,
+    let lookup = resolver.answer(key.host(), key.port());
+    let Answer { addrs, end } = match tokio::time::timeout(deadline, lookup).await {
+        Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(fail(ErrorKind::Resolve).with_source(error)),
         Err(_elapsed) => return Err(fail(ErrorKind::Timeout(Phase::Resolve))),
     };
@@ -100,9 +109,9 @@ pub(crate) async fn resolve(
             false
         }
     });
-    let allowed = in_turns(allowed.collect(), max);
-    if !allowed.is_empty() {
-        return Ok(allowed);
+    let addrs = in_turns(allowed.collect(), max);
+    if !addrs.is_empty() {
+        return Ok(Answer { addrs, end });
     }
     let others = denials.len().saturating_sub(1);
     let Some((addr, denied)) = denials.into_iter().next() else {
@@ -272,7 +281,7 @@ mod tests {
     async fn the_pool_takes_a_bounded_number_of_answers() {
         let [a, b, c] = ["10.0.0.3:1", "10.0.0.1:1", "10.0.0.2:1"].map(addr);
         let got = resolve(&Answers(vec![a, a, b, c]), &key(), 2, SECOND, nobody).await;
-        assert_eq!(got.unwrap(), [a, b]);
+        assert_eq!(got.unwrap().addrs, [a, b]);
     }
 
     #[tokio::test(start_paused = true)]

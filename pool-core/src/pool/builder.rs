@@ -22,7 +22,6 @@ use crate::manager::ConnectionManager;
 use crate::observe::Observer;
 use crate::registry::{Registry, RegistryError};
 use crate::select::Selector;
-use crate::upkeep::EndedBans;
 
 /// Chooses how a pool works; made by [`Pool::builder`]. Whatever is not chosen has a default.
 #[derive(Debug, Default)]
@@ -222,7 +221,6 @@ impl PoolBuilder {
             manager,
             env,
             familiar: Familiar::default(),
-            ended_bans: EndedBans::default(),
         });
         let listener: Weak<dyn SourceListener> = Arc::downgrade(&(inner.clone() as Arc<_>));
         let plugins = &inner.env.plugins;

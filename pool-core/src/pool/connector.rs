@@ -46,7 +46,7 @@ impl PoolConnector {
         if inner.manager.is_closed() {
             return Err(Error::new(ErrorKind::Closed).with_host(key.to_string()));
         }
-        let addrs = env.plugins.resolve(&key, &env.live()).await?;
+        let addrs = env.plugins.resolve(&key, &env.live()).await?.addrs;
         let mut last = Error::new(ErrorKind::Resolve).with_host(key.to_string());
         for (attempt, target) in (0..).zip(addrs) {
             match self.dial(&key, target, attempt).await {

@@ -22,6 +22,7 @@ use crate::manager::{
     Ticket,
 };
 use crate::observe::Event;
+use crate::upkeep::follow;
 
 /// Carries out what the manager asks for, on the pool's runtime.
 #[derive(Debug)]
@@ -119,7 +120,10 @@ async fn look_up(env: Arc<Env>, mut lookup: Lookup) {
         return;
     };
     match answer {
-        Ok(addrs) => host.set_addresses(&addrs),
+        Ok(found) => {
+            host.set_addresses(&found.addrs);
+            follow(&env, &host, found.end);
+        }
         Err(error) => {
             debug!(%error, "lookup failed");
             host.lookup_failed(error);

@@ -48,7 +48,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::http::{Body, HttpConn, PoolBody};
 use crate::manager::ConnectionManager;
-use crate::upkeep::{self, EndedBans, Warm, WarmReport};
+use crate::upkeep::{self, Warm, WarmReport};
 
 /// A pool of hot connections: a cheap handle to clone and pass around.
 ///
@@ -77,7 +77,6 @@ pub(crate) struct Inner {
     pub(crate) manager: ConnectionManager<HttpConn>,
     pub(crate) env: Arc<Env>,
     familiar: Familiar,
-    pub(crate) ended_bans: EndedBans,
 }
 
 impl fmt::Debug for Inner {

@@ -19,7 +19,7 @@ use pool_tls::{FingerprintContext, FingerprintSource, ProfileId, TlsConnector};
 use super::live::Live;
 use super::profiles::Profiles;
 use crate::clock;
-use crate::dial::{self, Connect, DialRequest, Opened, Resolver};
+use crate::dial::{self, Answer, Connect, DialRequest, Opened, Resolver};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::manager::CloseReason;
@@ -129,7 +129,7 @@ impl Plugins {
     /// # Errors
     ///
     /// As [`dial::resolve`].
-    pub(crate) async fn resolve(&self, key: &Key, live: &Live) -> Result<Vec<SocketAddr>, Error> {
+    pub(crate) async fn resolve(&self, key: &Key, live: &Live) -> Result<Answer, Error> {
         let (dial, timeouts) = (&live.config.dial, &live.config.timeouts);
         let denies = |target| {
             let cx = AccessContext::new(target, key.host(), clock::now());

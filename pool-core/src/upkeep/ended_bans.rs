@@ -8,11 +8,12 @@ use futures_util::stream::{self, StreamExt};
 use pool_health::{AccessAction, AccessContext, AccessList, AccessRule, PrefixList};
 use tracing::debug;
 
+use super::follow::follow;
 use crate::clock;
 use crate::http::HttpConn;
 use crate::manager::HostHandle;
 use crate::observe::Event;
-use crate::pool::Inner;
+use crate::pool::{Env, Inner};
 
 /// The bans that have ended and that not every host has been looked up for yet.
 #[derive(Debug, Default)]
@@ -54,8 +55,8 @@ impl EndedBans {
 ///
 /// A host all of whose addresses were denied is not among these: who asks for it next has it looked up, and tries them.
 pub(super) async fn round(inner: &Arc<Inner>) {
-    collect(inner);
-    let ended = inner.ended_bans.take_turn();
+    collect(&inner.env);
+    let ended = inner.env.ended_bans.take_turn();
     if ended.is_empty() {
         return;
     }
@@ -66,7 +67,10 @@ pub(super) async fn round(inner: &Arc<Inner>) {
         let live = &live;
         async move {
             match inner.env.plugins.resolve(host.key(), live).await {
-                Ok(addrs) => admit(inner, &host, &addrs),
+                Ok(found) => {
+                    admit(&inner.env, &host, &found.addrs);
+                    follow(&inner.env, &host, found.end);
+                }
                 Err(error) => debug!(%error, "lookup failed, the last answer stays"),
             }
         }
@@ -76,25 +80,25 @@ pub(super) async fn round(inner: &Arc<Inner>) {
         .buffer_unordered(at_once)
         .collect::<()>()
         .await;
-    inner.ended_bans.forget(&ended);
+    inner.env.ended_bans.forget(&ended);
 }
 
 /// Gives a host the answer to its lookup. Where there are health checks, addresses that are new to it and were banned until lately
 /// stay out of rotation until one succeeds.
-pub(super) fn admit(inner: &Inner, host: &HostHandle<HttpConn>, addrs: &[SocketAddr]) {
+pub(super) fn admit(env: &Env, host: &HostHandle<HttpConn>, addrs: &[SocketAddr]) {
     // After the lookup: a ban that ended while it was asked counts.
-    collect(inner);
+    collect(env);
     let (name, now) = (host.key().host(), clock::now());
     let was_banned = |&addr: &SocketAddr| {
         let cx = AccessContext::new(addr, name, now);
-        inner.ended_bans.cover(&cx)
+        env.ended_bans.cover(&cx)
     };
-    let checked = !inner.env.live().health.is_empty();
+    let checked = !env.live().health.is_empty();
     let candidates = addrs.iter().copied().filter(|_| checked);
     let banned: HashSet<SocketAddr> = candidates.filter(was_banned).collect();
     for target in host.set_addresses_with_trials(addrs, &banned) {
         debug!(key = %host.key(), peer.addr = %target, "a ban has ended, a check decides");
-        inner.env.plugins.tell(&Event::Ejected {
+        env.plugins.tell(&Event::Ejected {
             key: host.key(),
             target,
             duration: None,
@@ -103,12 +107,12 @@ pub(super) fn admit(inner: &Inner, host: &HostHandle<HttpConn>, addrs: &[SocketA
     }
 }
 
-fn collect(inner: &Inner) {
+fn collect(env: &Env) {
     let now = clock::now();
-    for list in &inner.env.live().access {
-        let expired = inner.env.plugins.contain(|| list.expire(now));
+    for list in &env.live().access {
+        let expired = env.plugins.contain(|| list.expire(now));
         let expired = expired.into_iter().flatten();
         let bans = expired.filter(|rule| rule.action == AccessAction::Deny);
-        inner.ended_bans.add(bans);
+        env.ended_bans.add(bans);
     }
 }

@@ -6,6 +6,7 @@
 mod access;
 mod ended_bans;
 mod evict;
+mod follow;
 mod health;
 mod matrix;
 mod probe;
@@ -24,6 +25,7 @@ use tokio::time::timeout_at;
 pub(crate) use self::access::enforce_access;
 pub(crate) use self::ended_bans::EndedBans;
 pub(crate) use self::evict::evict;
+pub(crate) use self::follow::{Followed, follow};
 pub(crate) use self::health::{check_all, check_claimed};
 pub use self::warm::{Warm, WarmCell, WarmOutcome, WarmProgress, WarmReport};
 pub(crate) use self::warm::{size as warm_size, warm};

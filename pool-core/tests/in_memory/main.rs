@@ -7,6 +7,7 @@
 )]
 
 mod access_lists;
+mod answers;
 mod bad_input;
 mod check_at_checkout;
 mod checked_bodies;

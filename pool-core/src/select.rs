@@ -12,12 +12,17 @@ pub use crate::manager::endpoints::{EndpointView, Endpoints};
 
 /// Chooses the address a request prefers.
 ///
-/// Called by the pool once for each try of a request, on the task that sends it, before the host's lock is taken and
-/// with no lock held. It must be quick and must not block. A panic is contained and counted, and means no preference.
-///
 /// What it says is a hint: the request takes a connection there if one has room, and any other if not, so that no choice
 /// makes a request wait while another address could serve it. It does not open connections, and those who wait in the
 /// queue take what comes first.
+///
+/// - **Who calls, when, how often:** the pool: [`select`](Self::select) once for each try of a request and each lease, before a connection is
+///   claimed; [`looks`](Self::looks) once, when the pool is built. A selector that does not look is not asked to select.
+/// - **On which thread:** that of the request, several at once. No lock of the pool is held.
+/// - **Blocking:** never: this is the hot path, and the request waits for it.
+/// - **Panics** are contained, counted, and mean no preference; in `looks`, that it does not look.
+/// - **Lies:** an index that is none, or of an address without room, in doubt or out of rotation, counts as no preference. Whoever
+///   always names the same address sends there all that its connections have room for.
 pub trait Selector: fmt::Debug + Send + Sync {
     /// The name in a configuration, and in logs.
     fn name(&self) -> &'static str;

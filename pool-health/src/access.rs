@@ -30,7 +30,7 @@ pub use self::text::{
 ///   it are drained. Never for a request on an open connection, so an answer that changes takes effect within a round.
 /// - **On which thread:** any, inside or outside a runtime; several at once. No lock of the pool is held.
 /// - **Blocking:** never; the dial waits. A list that is changed meanwhile holds its lock for a moment only.
-/// - **Panics** are contained and count as [`Access::Deny`]: a guard that cannot answer lets nobody pass.
+/// - **Panics** are contained, counted, and mean [`Access::Deny`]: a guard that cannot answer lets nobody pass.
 /// - **Lies:** whoever is allowed is dialled, so a list used as an egress guard is as good as its answers. The name of the host proves
 ///   nothing: whoever controls its DNS chooses the addresses. An IPv4 address that comes in IPv6's clothes
 ///   (`::ffff:127.0.0.1`) reaches the same peer and must get the same answer.

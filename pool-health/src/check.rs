@@ -18,9 +18,10 @@ use crate::{BoxError, Probe, ProbeError, ProbeErrorKind, ProbeFacts};
 /// - **On which thread:** in a task of the pool's, inside its runtime; several at once, for different connections.
 /// - **Blocking:** never; await the probe instead. Await nothing but the probe: the pool sets the deadline, and dropping the future is
 ///   how it says that time is up. A connection whose check ran out of time is unhealthy.
-/// - **Panics** are contained and count as unhealthy: the connection may be in the middle of an exchange.
+/// - **Panics** are contained, counted, and mean unhealthy: the connection may be in the middle of an exchange.
 /// - **Lies:** a check that finds a dead connection healthy costs the next request a retry, or an error if it cannot be
-///   retried. One that finds everything unhealthy makes the pool dial for every request.
+///   retried. One that finds everything unhealthy makes the pool dial for every request; if it does so with a status
+///   ([`Unhealthy::from_status`]), the address rests as well, until a check of a fresh connection to it succeeds.
 ///   [`conformance::health_check`](crate::conformance::health_check) looks for the first.
 ///
 /// How many bad answers it takes to act on them is a [`Threshold`](crate::Threshold), and not the check's business.

@@ -14,14 +14,15 @@ use crate::{ConnStats, EndpointStats, HostStats};
 /// connection is closed, one in use is drained (no new lease, closed when the last one ends), and neither happens
 /// while it would take the host below [`HostStats::floor`].
 ///
-/// - **Who calls, when, how often:** the pool, for every connection in each upkeep round, and for a single one that is about to be
-///   handed out; then it is shown as it was before, and nothing of its host, endpoint and rank. Expect thousands of calls a
-///   second, in no order, several at once for different connections.
-/// - **On which thread:** any, inside or outside a runtime; from the task of the request that is to have the connection. No lock of the pool is
-///   held.
+/// - **Who calls, when, how often:** the pool, for every connection in each round of upkeep (rounds that clean up idle connections; a
+///   policy named `lifetime` in rounds of its own), and for a single one that is about to be handed out; then it is shown as it was before,
+///   and of its host, endpoint and rank only [`HostStats::idle_limit`]. Of several policies the first that evicts has the say. Expect
+///   thousands of calls a second, in no order, several at once for different connections.
+/// - **On which thread:** any, inside or outside a runtime: in a task of the pool's, or in that of the request that is to have the
+///   connection. No lock of the pool is held.
 /// - **Blocking:** never. There is nothing to wait for: all that may be known is in the context. A policy that blocks blocks the
 ///   request.
-/// - **Panics** are contained and count as [`Verdict::Keep`].
+/// - **Panics** are contained, counted, and mean [`Verdict::Keep`]. One in [`name`](Self::name) leaves the policy out of that round.
 /// - **Lies:** a policy that reads the clock or remembers earlier calls gives different answers to the same question, and the pool will
 ///   close what another look would have kept. One that evicts everything makes the pool dial for every request. Neither harms a
 ///   request: what is in use is only drained. [`conformance::eviction`](crate::conformance::eviction) looks for both.

@@ -16,12 +16,13 @@ pub const MAX_EJECTION: Duration = Duration::from_secs(365 * 24 * 3600);
 /// While an endpoint is ejected the pool opens nothing to it and hands out none of its connections; leases under way go on. When the
 /// time is over it is tried again.
 ///
-/// - **Who calls, when, how often:** the pool, once for each outcome it has seen on the endpoint and after it has counted it, so once per
-///   request, failed dial and probe. Not for an endpoint that is ejected already.
+/// - **Who calls, when, how often:** the pool, once for each response and each failure that it has seen on the endpoint and after it has
+///   counted it: of requests, dials and checks. Not for an endpoint that is ejected already, nor for a host's last one. Of several policies
+///   the first that ejects has the say.
 /// - **On which thread:** any, inside or outside a runtime; usually the task of the request. No lock of the pool is held. Calls for
 ///   different endpoints, or for two outcomes of one, may run at once.
 /// - **Blocking:** never: the request waits for it.
-/// - **Panics** are contained and count as [`OutlierVerdict::Keep`].
+/// - **Panics** are contained, counted, and mean [`OutlierVerdict::Keep`].
 /// - **Lies:** the pool never ejects a host's last endpoint, whatever a policy says: a host with no endpoint is an outage of our own making.
 ///   A duration of zero would be an ejection that never was, and one above [`MAX_EJECTION`] is cut to it. A policy still must not ask
 ///   for these; [`conformance::outlier`](crate::conformance::outlier) looks for them.

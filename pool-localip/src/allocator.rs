@@ -12,7 +12,7 @@ use crate::{Exhausted, Lease, SourceListener};
 /// Chooses the local address that a connection is opened from.
 ///
 /// An allocator owns every limit that belongs to a source address: a pool does not count connections per source itself.
-/// It is shared by all dials of a pool, so both methods may run on many threads at once.
+/// It is shared by all dials of a pool, so its methods may run on many threads at once.
 ///
 /// An implementation can be checked with [`conformance::allocator`](crate::conformance::allocator).
 #[doc(alias("IPPool", "LocalIPPool"))]
@@ -31,7 +31,7 @@ pub trait LocalAddrAllocator: fmt::Debug + Send + Sync {
     ///
     /// **Lies.** The address is bound as it is, and nothing else is tried in its place. One that this machine does not
     /// have, or of the other family than `cx.target`, fails the dial. An address other than `cx.want` would mix the
-    /// traffic of two identities; the pool compares and refuses it. A lease that never ends its accounting when dropped
+    /// traffic of two identities; the pool compares and refuses it. One of `cx.avoid` ends the dial: it has failed there. A lease that never ends its accounting when dropped
     /// makes the allocator run dry.
     ///
     /// # Errors
@@ -45,8 +45,9 @@ pub trait LocalAddrAllocator: fmt::Debug + Send + Sync {
 
     /// The addresses that a warm-up may plan with, distinct, in order of preference, of both families.
     ///
-    /// **Who calls, when, how often.** A warm-up, once per plan, and snapshots; never a request. It is called on any
-    /// thread without a lock of the pool held, and must not block. A panic fails the plan.
+    /// **Who calls, when, how often.** A warm-up, once per plan unless the plan names its sources; never a request. It is
+    /// called on any thread without a lock of the pool held, and must not block. A panic is contained and means that the set
+    /// is unknown.
     ///
     /// Empty where the set is unknown or unbounded: the plan then has one column, "whatever comes". At most
     /// [`MAX_SOURCES`]; a larger set names its first ones.
@@ -57,7 +58,8 @@ pub trait LocalAddrAllocator: fmt::Debug + Send + Sync {
 
     /// Adds one who is to hear of addresses that join or are given up while connections from them are open.
     ///
-    /// **Who calls, when, how often.** The pool, once, when it is built. An allocator whose addresses never change has
+    /// **Who calls, when, how often.** The pool, once, when it is built, on the thread that builds it; an allocator shared by
+    /// several pools hears of each. It must not block, nor keep the listener alive. A panic is contained. An allocator whose addresses never change has
     /// nothing to tell and leaves this as it is. One that changes keeps [`Listeners`](crate::Listeners), and calls them
     /// from whatever thread changes it, with no lock of its own held, from inside `allocate` too. One that wraps others
     /// passes the call on.

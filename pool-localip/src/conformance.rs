@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::{
     AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator, MAX_SOURCES, Outcome,
+    Retired, SourceListener,
 };
 
 /// Checks an allocator that nobody else uses meanwhile, and drops every lease it took.
@@ -22,11 +24,13 @@ use crate::{
 ///
 /// - a lease is of another family than the target, or of the unspecified address;
 /// - a lease is not of exactly the address that was wanted;
+/// - a lease is of an address that has failed the dial, [`AllocContext::avoid`];
 /// - [`sources`](LocalAddrAllocator::sources) repeats an address, names more than [`MAX_SOURCES`] or one that is refused
 ///   when it is wanted;
 /// - dropping leases, on this thread or others, does not give back all they took, or gives back more;
 /// - a refusal while leases are held does not say that waiting helps, or its `retry_at` is not in the future;
-/// - either method panics, for extreme contexts too.
+/// - a listener is kept alive, or changes what is leased;
+/// - a method panics, for extreme contexts too.
 pub fn allocator(a: &dyn LocalAddrAllocator, target: SocketAddr) {
     #[expect(
         clippy::disallowed_methods,
@@ -38,8 +42,12 @@ pub fn allocator(a: &dyn LocalAddrAllocator, target: SocketAddr) {
     check.sources();
     check.wants();
     check.extremes();
+    check.avoids();
     let after = check.fill().len();
     check.expect_capacity(after, capacity, "after wanted leases and odd contexts");
+    check.listens();
+    let after = check.fill().len();
+    check.expect_capacity(after, capacity, "after others began to listen");
     // Last, because an allocator may rightly remember a time far ahead.
     check.far_times();
 }
@@ -125,6 +133,41 @@ impl Check<'_> {
                 }
             }
         }
+    }
+
+    /// A dial that fails from one address after the other.
+    fn avoids(&self) {
+        let mut failed = Vec::new();
+        while failed.len() < FAILED {
+            let answer = self.ask(&self.cx().with_avoid(&failed));
+            let Some(addr) = answer.ok().and_then(|lease| lease.addr()) else {
+                return;
+            };
+            failed.push(addr);
+        }
+    }
+
+    /// A pool that lives, one that is gone already, and one that goes.
+    fn listens(&self) {
+        let listen = |listener: Weak<dyn SourceListener>| {
+            catch_unwind(AssertUnwindSafe(|| self.a.listen(listener)))
+                .unwrap_or_else(|_| panic!("listen() of {:?} panicked", self.a));
+        };
+        let (stays, goes) = (Arc::new(Deaf), Arc::new(Deaf));
+        listen(Weak::<Deaf>::new());
+        for listener in [&stays, &goes] {
+            let weak = Arc::downgrade(listener);
+            listen(weak);
+        }
+        drop(self.ask(&self.cx()));
+        assert_eq!(
+            Arc::strong_count(&stays),
+            1,
+            "{:?} keeps its listener alive: a pool would never end",
+            self.a
+        );
+        drop(goes);
+        drop(self.ask(&self.cx()));
     }
 
     /// What is taken comes back, no more and no less.
@@ -238,6 +281,9 @@ impl Check<'_> {
             self.broken(cx, &format!("replaced the wanted address by {addr:?}"));
         }
         let Some(addr) = addr else { return };
+        if cx.want.is_none() && cx.avoid.contains(&addr) {
+            self.broken(cx, &format!("leased {addr}, which has failed this dial,"));
+        }
         if addr.is_ipv4() != cx.target.is_ipv4() {
             self.broken(cx, &format!("leased {addr}, not of the target's family,"));
         }
@@ -286,6 +332,16 @@ impl Check<'_> {
         let day = Duration::from_secs(24 * 60 * 60);
         self.now = self.now.checked_add(day).expect("the clock has days left");
     }
+}
+
+/// A pool that does nothing about what it hears.
+#[derive(Debug)]
+struct Deaf;
+
+impl SourceListener for Deaf {
+    fn available(&self) {}
+
+    fn retired(&self, _: &[IpAddr], _: Retired) {}
 }
 
 fn other_family(target: SocketAddr) -> SocketAddr {
@@ -337,6 +393,9 @@ const HOLD: usize = 4096;
 
 /// Leases taken and dropped one by one, so that one leaked each time is missed.
 const CHURN: usize = 16 * 1024;
+
+/// Addresses that one dial fails from.
+const FAILED: usize = 16;
 
 /// Leases of one wanted address, one after another.
 const WANT_ROUNDS: usize = 3;

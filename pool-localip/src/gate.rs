@@ -65,7 +65,14 @@ impl<R: Rule> Gate<R> {
                 Ok(lease) => lease,
                 Err(exhausted) => return Err(ask.answer(exhausted, refusals, cx)),
             };
-            let refusal = match self.rule.enter(lease.addr(), cx) {
+            // An allocator inside that does not ask may choose what has failed this dial.
+            let has_failed = lease.addr().is_some_and(|addr| cx.avoid.contains(&addr));
+            let entered = if has_failed {
+                Err(Refusal::Avoided)
+            } else {
+                self.rule.enter(lease.addr(), cx)
+            };
+            let refusal = match entered {
                 Ok(entry) => {
                     let rule = Arc::clone(&self.rule);
                     return Ok(lease.and_then(move |released| rule.leave(entry, released)));

@@ -4,11 +4,11 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use pool_localip::{
     AddrList, AddrSet, AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator,
-    MAX_SOURCES, OsAssigned, Prefix, conformance,
+    MAX_SOURCES, OsAssigned, Prefix, SourceListener, conformance,
 };
 
 fn v4_target() -> SocketAddr {
@@ -89,6 +89,9 @@ fn three_at_a_time(
     move |cx| {
         if cx.want.is_some() || cx.target.is_ipv6() {
             return Err(Exhausted::family_mismatch(cx.target));
+        }
+        if !cx.avoid.is_empty() {
+            return Err(Exhausted::new(ExhaustedReason::Excluded));
         }
         if held.load(SeqCst) >= 3 {
             return Err(Exhausted::new(when_full.clone()));
@@ -238,4 +241,41 @@ fn a_retry_time_that_is_not_in_the_future_is_caught() {
     caught("would spin", vec![], |cx| {
         Err(Exhausted::all_busy().with_retry_at(cx.now))
     });
+}
+
+#[test]
+fn an_address_that_has_failed_the_dial_is_caught() {
+    let forgets = three_at_a_time(1, ExhaustedReason::AllBusy);
+    caught(
+        "leased 127.0.2.1, which has failed this dial",
+        vec![],
+        move |cx| forgets(&cx.with_avoid(&[])),
+    );
+}
+
+#[test]
+fn a_listener_that_is_kept_alive_is_caught() {
+    #[derive(Debug, Default)]
+    struct Clings(Mutex<Vec<Arc<dyn SourceListener>>>);
+
+    impl LocalAddrAllocator for Clings {
+        fn allocate(&self, cx: &AllocContext<'_>) -> Result<Lease, Exhausted> {
+            OsAssigned.allocate(cx)
+        }
+
+        fn sources(&self) -> Vec<IpAddr> {
+            vec![]
+        }
+
+        fn listen(&self, listener: Weak<dyn SourceListener>) {
+            self.0
+                .lock()
+                .expect("nothing panics")
+                .extend(listener.upgrade());
+        }
+    }
+    let check = || conformance::allocator(&Clings::default(), v4_target());
+    let panic = catch_unwind(AssertUnwindSafe(check)).expect_err("the liar passed");
+    let message = panic.downcast_ref::<String>().expect("a message");
+    assert!(message.contains("keeps its listener alive"), "{message}");
 }

@@ -2,10 +2,12 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::thread;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -65,25 +67,61 @@ pub async fn connector(
 
 /// Checks a [`FingerprintSource`] that is used with a connector of these profiles.
 ///
+/// It is asked about odd hosts, partitions and classes, and then about a plain one some thousand times, by several threads at once.
+///
 /// # Panics
 ///
-/// With the promise that was broken.
+/// With the promise that was broken: it chooses what cannot be sent, or panics.
 pub fn source(source: &dyn FingerprintSource, can_send: &[ProfileId]) {
-    for host in ["example.com", "EXAMPLE.com.", "192.0.2.1", "2001:db8::1"] {
-        for port in [1, 443, u16::MAX] {
-            for name in [None, Some(""), Some("a")] {
-                let cx = FingerprintContext::new(host, port)
-                    .with_partition(name)
-                    .with_source_class(name);
-                let chosen = source.choose(&cx);
-                assert!(
-                    can_send.contains(&chosen),
-                    "chose `{chosen}` for {cx:?}, which is not one of {can_send:?}"
-                );
+    let long = "a".repeat(300);
+    let names = [None, Some(""), Some("a"), Some("Ä \u{1f980}"), Some(&*long)];
+    for host in HOSTS {
+        for port in [0, 1, 443, u16::MAX] {
+            for partition in names {
+                for class in names {
+                    let cx = FingerprintContext::new(host, port)
+                        .with_partition(partition)
+                        .with_source_class(class);
+                    chooses(source, can_send, &cx);
+                }
             }
         }
     }
+    thread::scope(|scope| {
+        let ask = || {
+            for _ in 0..ASKS {
+                chooses(source, can_send, &FingerprintContext::new(HOSTS[0], 443));
+            }
+        };
+        for thread in [(); 4].map(|()| scope.spawn(ask)) {
+            // The message of the first thread that found something.
+            thread.join().unwrap_or_else(|found| resume_unwind(found));
+        }
+    });
 }
+
+fn chooses(source: &dyn FingerprintSource, can_send: &[ProfileId], cx: &FingerprintContext<'_>) {
+    let chosen = catch_unwind(AssertUnwindSafe(|| source.choose(cx)))
+        .unwrap_or_else(|_| panic!("panicked for {cx:?}"));
+    assert!(
+        can_send.contains(&chosen),
+        "chose `{chosen}` for {cx:?}, which is not one of {can_send:?}"
+    );
+}
+
+/// Names of one label and of several, in any spelling, and addresses.
+const HOSTS: [&str; 7] = [
+    "example.com",
+    "EXAMPLE.com.",
+    "localhost",
+    "xn--bcher-kva.example",
+    "192.0.2.1",
+    "2001:db8::1",
+    "",
+];
+
+/// By each thread: enough for a source that wears out.
+const ASKS: usize = 1_000;
 
 async fn sends_what_the_plan_says(connector: &dyn TlsConnector, plan: &Plan) {
     let sent = match self_check(connector, plan, 8).await {

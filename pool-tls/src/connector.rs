@@ -11,15 +11,23 @@ use crate::{Plan, ProfileId, TlsConfigId, TlsError, TlsErrorKind};
 
 /// Turns a byte stream into a TLS session.
 ///
-/// One connector is one TLS configuration: roots, verifier, client certificate. A pool keeps connectors as `Arc<dyn
-/// TlsConnector>` and calls [`connect`](Self::connect) once per new connection, from the task that dials it, many at a
-/// time. [`conformance::connector`](crate::conformance::connector) checks an implementation against what is promised
-/// here.
+/// One connector is one TLS configuration: roots, verifier, client certificate. A pool keeps one as `Arc<dyn TlsConnector>`.
+///
+/// - **Who calls, when, how often:** the pool: [`config_id`](Self::config_id) and [`plan`](Self::plan) when it is built,
+///   [`connect`](Self::connect) once per new connection.
+/// - **On which thread:** the first two on the one that builds the pool; `connect` in the task that dials, inside a runtime, many at a
+///   time. No lock of the pool is held.
+/// - **Blocking:** `plan` may take some milliseconds. `connect` never: await `io` instead. The pool sets the deadline, and dropping the
+///   future is how it says that time is up; what blocks instead of awaiting holds a thread of the runtime beyond that.
+/// - **Panics** in `connect` are contained, counted, and fail that one dial. Those in `config_id` and `plan` reach whoever builds the pool.
+/// - **Lies:** the session is taken at its word: its protocol decides how HTTP is spoken, and its profile is what responses are
+///   said to have travelled under. Whoever does not check certificates lets anybody answer.
+///   [`conformance::connector`](crate::conformance::connector) checks an implementation against what is promised here.
 #[async_trait]
 pub trait TlsConnector: fmt::Debug + Send + Sync {
     /// The identity of this configuration, the same for as long as the connector lives.
     ///
-    /// Called whenever a pool builds a key. Two connectors must not share an identity: connections made by one would be
+    /// Part of the key of every connection. Two connectors must not share an identity: connections made by one would be
     /// handed to requests that asked for the other.
     fn config_id(&self) -> TlsConfigId;
 

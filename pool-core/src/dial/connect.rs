@@ -16,10 +16,14 @@ use crate::config::Dial;
 
 /// Opens a byte stream to an address, from the source address it is told.
 ///
-/// # Who calls it, and when
-///
-/// The pool, once per dial, from a task it owns; many calls run side by side, as many as the limits on dials allow.
-/// Permits are taken before the call. TLS, if any, is spoken over the stream afterwards.
+/// - **Who calls, when, how often:** the pool, once per dial, as many at a time as the limits on dials allow: for requests, warm-ups and
+///   addresses that are tried again. Permits are taken and access lists asked before the call; TLS, if any, is spoken over the
+///   stream afterwards. A [`PoolConnector`](crate::PoolConnector) calls it too, without permits.
+/// - **On which thread:** inside a runtime, in a task of the pool's, or in that of the connector's caller. No lock of the pool is held.
+/// - **Blocking:** never; await. What blocks instead holds a thread of the runtime, and no deadline ends it.
+/// - **Panics** are contained, counted, and fail that one dial.
+/// - **Lies:** a stream from another address than the one ordered is refused. One that leads elsewhere than to the target meets
+///   TLS, and without TLS nobody. An error that blames the wrong side has the wrong one rest: see [`ConnectError`].
 ///
 /// A source in the context is an order: connect from exactly that address or fail. Falling back to another one would
 /// show the peer an address that its user did not choose.

@@ -15,10 +15,16 @@ use crate::key::Key;
 
 /// Looks up the addresses of a host.
 ///
-/// # Who calls it, and when
-///
-/// The pool, from a task it owns: when a host without known addresses is asked for, and again whenever they are
-/// refreshed, or the last [`Answer`] ends. At most one lookup per host is under way; everybody who waits shares its answer. It never runs under a lock.
+/// - **Who calls, when, how often:** the pool: when a host without known addresses is asked for, one lookup at a time whose answer
+///   everybody who waits shares; for each host in use whenever addresses are refreshed
+///   ([`Upkeep::refresh_interval`](crate::config::Upkeep::refresh_interval)) or its last [`Answer`] ends; for each warm-up; and for each call of a
+///   [`PoolConnector`](crate::PoolConnector).
+/// - **On which thread:** inside a runtime, in a task of the pool's, for the last two in the caller's. Several at once. No lock of the pool is
+///   held.
+/// - **Blocking:** never; await. What blocks instead holds a thread of the runtime, and no deadline ends it.
+/// - **Panics** are contained, counted, and count as a failed lookup.
+/// - **Lies:** whatever it names is dialled, unless an access list denies it. TLS still asks for the host's certificate there. After a
+///   failed lookup a refresh keeps the addresses known before.
 ///
 /// A resolver may return what it got. The pool drops duplicates, lets the two address families take turns, each in the order of the
 /// answer and the family of its first address first (RFC 8305 section 4), and takes a bounded number from the front. Where one connection

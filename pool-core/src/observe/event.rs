@@ -103,9 +103,13 @@ pub enum Event<'a> {
 
 /// Is told what has happened.
 ///
-/// Called by the pool after the fact, without any lock held, on whatever thread the fact came about, possibly from a
-/// `Drop` outside any runtime. It must be quick and must not block: it delays whoever is calling. A panic is contained
-/// and counted. Calling the pool from inside is allowed.
+/// - **Who calls, when, how often:** the pool, once for each fact, after it has come about. Every observer hears every fact, in the
+///   order in which they were added; facts of different connections come in no order, several at once.
+/// - **On which thread:** whatever thread the fact came about on, possibly from a `Drop` outside any runtime. No lock of the pool is held:
+///   calling the pool from inside is allowed.
+/// - **Blocking:** never: it delays whoever is calling, such as a request that returns its connection. Hand over to a channel instead.
+/// - **Panics** are contained and counted; the other observers hear the fact.
+/// - **Lies:** nothing it does changes what the pool does.
 pub trait Observer: fmt::Debug + Send + Sync {
     /// One fact.
     fn on(&self, event: &Event<'_>);

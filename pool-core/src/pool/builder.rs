@@ -195,6 +195,7 @@ impl PoolBuilder {
                 least_fidelity.unwrap_or(config.fingerprint.require),
             )
             .map_err(|(profile, source)| BuildError::Profile { profile, source })?,
+            tls_config: tls.config_id(),
             tls,
             fingerprints,
             local_addrs: match local_addrs {

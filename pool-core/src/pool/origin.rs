@@ -136,7 +136,7 @@ fn identity(
         .with_partition(options.partition.name())
         .with_source_class(class);
     let plugins = &inner.env.plugins;
-    Some((plugins.profile(&cx), plugins.tls.config_id()))
+    Some((plugins.profile(&cx), plugins.tls_config))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use pool_health::{
     OutlierContext, OutlierPolicy, OutlierVerdict, Verdict,
 };
 use pool_localip::{AllocContext, Exhausted, LocalAddrAllocator};
-use pool_tls::{FingerprintContext, FingerprintSource, ProfileId, TlsConnector};
+use pool_tls::{FingerprintContext, FingerprintSource, ProfileId, TlsConfigId, TlsConnector};
 
 use super::live::Live;
 use super::profiles::Profiles;
@@ -30,6 +30,8 @@ use crate::select::{SelectContext, Selector};
 #[derive(Debug)]
 pub(crate) struct Plugins {
     pub(crate) tls: Arc<dyn TlsConnector>,
+    /// The connector's identity as it was when the pool was built: whatever it says later, no key changes.
+    pub(crate) tls_config: TlsConfigId,
     pub(crate) profiles: Profiles,
     pub(crate) fingerprints: Arc<dyn FingerprintSource>,
     pub(crate) local_addrs: Arc<dyn LocalAddrAllocator>,

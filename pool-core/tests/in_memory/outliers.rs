@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use crate::network::{Manner, Network, URL, addrs, get, pass, pool, resolver};
 use pool_core::{Config, Pool, Warm};
 use pool_health::{OutlierPolicy, SlowEndpoint, StatusEjection, SuccessRate};
@@ -62,6 +64,20 @@ async fn an_address_gets_the_pause_it_asks_for_within_reason() {
             "asked for {asked} s"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_were_under_way_at_an_ejection_do_not_make_it_longer() {
+    let network = Network::new();
+    let policy = StatusEjection::new("429".parse().unwrap(), second(60));
+    let (pool, asking) = four(&network, Manner::AsksForPause(1), policy).await;
+    pool.warm(&Warm::new(URL).per_cell(4)).await.unwrap();
+    let before = network.requests_at(asking);
+    join_all((0..16).map(|_| get(&pool))).await;
+    assert_eq!(network.requests_at(asking) - before, 4, "all at once");
+    pass(second(61)).await;
+    pool.warm(&Warm::new(URL)).await.unwrap();
+    assert_eq!(seen(&network, &pool, asking, 8).await, 1);
 }
 
 #[tokio::test(start_paused = true)]

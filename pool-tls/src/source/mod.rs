@@ -10,9 +10,15 @@ pub use weighted::{Per, Weighted, WeightsError};
 
 /// Chooses the fingerprint profile of a request.
 ///
-/// Called once per request, while the pool builds the request's key, on the caller's thread and on the hot path: it
-/// must be quick and must not block. It is never asked again when a connection is dialled, since a connection must
-/// carry the profile it is filed under. A profile that is chosen and that the connector cannot send fails the request.
+/// - **Who calls, when, how often:** the pool, once for each request, lease or warm-up plan over TLS, while it builds the key of the
+///   connections that may serve it. Never when a connection is dialled: that carries the profile it is filed under.
+/// - **On which thread:** the caller's, inside or outside a runtime, several at once. No lock of the pool is held.
+/// - **Blocking:** never: this is the hot path, and the request waits for it.
+/// - **Panics** are contained, counted, and choose the backend's own hello, [`ProfileId::native`].
+/// - **Lies:** a profile that the pool was not built with fails the request, when a connection is dialled for it. Another answer
+///   means other connections: a source that draws lots for each request has the pool keep connections for each profile, and requests
+///   of one visitor look like those of several. [`conformance::source`](crate::conformance::source) looks for answers that cannot be
+///   sent.
 pub trait FingerprintSource: fmt::Debug + Send + Sync {
     /// The profile for this request.
     fn choose(&self, cx: &FingerprintContext<'_>) -> ProfileId;
@@ -96,5 +102,72 @@ mod tests {
     #[should_panic(expected = "chose `lynx`")]
     fn a_source_that_chooses_what_cannot_be_sent_does_not_conform() {
         conformance::source(&Fixed(ProfileId::new("lynx")), &[ProfileId::native()]);
+    }
+
+    /// A source made of a function, so that each lie below is one line.
+    struct Liar<F>(F);
+
+    impl<F> fmt::Debug for Liar<F> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Liar")
+        }
+    }
+
+    impl<F: Fn(&FingerprintContext<'_>) -> bool + Send + Sync> FingerprintSource for Liar<F> {
+        fn choose(&self, cx: &FingerprintContext<'_>) -> ProfileId {
+            if self.0(cx) {
+                ProfileId::native()
+            } else {
+                ProfileId::new("lynx")
+            }
+        }
+    }
+
+    /// Checks a source that chooses what can be sent where `honest` says so.
+    fn check(honest: impl Fn(&FingerprintContext<'_>) -> bool + Send + Sync) {
+        conformance::source(&Liar(honest), &[ProfileId::native()]);
+    }
+
+    #[test]
+    fn an_honest_function_conforms() {
+        check(|_| true);
+    }
+
+    #[test]
+    #[should_panic(expected = "chose `lynx` for FingerprintContext { host: \"192.0.2.1\"")]
+    fn a_source_that_forgets_hosts_without_a_name_does_not_conform() {
+        check(|cx| cx.host.parse::<std::net::IpAddr>().is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "panicked for FingerprintContext { host: \"localhost\"")]
+    fn a_source_that_expects_a_domain_does_not_conform() {
+        check(|cx| !cx.host.split_once('.').expect("a domain").0.is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "partition: None")]
+    fn a_source_that_expects_a_partition_does_not_conform() {
+        check(|cx| cx.partition.expect("a tenant").len() < 1_000);
+    }
+
+    #[test]
+    #[should_panic(expected = "panicked for")]
+    fn a_source_that_expects_short_names_does_not_conform() {
+        check(|cx| {
+            let class = cx.source_class.unwrap_or_default();
+            u8::try_from(class.len()).expect("a short name") < u8::MAX
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "chose `lynx`")]
+    fn a_source_that_wears_out_does_not_conform() {
+        let left = std::sync::atomic::AtomicUsize::new(2_000);
+        let take = |left: usize| left.checked_sub(1);
+        check(|_| {
+            let relaxed = std::sync::atomic::Ordering::Relaxed;
+            left.fetch_update(relaxed, relaxed, take).is_ok()
+        });
     }
 }

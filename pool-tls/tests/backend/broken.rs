@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use pool_tls::{
-    BoxedIo, NoTls, Plan, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsSession, conformance,
+    BoxedIo, NoTls, Plan, ProfileId, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsSession,
+    conformance,
 };
 
 use crate::Connector;
@@ -35,6 +36,24 @@ async fn a_connector_that_invents_a_protocol_does_not_conform() {
     check(Break::Alpn).await;
 }
 
+#[tokio::test]
+#[should_panic(expected = "the identity does not change")]
+async fn a_connector_that_is_another_each_time_does_not_conform() {
+    check(Break::Identity).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "the profile sent is the one asked for")]
+async fn a_connector_that_names_another_profile_does_not_conform() {
+    check(Break::Report).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "the session does not carry bytes")]
+async fn a_connector_whose_sessions_are_closed_does_not_conform() {
+    check(Break::Session).await;
+}
+
 async fn check(broken: Break) {
     let ca = Ca::new();
     let inner = ca.trusted().build().unwrap();
@@ -48,6 +67,9 @@ enum Break {
     Profile,
     Scope,
     Alpn,
+    Identity,
+    Report,
+    Session,
 }
 
 #[derive(Debug)]
@@ -59,7 +81,10 @@ struct Broken {
 #[async_trait]
 impl TlsConnector for Broken {
     fn config_id(&self) -> TlsConfigId {
-        self.inner.config_id()
+        match self.broken {
+            Break::Identity => TlsConfigId::unique(),
+            _ => self.inner.config_id(),
+        }
     }
 
     async fn connect(&self, cx: &TlsContext<'_>, io: BoxedIo) -> Result<TlsSession, TlsError> {
@@ -69,7 +94,14 @@ impl TlsConnector for Broken {
             Break::Profile => cx.plan = &native,
             Break::Scope => cx.scope = "",
             Break::Alpn => cx.alpn = &[b"http/1.1"],
+            Break::Identity | Break::Report | Break::Session => {}
         }
-        self.inner.connect(&cx, io).await
+        let mut session = self.inner.connect(&cx, io).await?;
+        match self.broken {
+            Break::Report => session.profile = ProfileId::new("lynx"),
+            Break::Session => session.io = Box::new(tokio::io::duplex(1).0),
+            _ => {}
+        }
+        Ok(session)
     }
 }

@@ -78,7 +78,8 @@ impl HostState {
         Some(claim)
     }
 
-    /// Counts an outcome against the address, and returns what policies judge by; `None` if the address is not known.
+    /// Counts an outcome against the address, and returns what policies judge by; `None` if the address is not known, or out already:
+    /// what was under way when it was ejected is no reason to eject it for longer.
     pub(crate) fn observe(
         &mut self,
         addr: SocketAddr,
@@ -93,9 +94,10 @@ impl HostState {
             // Whatever the answer is, the address answers.
             _ => self.trust(endpoint),
         }
-        let stats = &mut self.endpoints[endpoint].stats;
-        stats.observe(outcome);
-        Some((*stats, self.host_endpoints()))
+        let endpoint = &mut self.endpoints[endpoint];
+        endpoint.stats.observe(outcome);
+        let (stats, active) = (endpoint.stats, endpoint.is_active());
+        active.then(|| (stats, self.host_endpoints()))
     }
 
     /// Counts how long a response of the address took.

@@ -47,6 +47,9 @@ impl LocalAddrAllocator for OneSource {
         if wanted != self.addr {
             return Err(Exhausted::new(ExhaustedReason::NotAllocated(wanted)));
         }
+        if cx.avoid.contains(&self.addr) {
+            return Err(Exhausted::new(ExhaustedReason::Excluded));
+        }
         Ok(Lease::new(self.addr, |_| {}))
     }
 

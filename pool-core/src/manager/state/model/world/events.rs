@@ -215,9 +215,9 @@ impl World {
                 self.step.leave.extend(went);
             }
             Op::Observe(to, outcome) => {
-                let known = self.places.contains_key(&addr(to));
+                let active = self.places.get(&addr(to)) == Some(&Standing::Active);
                 let seen = self.state.observe(addr(to), outcome, now);
-                assert_eq!(seen.is_some(), known);
+                assert_eq!(seen.is_some(), active, "who is out is not judged");
             }
             Op::Judge(to, verdict) => self.judge(addr(to), verdict, out),
             Op::Prefer(to) => self.state.prefer(addr(to)),

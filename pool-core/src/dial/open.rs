@@ -117,6 +117,7 @@ pub(crate) async fn open<G: Send + 'static>(
         profile: None,
         fidelity: None,
         resumed: false,
+        certificate_expires: None,
     };
     let io = match plan {
         None => {
@@ -130,6 +131,7 @@ pub(crate) async fn open<G: Send + 'static>(
             facts.profile = Some(session.profile);
             facts.fidelity = Some(plan.fidelity());
             facts.resumed = session.resumed;
+            facts.certificate_expires = session.certificate_expires;
             session.io
         }
     };

@@ -122,7 +122,7 @@ async fn what_was_under_way_when_an_address_went_does_not_keep_it_out_for_longer
     pool.warm(&Warm::new(URL).per_cell(3)).await.unwrap();
     network.set(all[0], Manner::AsksForPause(1));
     let asked = (0..12).map(|_| get(&pool));
-    futures_util::future::join_all(asked).await;
+    join_all(asked).await;
     assert_eq!(network.requests_at(all[0]), 3, "all at once");
     network.set(all[0], Manner::Answers);
     pass(second(61)).await;
@@ -147,7 +147,7 @@ async fn addresses_that_fail_at_once_do_not_go_all_at_once() {
             network.set(*addr, Manner::AsksForPause(1));
         }
         let asked = (0..12).map(|_| get(&pool));
-        futures_util::future::join_all(asked).await;
+        join_all(asked).await;
         let hosts = pool.snapshot().connections.hosts;
         let active = hosts[0].endpoints.iter().filter(|at| at.active).count();
         assert_eq!(active, stay);

@@ -33,7 +33,10 @@ pub(super) fn pool(
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<(Pool, Option<Keeper>), Failure> {
     let Effective {
-        config, profiles, ..
+        config,
+        profiles,
+        rule_files,
+        ..
     } = effective;
     let sources = sources(args, &config, &registry)?;
     // What is to be bound freely need not be there.
@@ -49,10 +52,12 @@ pub(super) fn pool(
     let mut builder = Pool::builder()
         .local_addrs(sources)
         .resolver(Arc::new(resolver));
-    let mut keeper = None;
-    if let Some(access) = access::access(args)? {
+    let mut keeper = Keeper::default();
+    for list in access::configured(rule_files, &mut keeper)? {
+        builder = builder.access(list);
+    }
+    if let Some(access) = access::access(args, &mut keeper)? {
         builder = builder.access(access.list);
-        keeper = Some(access.keeper);
         if let Some(bans) = access.bans {
             builder = builder.observer(bans);
         }
@@ -87,7 +92,7 @@ pub(super) fn pool(
             ));
         }
     }
-    Ok((pool, keeper))
+    Ok((pool, keeper.has_work().then_some(keeper)))
 }
 
 /// Whether every target is known, without a lookup, to be on this machine or a private network.

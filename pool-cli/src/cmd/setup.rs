@@ -52,6 +52,12 @@ pub(super) fn pool(
     let mut builder = Pool::builder()
         .local_addrs(sources)
         .resolver(Arc::new(resolver));
+    if args.bans.after.is_some() && config.outlier.is_empty() {
+        return Err(Failure::usage(
+            "--ban-after counts ejections, and the configuration has no outlier policy",
+            "add an [[outlier]], such as use = \"consecutive-failures\"; `pool plugins list` prints them",
+        ));
+    }
     let mut keeper = Keeper::default();
     for list in access::configured(rule_files, &mut keeper)? {
         builder = builder.access(list);

@@ -115,6 +115,12 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     assert!(!Path::new(&missing).exists());
     let fetch = ["fetch", "http://127.0.0.1:1/", "--bans", &bad];
     Pool::new(&fetch).run().code(2).says("line 2");
+    let none = named(&folder, "none.toml");
+    fs::write(&none, "outlier = []\n").expect("written");
+    let fetch = ["fetch", "http://127.0.0.1:1/", "--config", &none];
+    let bans = ["--bans", &missing, "--ban-after", "2"];
+    let fetch = Pool::new(&fetch).args(&bans).run();
+    fetch.code(2).says("no outlier policy");
     Pool::new(&["fetch", "http://127.0.0.1:1/", "--ban-after", "2"])
         .run()
         .code(2)

@@ -38,15 +38,23 @@ struct WorkspaceReadme;
 ///
 /// A policy that is added is listed by `pool plugins list` and chosen by its name in a configuration, as a built-in one
 /// is. A name that exists already stands for the later policy.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cli {
     registry: Registry,
+}
+
+impl Default for Cli {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Cli {
     /// The command line of the `pool` binary.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            registry: rules::policy::register(Registry::default()),
+        }
     }
 
     /// Adds an eviction policy: `[[eviction]] use = "name"`.

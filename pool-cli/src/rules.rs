@@ -3,6 +3,7 @@
 pub(crate) mod edit;
 pub(crate) mod file;
 pub(crate) mod keeper;
+pub(crate) mod policy;
 pub(crate) mod store;
 
 use std::time::SystemTime;

@@ -70,10 +70,8 @@ impl RuleRecord {
 
 fn left(rule: &AccessRule, now: Moment) -> Option<Duration> {
     let left = rule.expires?.saturating_duration_since(now.instant);
-    // In whole seconds, rounded up: what holds has some time left.
-    Some(Duration::from_secs(
-        left.as_secs() + u64::from(left.subsec_nanos() > 0),
-    ))
+    // What holds has some time left.
+    Some(Duration::from_secs(left.as_secs().max(1)))
 }
 
 #[derive(Serialize)]

@@ -36,7 +36,10 @@ pub(super) fn pool(
     observer: Option<Arc<dyn Observer>>,
 ) -> Result<(Pool, Option<Keeper>), Failure> {
     let Effective {
-        config, profiles, ..
+        config,
+        profiles,
+        rule_files,
+        ..
     } = effective;
     let sources = sources(args, &config, &registry)?;
     // What is to be bound freely need not be there.
@@ -52,10 +55,18 @@ pub(super) fn pool(
     let mut builder = Pool::builder()
         .local_addrs(sources)
         .resolver(Arc::new(resolver));
-    let mut keeper = None;
-    if let Some(access) = access::access(args)? {
+    if args.bans.after.is_some() && config.outlier.is_empty() {
+        return Err(Failure::usage(
+            "--ban-after counts ejections, and the configuration has no outlier policy",
+            "add an [[outlier]], such as use = \"consecutive-failures\"; `pool plugins list` prints them",
+        ));
+    }
+    let mut keeper = Keeper::default();
+    for list in access::configured(rule_files, &mut keeper)? {
+        builder = builder.access(list);
+    }
+    if let Some(access) = access::access(args, &mut keeper)? {
         builder = builder.access(access.list);
-        keeper = Some(access.keeper);
         if let Some(bans) = access.bans {
             builder = builder.observer(bans);
         }
@@ -90,7 +101,7 @@ pub(super) fn pool(
             ));
         }
     }
-    Ok((pool, keeper))
+    Ok((pool, keeper.has_work().then_some(keeper)))
 }
 
 /// Who is asked for the addresses of a name that no flag has.

@@ -115,3 +115,45 @@ pub(crate) fn written_at(meta: &Metadata) -> Moment {
     });
     moment.unwrap_or(now)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_time_counts_from_when_the_file_was_written_however_often_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = RuleFile {
+            path: folder.path().join("rules"),
+            unsaid: AccessAction::Deny,
+        };
+        std::fs::write(&file.path, "192.0.2.1 for=1h\n").unwrap();
+        let disk = File::options().write(true).open(&file.path).unwrap();
+        let minute = Duration::from_secs(60);
+        for (age, left) in [(0, 60), (40, 20), (90, 0)] {
+            disk.set_modified(SystemTime::now() - age * minute).unwrap();
+            let rule = file.read().unwrap().rules.remove(0);
+            let found = rule.expires.unwrap();
+            let found = found.saturating_duration_since(now().instant);
+            assert!(found <= left * minute, "{age}: {found:?}");
+            assert!(found + minute > left * minute, "{age}: {found:?}");
+        }
+        // Another machine's clock.
+        let ahead = SystemTime::now() + 90 * minute;
+        disk.set_modified(ahead).unwrap();
+        let rule = file.read().unwrap().rules.remove(0);
+        assert!(rule.expires.unwrap() <= now().instant + 60 * minute);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_read_once() {
+        let file = RuleFile {
+            path: "/dev/null".into(),
+            unsaid: AccessAction::Deny,
+        };
+        let loaded = file.read().unwrap();
+        assert_eq!((loaded.rules, loaded.stamp), (vec![], None));
+    }
+}

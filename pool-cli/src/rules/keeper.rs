@@ -17,9 +17,8 @@ use super::store::{Updated, update};
 use crate::output::note;
 
 /// Watches files of rules, and writes the bans of this run into one of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Keeper {
-    list: Arc<PrefixList>,
     watched: Vec<Watched>,
     bans: Option<BanFile>,
 }
@@ -27,6 +26,7 @@ pub(crate) struct Keeper {
 /// A file, and which state of it has been dealt with.
 #[derive(Debug)]
 struct Watched {
+    list: Arc<PrefixList>,
     file: RuleFile,
     seen: Seen,
 }
@@ -40,9 +40,12 @@ enum Seen {
 }
 
 impl Watched {
-    fn new(file: RuleFile, stamp: Option<Stamp>) -> Self {
-        let seen = Seen::Settled(stamp);
-        Self { file, seen }
+    fn new(list: &Arc<PrefixList>, file: RuleFile, stamp: Option<Stamp>) -> Self {
+        Self {
+            list: Arc::clone(list),
+            file,
+            seen: Seen::Settled(stamp),
+        }
     }
 
     /// Whether the file is to be read, now that it is this.
@@ -80,29 +83,26 @@ impl Fresh {
 }
 
 impl Keeper {
-    pub(crate) fn new(list: Arc<PrefixList>) -> Self {
-        Self {
-            list,
-            watched: Vec::new(),
-            bans: None,
-        }
+    /// Whether there is anything to watch.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.watched.is_empty() || self.bans.is_some()
     }
 
     /// Puts what was read from the file in force, and looks at the file from now on.
-    pub(crate) fn watch(&mut self, file: RuleFile, loaded: Loaded) {
-        self.list.replace(&file.source(), loaded.rules);
+    pub(crate) fn watch(&mut self, list: &Arc<PrefixList>, file: RuleFile, loaded: Loaded) {
+        list.replace(&file.source(), loaded.rules);
         // What is no regular file is gone once it was read.
         if loaded.stamp.is_some() {
-            self.watched.push(Watched::new(file, loaded.stamp));
+            self.watched.push(Watched::new(list, file, loaded.stamp));
         }
     }
 
     /// As [`watch`](Self::watch), and rules that are inserted for this source are written to the file.
-    pub(crate) fn keep_bans(&mut self, file: RuleFile, loaded: Loaded) {
+    pub(crate) fn keep_bans(&mut self, list: &Arc<PrefixList>, file: RuleFile, loaded: Loaded) {
         let (source, fresh) = (file.source(), Arc::new(Fresh::default()));
-        self.list.replace(&source, loaded.rules);
+        list.replace(&source, loaded.rules);
         let added = Arc::clone(&fresh);
-        self.list.on_change(move |change| {
+        list.on_change(move |change| {
             if *change.source != *source {
                 return;
             }
@@ -114,7 +114,7 @@ impl Keeper {
             added.changed.notify_one();
         });
         self.bans = Some(BanFile {
-            watched: Watched::new(file, loaded.stamp),
+            watched: Watched::new(list, file, loaded.stamp),
             fresh,
             complaint: None,
         });
@@ -161,7 +161,7 @@ impl Keeper {
             match loaded {
                 Some(Ok(loaded)) => {
                     let rules = loaded.rules.len();
-                    self.list.replace(&source, loaded.rules);
+                    self.watched[at].list.replace(&source, loaded.rules);
                     say_changed(&source, rules, pool.enforce_access());
                 }
                 Some(Err(error)) => note(&format!("{error}; its rules of before stay")),
@@ -202,7 +202,8 @@ impl Keeper {
                 let rules = loaded.rules.len();
                 // Those that came meanwhile are in force already.
                 let fresh = bans.fresh.with(|rules| rules.clone());
-                self.list
+                bans.watched
+                    .list
                     .replace(&source, loaded.rules.into_iter().chain(fresh));
                 for line in format_rules(&put, now()).lines() {
                     note(&format!("{source}: {line}"));
@@ -284,156 +285,4 @@ const LOOK: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use pool_health::{AccessAction, AccessList, IpPrefix};
-
-    #[test]
-    fn a_file_is_read_when_it_has_changed_and_rests() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = RuleFile {
-            path: folder.path().join("rules"),
-            unsaid: AccessAction::Deny,
-        };
-        let stamp = |text: &str| {
-            std::fs::write(&file.path, text).unwrap();
-            file.stamp()
-        };
-        let [first, second, third] = ["1", "12", "123"].map(stamp);
-        let mut watched = Watched::new(file.clone(), first);
-        assert!(!watched.look(first));
-        assert!(!watched.look(second), "it may be half written");
-        assert!(!watched.look(third), "it still is");
-        assert!(watched.look(third));
-        assert!(!watched.look(third), "once");
-        assert!(!watched.look(None));
-        assert!(watched.look(None), "that it is gone is told as well");
-        assert!(!watched.look(None));
-    }
-
-    /// A file of bans with this in it, and who keeps it.
-    struct Rig {
-        folder: tempfile::TempDir,
-        file: RuleFile,
-        list: Arc<PrefixList>,
-        keeping: Keeping,
-    }
-
-    impl Rig {
-        fn new(text: &str) -> Self {
-            let folder = tempfile::tempdir().expect("a folder");
-            let file = RuleFile {
-                path: folder.path().join("bans"),
-                unsaid: AccessAction::Deny,
-            };
-            std::fs::write(&file.path, text).expect("written");
-            let list = Arc::new(PrefixList::default());
-            let mut keeper = Keeper::new(Arc::clone(&list));
-            keeper.keep_bans(file.clone(), file.read().expect("rules"));
-            let pool = Pool::builder().build().expect("a pool");
-            let keeping = keeper.start(pool);
-            Self {
-                folder,
-                file,
-                list,
-                keeping,
-            }
-        }
-
-        /// Bans an address for a minute.
-        fn ban(&self, prefix: &str) {
-            let prefix: IpPrefix = prefix.parse().expect("a prefix");
-            let ban = AccessRule::deny(prefix).lasting(MINUTE, now().instant);
-            self.list.insert(&self.file.source(), ban);
-        }
-
-        fn banned(&self) -> Vec<String> {
-            let rules = self.list.export(&self.file.source());
-            rules.iter().map(|rule| rule.prefix.to_string()).collect()
-        }
-
-        fn text(&self) -> String {
-            std::fs::read_to_string(&self.file.path).expect("a file")
-        }
-
-        /// Writes what is to be written. Returns what is in the file then.
-        async fn finish(self) -> String {
-            self.keeping.finish().await;
-            let text = std::fs::read_to_string(&self.file.path);
-            drop(self.folder);
-            text.expect("a file")
-        }
-    }
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    /// Lets paused time pass, and every look that is due in it.
-    async fn pass(time: Duration) {
-        tokio::time::sleep(time).await; // fault: time itself, which is paused
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_ban_is_written_at_once_and_goes_when_it_is_over_and_the_rest_stays() {
-        let rig = Rig::new(
-            "# by hand\ndeny 192.0.2.1 # for good\ndeny 192.0.2.3 until=2020-01-01T00:00:00Z\n",
-        );
-        rig.ban("192.0.2.2");
-        pass(LOOK / 2).await;
-        let text = rig.text();
-        let start = "# by hand\ndeny 192.0.2.1 # for good\ndeny 192.0.2.2 until=";
-        assert!(text.starts_with(start), "{text}");
-        let over = format!("{text}deny 192.0.2.4 until=2020-01-01T00:00:00Z\n");
-        std::fs::write(&rig.file.path, over).unwrap();
-        // As the pool's clean-up does when the time of a ban is over.
-        let ban = AccessRule::deny("192.0.2.5".parse::<IpPrefix>().unwrap());
-        let ban = ban.lasting(Duration::ZERO, now().instant);
-        rig.list.replace(&rig.file.source(), [ban]);
-        rig.list.expire(now().instant);
-        pass(LOOK / 4).await;
-        assert_eq!(rig.text(), text);
-        assert_eq!(rig.finish().await, text, "nothing more is to be written");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn bans_that_come_at_the_end_and_those_of_other_programs_are_kept() {
-        let rig = Rig::new("");
-        let others = Edits {
-            put: vec![AccessRule::allow("192.0.2.1".parse::<IpPrefix>().unwrap())],
-            ..Edits::default()
-        };
-        update(&rig.file, &others).unwrap();
-        rig.ban("192.0.2.2");
-        let text = rig.finish().await;
-        assert!(
-            text.starts_with("allow 192.0.2.1\ndeny 192.0.2.2 until="),
-            "{text}"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_other_programs_change_is_in_force() {
-        let rig = Rig::new("192.0.2.1\n192.0.2.2\n");
-        std::fs::write(&rig.file.path, "192.0.2.2\n192.0.2.30\n").unwrap();
-        pass(MINUTE).await;
-        assert_eq!(rig.banned(), ["192.0.2.2", "192.0.2.30"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn while_the_file_is_bad_bans_are_in_force_and_are_written_when_it_is_mended() {
-        let rig = Rig::new("192.0.2.1\n");
-        std::fs::write(&rig.file.path, "nobody\n").unwrap();
-        pass(MINUTE / 4).await;
-        rig.ban("192.0.2.2");
-        pass(MINUTE / 4).await;
-        assert_eq!(rig.banned(), ["192.0.2.1", "192.0.2.2"]);
-        assert_eq!(rig.text(), "nobody\n");
-        std::fs::write(&rig.file.path, "192.0.2.3\n").unwrap();
-        pass(MINUTE / 4).await;
-        assert_eq!(rig.banned(), ["192.0.2.2", "192.0.2.3"]);
-        let text = rig.finish().await;
-        assert!(
-            text.starts_with("192.0.2.3\ndeny 192.0.2.2 until="),
-            "{text}"
-        );
-    }
-}
+mod tests;

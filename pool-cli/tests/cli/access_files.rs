@@ -115,6 +115,12 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     assert!(!Path::new(&missing).exists());
     let fetch = ["fetch", "http://127.0.0.1:1/", "--bans", &bad];
     Pool::new(&fetch).run().code(2).says("line 2");
+    let none = named(&folder, "none.toml");
+    fs::write(&none, "outlier = []\n").expect("written");
+    let fetch = ["fetch", "http://127.0.0.1:1/", "--config", &none];
+    let bans = ["--bans", &missing, "--ban-after", "2"];
+    let fetch = Pool::new(&fetch).args(&bans).run();
+    fetch.code(2).says("no outlier policy");
     Pool::new(&["fetch", "http://127.0.0.1:1/", "--ban-after", "2"])
         .run()
         .code(2)
@@ -159,6 +165,40 @@ async fn a_file_that_changes_while_connections_are_open_is_in_force_and_a_bad_on
     interrupt(&child);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     assert_eq!(second.accepted(), 1, "nothing happened to it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_the_configuration_names_is_beside_it_and_watched() {
+    let site = Site::many(3).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, config) = (named(&folder, "rules"), named(&folder, "pool.toml"));
+    fs::write(&file, "127.0.1.1\n").expect("written");
+    let toml = "[[access]]\nuse = 'rules-file'\npath = './rules'\n[[access]]\nuse = 'prefixes'\ndeny = '127.0.1.2'\n";
+    fs::write(&config, toml).expect("written");
+    let flags = ["--for", "never", "--keep=50ms", "--config", &config];
+    let mut child = site.warm().args(&flags).start();
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    read_until(&mut stdout, "1 of 1 open");
+    access(&["remove", &file, "127.0.1.1"]).code(0);
+    let first = site.fleet.origin(0).ledger();
+    first.wait_until(|at| at.open_connections() == 1).await;
+    interrupt(&child);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(site.fleet.origin(1).ledger().accepted(), 0);
+
+    fs::write(&file, "nobody\n").expect("written");
+    let ended = site.warm().args(&["--config", &config]).run().code(2);
+    ended.says("access[0]").says("line 1");
+    fs::write(&config, "[[access]]\nuse = 'rules-file'\n").expect("written");
+    let ended = site.warm().args(&["--config", &config]).run().code(2);
+    ended.says("path");
+    assert!(
+        Pool::new(&["plugins", "list"])
+            .run()
+            .code(0)
+            .stdout
+            .contains("rules-file")
+    );
 }
 
 /// Ejects for a moment whoever answers 403.

@@ -20,24 +20,39 @@ use crate::rules::store::update;
 /// The list that some flags describe.
 pub(super) struct Access {
     pub(super) list: Arc<PrefixList>,
-    /// What keeps the list and its files alike.
-    pub(super) keeper: Keeper,
     /// Who bans.
     pub(super) bans: Option<Arc<dyn Observer>>,
 }
 
-/// What these flags describe; `None` without any. Each file is a source of its own.
+/// The lists of the configuration that are files, each by itself, watched by `keeper`.
+///
+/// # Errors
+///
+/// Exit 2 for a file that cannot be read or has a line that is no rule.
+pub(super) fn configured(
+    files: Vec<RuleFile>,
+    keeper: &mut Keeper,
+) -> Result<Vec<Arc<PrefixList>>, Failure> {
+    let list = |file: RuleFile| {
+        let list = Arc::new(PrefixList::default());
+        let loaded = readable(&file.path, file.read())?;
+        keeper.watch(&list, file, loaded);
+        Ok(list)
+    };
+    files.into_iter().map(list).collect()
+}
+
+/// What these flags describe; `None` without any. Each file is a source of its own, watched by `keeper`.
 ///
 /// # Errors
 ///
 /// Exit 2 for a file that cannot be read or has a line that is no rule, for flags that contradict each other, and for allowing where
 /// nothing is denied.
-pub(super) fn access(args: &NetworkArgs) -> Result<Option<Access>, Failure> {
+pub(super) fn access(args: &NetworkArgs, keeper: &mut Keeper) -> Result<Option<Access>, Failure> {
     if args.deny.is_empty() && args.allow.is_empty() && args.bans.file.is_none() {
         return Ok(None);
     }
     let list = Arc::new(PrefixList::default());
-    let mut keeper = Keeper::new(Arc::clone(&list));
     let (mut words, mut named) = (Vec::new(), BTreeMap::new());
     let mut sources = BTreeSet::new();
     let mut denies = !args.deny.is_empty() || args.allow.is_empty();
@@ -52,7 +67,7 @@ pub(super) fn access(args: &NetworkArgs) -> Result<Option<Access>, Failure> {
                 let mut rules = loaded.rules.iter();
                 denies |= rules.any(|rule| rule.action == AccessAction::Deny);
                 once(&mut sources, &file)?;
-                keeper.watch(file, loaded);
+                keeper.watch(&list, file, loaded);
             }
             AccessArg::Word(prefixes) => {
                 words.extend(prefixes.iter().map(|&prefix| (prefix, unsaid)));
@@ -78,10 +93,10 @@ pub(super) fn access(args: &NetworkArgs) -> Result<Option<Access>, Failure> {
         all.map(|(prefix, action)| AccessRule::new(action, prefix)),
     );
     let bans = match &args.bans.file {
-        Some(path) => keep_bans(path, &args.bans, &list, &mut keeper, &mut sources)?,
+        Some(path) => keep_bans(path, &args.bans, &list, keeper, &mut sources)?,
         None => None,
     };
-    Ok(Some(Access { list, keeper, bans }))
+    Ok(Some(Access { list, bans }))
 }
 
 /// Loads the file of bans, which is made if there is none. Returns who adds to it, if anybody is to.
@@ -104,7 +119,7 @@ fn keep_bans(
     let updated = update(&file, &edits).map(|updated| updated.loaded);
     let loaded = readable(path, updated)?;
     let source = file.source();
-    keeper.keep_bans(file, loaded);
+    keeper.keep_bans(list, file, loaded);
     Ok(args.after.map(|after| {
         let bans = Bans {
             list: Arc::clone(list),

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::sync::{AtomicUsize, StdArc, StdWeak};
+use super::sync::{AtomicUsize, Mutex, StdArc, StdWeak, lock};
 use crate::key::{Key, SourceClass};
 
 /// The counts of one site; those that the budget keeps are written under its lock.
@@ -15,18 +14,14 @@ pub(crate) struct Site {
     /// Hosts of it in the budget's ring.
     pub(crate) enrolled: AtomicUsize,
     /// The source classes of its hosts, with how many hosts each has: one that is forgotten may be there beside the one that
-    /// came after it. std's in models too, as nothing happens under the lock.
+    /// came after it.
     classes: Mutex<HashMap<SourceClass, usize>>,
 }
 
 impl Site {
-    fn classes(&self) -> MutexGuard<'_, HashMap<SourceClass, usize>> {
-        self.classes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whether it has hosts of more than one source class.
     pub(crate) fn is_shared(&self) -> bool {
-        self.classes().len() > 1
+        lock(&self.classes).len() > 1
     }
 }
 
@@ -39,7 +34,7 @@ pub(crate) struct Member {
 
 impl Member {
     fn of(site: StdArc<Site>, class: SourceClass) -> Self {
-        *site.classes().entry(class.clone()).or_default() += 1;
+        *lock(&site.classes).entry(class.clone()).or_default() += 1;
         Self { site, class }
     }
 
@@ -50,7 +45,7 @@ impl Member {
 
     /// The source classes of the site's other hosts.
     pub(crate) fn other_classes(&self) -> Vec<SourceClass> {
-        let classes = self.site.classes();
+        let classes = lock(&self.site.classes);
         let others = classes.keys().filter(|class| **class != self.class);
         others.cloned().collect()
     }
@@ -66,7 +61,7 @@ impl Deref for Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        let mut classes = self.site.classes();
+        let mut classes = lock(&self.site.classes);
         if let Some(hosts) = classes.get_mut(&self.class) {
             *hosts -= 1;
             if *hosts == 0 {

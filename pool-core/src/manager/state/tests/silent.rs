@@ -186,3 +186,14 @@ fn a_patient_queue_stays_patient() {
     rig.ring();
     assert_eq!(rig.dials(), [], "it waits for the one in use");
 }
+
+#[test]
+fn a_dial_for_upkeep_that_is_counted_on_is_listened_to() {
+    let mut rig = Rig::known(TRYING, &[addr(1), addr(2)], 1);
+    rig.join();
+    let dial = rig.step(|state, now, out| state.dial_for_upkeep(addr(2), now, out));
+    assert!(dial.is_some());
+    assert!(!rig.granted(), "it serves, as far as is known");
+    rig.ring();
+    assert_eq!(rig.one_dial().1, addr(1));
+}

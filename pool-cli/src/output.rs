@@ -158,14 +158,47 @@ pub(crate) fn warm_progress(what: impl Into<String>) -> Arc<dyn Fn(&WarmProgress
         if now.done == now.total {
             line.clear();
         } else {
-            line.show(|| format!("{what}: {} of {} connections", now.done, now.total));
+            line.show(|| format!("{what}: {}", bar(now.done, now.total, now.failed)));
         }
     })
+}
+
+/// How far connections are, drawn and in numbers.
+pub(crate) fn bar(done: usize, total: usize, failed: usize) -> String {
+    const WIDTH: usize = 24;
+    // Never full before it is done, and never fuller than full.
+    let full = done.min(total) as u128 * WIDTH as u128 / total.max(1) as u128;
+    let full = full as usize;
+    let failed = match failed {
+        0 => String::new(),
+        failed => format!(", {failed} failed"),
+    };
+    let (drawn, open) = ("#".repeat(full), ".".repeat(WIDTH - full));
+    format!("[{drawn}{open}] {done} of {total} connections{failed}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bar_is_as_full_as_the_work_is_done() {
+        let drawn = |done, total| {
+            let text = bar(done, total, 0);
+            text.chars().filter(|c| *c == '#').count()
+        };
+        assert_eq!([drawn(0, 5), drawn(4, 5), drawn(5, 5)], [0, 19, 24]);
+        assert_eq!(drawn(999_999, 1_000_000), 23);
+        assert_eq!(
+            [drawn(0, 0), drawn(7, 5), drawn(usize::MAX, usize::MAX)],
+            [0, 24, 24]
+        );
+        let text = bar(3, 4, 2);
+        assert_eq!(
+            text,
+            "[##################......] 3 of 4 connections, 2 failed"
+        );
+    }
 
     struct Closed;
 

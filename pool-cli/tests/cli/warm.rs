@@ -62,6 +62,29 @@ async fn every_address_is_opened_from_every_source_and_drawn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_profile_of_several_has_a_matrix_of_its_own() {
+    let site = Site::many(2).await;
+    let profiles = ["chromium-156", "firefox-esr-153"];
+    let tables = profiles.map(|name| format!("[[fingerprint.profiles]]\nuse = \"{name}\"\n"));
+    let config = list(&tables.concat());
+    let path = config.path().display().to_string();
+    let ended = site.warm().args(&["--config", &path]).run().code(0);
+    for name in profiles {
+        let line = format!("under {name}\n");
+        assert!(ended.stdout.contains(&line), "{line:?} is not in {ended:?}");
+    }
+    assert!(ended.stdout.contains("4 of 4 open"), "{ended:?}");
+    assert_eq!(site.fleet.ledger().accepted(), 4);
+
+    let args = ["--config", &path, "--json"];
+    let record = site.warm().args(&args).run().code(0).record();
+    let cells = record["targets"][0]["cells"].as_array().expect("cells");
+    let mut seen: Vec<_> = cells.iter().map(|cell| cell["profile"].as_str()).collect();
+    seen.sort();
+    assert_eq!(seen, [0, 0, 1, 1].map(|at| Some(profiles[at])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn several_connections_to_a_cell_are_as_many() {
     let site = Site::many(2).await;
     let ended = site.warm().args(&["--per-cell", "3"]).run().code(0);

@@ -13,7 +13,10 @@ impl<C: Send + Sync + 'static> Host<C> {
         let Some(permits) = Budget::try_take(&host.shared, host) else {
             return;
         };
-        let dial = Self::step(host, |core| core.state.dial_to_spread(now()));
+        let dial = Self::step(host, |core| {
+            let (state, actions) = core.actions();
+            state.dial_to_spread(now(), actions)
+        });
         if let Some((dial, addr)) = dial {
             let ticket = Ticket::new(host.clone(), dial, addr, None, permits);
             host.shared.driver.dial(ticket.spreading());
@@ -32,7 +35,8 @@ impl<C: Send + Sync + 'static> Host<C> {
             if core.lessons.is_calm(addr, at) {
                 return None;
             }
-            core.state.dial_for_upkeep(addr, at)
+            let (state, actions) = core.actions();
+            state.dial_for_upkeep(addr, at, actions)
         })?;
         let ticket = Ticket::new(host.clone(), dial, addr, source, permits);
         Some(ticket.unattended())

@@ -39,7 +39,7 @@ use self::familiar::Familiar;
 pub(crate) use self::live::Live;
 pub use self::live::ReconfigureError;
 pub use self::options::RequestOptions;
-pub(crate) use self::origin::{bad, key_of, without_secrets};
+pub(crate) use self::origin::{bad, keys_of, without_secrets};
 pub(crate) use self::plugins::Plugins;
 pub use self::request::PooledLease;
 pub use self::service::PoolClient;

@@ -81,6 +81,36 @@ pub(crate) fn key_of(inner: &Inner, uri: &Uri, options: &RequestOptions) -> Resu
     Ok(key)
 }
 
+/// What connections this URI and these options need under each profile that a request may travel under, or under these.
+///
+/// # Errors
+///
+/// As [`key_of`]; a profile that the pool does not have, or one in plain text.
+pub(crate) fn keys_of(
+    inner: &Inner,
+    uri: &Uri,
+    options: &RequestOptions,
+    profiles: Option<&[ProfileId]>,
+) -> Result<Vec<Key>, Error> {
+    let key = key_of(inner, uri, options)?;
+    let plugins = &inner.env.plugins;
+    if key.scheme() == Scheme::Http {
+        return match profiles {
+            Some([_, ..]) => Err(bad(uri, "no profile shows in plain text")),
+            Some([]) | None => Ok(vec![key]),
+        };
+    }
+    let named = match profiles {
+        Some(named) => named.to_vec(),
+        None => with_context(&key, options, |cx| plugins.every_profile(cx)),
+    };
+    let known = |id: ProfileId| match plugins.profiles.get(&id) {
+        Some(_) => Ok(key.clone().profile(id)),
+        None => Err(bad(uri, format!("the pool has no profile {id}"))),
+    };
+    named.into_iter().map(known).collect()
+}
+
 /// The host of this URI and these options.
 pub(super) fn host_of(
     inner: &Inner,
@@ -124,6 +154,17 @@ fn identity(
     if key.scheme() == Scheme::Http {
         return None;
     }
+    let plugins = &inner.env.plugins;
+    let profile = with_context(key, options, |cx| plugins.profile(cx));
+    Some((profile, plugins.tls_config))
+}
+
+/// What a fingerprint source may know of these options.
+fn with_context<R>(
+    key: &Key,
+    options: &RequestOptions,
+    ask: impl FnOnce(&FingerprintContext<'_>) -> R,
+) -> R {
     let exact = match &options.source {
         SourceClass::Exact(addr) => Some(addr.to_string()),
         SourceClass::Any | SourceClass::Named(_) => None,
@@ -135,8 +176,7 @@ fn identity(
     let cx = FingerprintContext::new(key.host(), key.port())
         .with_partition(options.partition.name())
         .with_source_class(class);
-    let plugins = &inner.env.plugins;
-    Some((plugins.profile(&cx), plugins.tls_config))
+    ask(&cx)
 }
 
 #[cfg(test)]

@@ -114,6 +114,12 @@ impl Plugins {
             .unwrap_or_default()
     }
 
+    /// Every profile that a request in this context may travel under. A source that panics has the one that it then gets.
+    pub(crate) fn every_profile(&self, cx: &FingerprintContext<'_>) -> Vec<ProfileId> {
+        let every = self.contain(|| self.fingerprints.profiles(cx));
+        every.unwrap_or_else(|| vec![ProfileId::default()])
+    }
+
     /// The address that a request prefers. A selector that panics has no preference.
     pub(crate) fn preferred(&self, cx: &SelectContext<'_>) -> Option<SocketAddr> {
         let at = self.contain(|| self.selector.select(cx)).flatten()?;

@@ -1,4 +1,4 @@
-//! Which connections a plan wants, by address and source.
+//! Which connections a plan wants, by profile, address and source.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -8,11 +8,19 @@ use crate::config::Limits;
 /// One connection that should be open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
-    pub(super) target: SocketAddr,
+    pub(super) place: Place,
     pub(super) source: Option<IpAddr>,
     /// Which of its cell, and its place among the sources. Opened in this order, an address that does not answer does not hold
     /// up all the others, and every cell has its first connection before any has its second.
     pub(super) turn: (usize, usize),
+}
+
+/// An address, under one of the profiles of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    /// The index of the profile.
+    pub(super) profile: usize,
+    pub(super) target: SocketAddr,
 }
 
 /// How many connections a plan wants: so many for each address and source, but neither fewer nor more than this in all.
@@ -24,19 +32,20 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// The wanted connections, by address, then source.
+    /// The wanted connections, in the order of the places, then by source. `profiles` is how many of those there are.
     ///
     /// # Errors
     ///
     /// What is wrong, with both numbers, if they do not fit into the limits; nothing was made for them then.
     pub(super) fn cells(
         self,
-        targets: &[SocketAddr],
+        places: &[Place],
+        profiles: usize,
         sources: &[IpAddr],
         limits: &Limits,
     ) -> Result<Vec<Wanted>, String> {
-        let rows_of = |target: &SocketAddr| rows(*target, sources).count();
-        let in_all: usize = targets.iter().map(rows_of).sum();
+        let rows_of = |place: &Place| rows(place.target, sources).count();
+        let in_all: usize = places.iter().map(rows_of).sum();
         let full = in_all.saturating_mul(self.per_cell);
         let total = match in_all {
             0 => 0,
@@ -44,30 +53,36 @@ impl Size {
         };
         if total == full {
             // Otherwise they are told by the connections that are left.
-            for target in targets {
-                let to_target = rows_of(target).saturating_mul(self.per_cell);
-                fits_at(*target, to_target, limits)?;
+            for place in places {
+                let there = rows_of(place).saturating_mul(self.per_cell);
+                fits_at(place.target, there, limits)?;
             }
         }
-        fits(total, limits)?;
+        fits(total, profiles, limits)?;
         let copies = if total == full {
             self.per_cell
         } else {
             total.div_ceil(in_all.max(1))
         };
-        let mut cells: Vec<Wanted> = targets
+        let mut cells: Vec<Wanted> = places
             .iter()
-            .flat_map(|&target| of_target(target, sources, copies))
+            .flat_map(|&place| at_place(place, sources, copies))
             .collect();
         if cells.len() > total {
             cells = first(cells, total);
-            let mut to: HashMap<SocketAddr, usize> = HashMap::new();
-            for cell in &cells {
-                *to.entry(cell.target).or_default() += 1;
-            }
-            for (target, to_target) in to {
-                fits_at(target, to_target, limits)?;
-            }
+        }
+        let mut at: HashMap<Place, usize> = HashMap::new();
+        let mut under = vec![0; profiles];
+        for Wanted { place, .. } in &cells {
+            *at.entry(*place).or_default() += 1;
+            under[place.profile] += 1;
+        }
+        for (place, there) in at {
+            fits_at(place.target, there, limits)?;
+        }
+        // They need not be shared out evenly: names may have moved between two lookups.
+        for there in under {
+            fits(there, 1, limits)?;
         }
         Ok(cells)
     }
@@ -82,18 +97,14 @@ fn first(cells: Vec<Wanted>, total: usize) -> Vec<Wanted> {
     numbered.into_iter().map(|(_, cell)| cell).collect()
 }
 
-fn of_target(
-    target: SocketAddr,
-    sources: &[IpAddr],
-    copies: usize,
-) -> impl Iterator<Item = Wanted> {
-    rows(target, sources)
+fn at_place(place: Place, sources: &[IpAddr], copies: usize) -> impl Iterator<Item = Wanted> {
+    rows(place.target, sources)
         .enumerate()
-        .flat_map(move |(place, source)| {
+        .flat_map(move |(row, source)| {
             (0..copies).map(move |copy| Wanted {
-                target,
+                place,
                 source,
-                turn: (copy, place),
+                turn: (copy, row),
             })
         })
 }
@@ -117,18 +128,27 @@ fn fits_at(target: SocketAddr, connections: usize, limits: &Limits) -> Result<()
     ))
 }
 
-fn fits(total: usize, limits: &Limits) -> Result<(), String> {
+fn fits(total: usize, profiles: usize, limits: &Limits) -> Result<(), String> {
     let bounds = [
-        ("limits.per_host", limits.per_host),
-        ("limits.total", limits.total),
+        ("limits.per_host", limits.per_host, profiles),
+        ("limits.total", limits.total, 1),
         // More idle ones than are kept would be closed as soon as they are open.
-        ("limits.idle_per_host", limits.idle_per_host),
-        ("limits.idle_total", limits.idle_total),
+        ("limits.idle_per_host", limits.idle_per_host, profiles),
+        ("limits.idle_total", limits.idle_total, 1),
     ];
-    match bounds.into_iter().min_by_key(|(_, limit)| *limit) {
-        Some((name, limit)) if total > limit => Err(format!(
-            "the plan wants {total} connections, {name} is {limit}"
-        )),
+    let tightest = bounds
+        .into_iter()
+        .min_by_key(|(_, limit, hosts)| limit.saturating_mul(*hosts));
+    match tightest {
+        Some((name, limit, hosts)) if total > limit.saturating_mul(hosts) => {
+            let each = match hosts {
+                0 | 1 => String::new(),
+                _ => format!(" for each of {hosts} profiles"),
+            };
+            Err(format!(
+                "the plan wants {total} connections, {name} is {limit}{each}"
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -138,12 +158,16 @@ mod tests {
     use super::*;
 
     fn cells(targets: &[&str], sources: &[&str], size: Size) -> Result<Vec<String>, String> {
-        let targets: Vec<SocketAddr> = targets.iter().map(|t| t.parse().unwrap()).collect();
+        let place = |target: &&str| Place {
+            profile: 0,
+            target: target.parse().unwrap(),
+        };
+        let places: Vec<Place> = targets.iter().map(place).collect();
         let sources: Vec<IpAddr> = sources.iter().map(|s| s.parse().unwrap()).collect();
-        let cells = size.cells(&targets, &sources, &Limits::default())?;
+        let cells = size.cells(&places, 1, &sources, &Limits::default())?;
         let text = |cell: &Wanted| match cell.source {
-            Some(source) => format!("{} from {source}", cell.target),
-            None => cell.target.to_string(),
+            Some(source) => format!("{} from {source}", cell.place.target),
+            None => cell.place.target.to_string(),
         };
         Ok(cells.iter().map(text).collect())
     }
@@ -216,5 +240,27 @@ mod tests {
             cells(&TARGETS, &[], size(usize::MAX, 0, 16)).unwrap().len(),
             16
         );
+    }
+
+    #[test]
+    fn each_profile_has_the_whole_matrix_and_the_limits_of_a_host_of_its_own() {
+        let place = |profile, host| Place {
+            profile,
+            target: SocketAddr::from(([10, 0, 0, host], 1)),
+        };
+        let places = [place(0, 1), place(0, 2), place(1, 1), place(1, 2)];
+        let limits = Limits::default();
+        let cells = |per_cell, at_most| size(per_cell, 0, at_most).cells(&places, 2, &[], &limits);
+        let all = cells(8, usize::MAX).unwrap();
+        let under = |profile| all.iter().filter(move |cell| cell.place.profile == profile);
+        assert_eq!((under(0).count(), under(1).count()), (16, 16));
+        let error = cells(9, usize::MAX).unwrap_err();
+        assert_eq!(
+            error,
+            "the plan wants 36 connections, limits.per_host is 16 for each of 2 profiles"
+        );
+        // One for each address and profile before any gets its second.
+        let four: Vec<Place> = cells(3, 4).unwrap().iter().map(|cell| cell.place).collect();
+        assert_eq!(four, places);
     }
 }

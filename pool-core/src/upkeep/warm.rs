@@ -1,4 +1,4 @@
-//! Opening connections before anybody asks: every address of a target from every source.
+//! Opening connections before anybody asks: every address of a target from every source under every profile.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,23 +12,24 @@ use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt};
 use http::Uri;
 use pool_health::HealthCheck;
+use pool_tls::ProfileId;
 use tokio::time::sleep;
 
 use super::ended_bans::admit;
 use super::follow::follow;
 use super::health;
-use super::matrix::{Size, Wanted};
+use super::matrix::{Place, Size, Wanted};
 use super::shortage::Throttle;
 use crate::clock;
-use crate::dial::{self, Answer, AnswerEnd};
+use crate::dial::{self, Answer};
 use crate::error::{Error, ErrorKind};
 use crate::http::HttpConn;
 use crate::info::ConnId;
-use crate::key::Key;
+use crate::key::{Key, Scheme};
 use crate::manager::HostHandle;
-use crate::pool::{Inner, Live, RequestOptions, bad, key_of, open_greeted, without_secrets};
+use crate::pool::{Inner, Live, RequestOptions, bad, keys_of, open_greeted, without_secrets};
 
-/// Which connections to a target should be open: for each of its addresses and each source, so many.
+/// Which connections to a target should be open: for each of its addresses, each source and each profile, so many.
 #[derive(Clone)]
 #[must_use = "a plan does nothing until it is given to `Pool::warm`"]
 pub struct Warm {
@@ -36,14 +37,15 @@ pub struct Warm {
     size: Size,
     concurrency: usize,
     sources: Option<Vec<IpAddr>>,
+    profiles: Option<Vec<ProfileId>>,
     options: RequestOptions,
     check: Option<Arc<dyn HealthCheck>>,
     progress: Option<Arc<Progress>>,
 }
 
 impl Warm {
-    /// One connection for each address of the URL's host and each source the allocator knows; one per address if the
-    /// operating system chooses the source.
+    /// One connection for each address of the URL's host, each source the allocator knows, and each profile that a request may travel
+    /// under; one per address and profile if the operating system chooses the source.
     pub fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
@@ -54,13 +56,14 @@ impl Warm {
             },
             concurrency: 32,
             sources: None,
+            profiles: None,
             options: RequestOptions::new(),
             check: None,
             progress: None,
         }
     }
 
-    /// How many connections for each address and source. Defaults to 1; zero opens none.
+    /// How many connections for each address, source and profile. Defaults to 1; zero opens none.
     pub fn per_cell(mut self, connections: usize) -> Self {
         self.size.per_cell = connections;
         self
@@ -88,6 +91,13 @@ impl Warm {
     /// Only these sources.
     pub fn sources(mut self, sources: impl IntoIterator<Item = IpAddr>) -> Self {
         self.sources = Some(sources.into_iter().collect());
+        self
+    }
+
+    /// Only under these profiles, whatever the fingerprint source would choose. Each has the matrix for itself, and
+    /// [`limits.per_host`](crate::config::Limits::per_host) too: connections under one never serve requests under another.
+    pub fn profiles(mut self, profiles: impl IntoIterator<Item = ProfileId>) -> Self {
+        self.profiles = Some(profiles.into_iter().collect());
         self
     }
 
@@ -120,6 +130,7 @@ impl fmt::Debug for Warm {
             .field("size", &self.size)
             .field("concurrency", &self.concurrency)
             .field("sources", &self.sources)
+            .field("profiles", &self.profiles)
             .field("check", &self.check)
             .finish_non_exhaustive()
     }
@@ -148,7 +159,7 @@ pub struct WarmProgress {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct WarmReport {
-    /// One for each wanted connection, by address, then source.
+    /// One for each wanted connection, by profile, then address, then source.
     pub cells: Vec<WarmCell>,
 }
 
@@ -174,6 +185,8 @@ pub struct WarmCell {
     pub target: SocketAddr,
     /// The local address; `None` where the operating system chooses.
     pub source: Option<IpAddr>,
+    /// The profile; `None` in plain text.
+    pub profile: Option<ProfileId>,
     /// What became of it.
     pub outcome: WarmOutcome,
 }
@@ -203,15 +216,17 @@ const PATIENCE: (u32, Duration) = (400, Duration::from_millis(25));
 pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, Error> {
     let Wish {
         live,
-        key,
-        targets,
-        end,
+        found,
         wanted,
     } = look_up(inner, plan).await?;
     // Only now: an empty host may be forgotten at any time.
-    let host = inner.manager.host(&key);
-    admit(&inner.env, &host, &targets);
-    follow(&inner.env, &host, end);
+    let host_of = |(key, answer): (Key, Answer)| {
+        let host = inner.manager.host(&key);
+        admit(&inner.env, &host, &answer.addrs);
+        follow(&inner.env, &host, answer.end);
+        host
+    };
+    let hosts: Vec<HostHandle<HttpConn>> = found.into_iter().map(host_of).collect();
 
     let limits = &live.config.limits;
     // No more than may dial: the time that the others wait for their turn is not the time their dial takes.
@@ -219,21 +234,22 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
     let at_once = at_once.min(limits.dials_total).max(1);
     let opener = Opener {
         inner,
-        host: &host,
         check: plan.check.as_ref(),
         throttle: Throttle::new(at_once),
     };
-    let mut present = Present::of(&host);
+    let mut present: Vec<Present> = hosts.iter().map(Present::of).collect();
     let (total, done, ready) = (wanted.len(), AtomicUsize::new(0), AtomicUsize::new(0));
     let open_cell = |(at, cell): (usize, Wanted)| {
-        let Wanted { target, source, .. } = cell;
-        let there = present.take(target, source);
+        let Wanted { place, source, .. } = cell;
+        let Place { profile, target } = place;
+        let there = present[profile].take(target, source);
+        let host = &hosts[profile];
         let (opener, done, ready) = (&opener, &done, &ready);
         async move {
             let outcome = if there {
                 WarmOutcome::Present
             } else {
-                opener.open_with_patience(target, source).await
+                opener.open_with_patience(host, target, source).await
             };
             let is_ready = matches!(outcome, WarmOutcome::Ready(_) | WarmOutcome::Present);
             let ready =
@@ -249,9 +265,12 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
                 };
                 let _told: Option<()> = inner.env.plugins.contain(|| progress(&now));
             }
+            let key = host.key();
+            let secure = key.scheme() == Scheme::Https;
             let cell = WarmCell {
                 target,
                 source,
+                profile: secure.then(|| key.profile_id().clone()),
                 outcome,
             };
             (at, cell)
@@ -276,9 +295,8 @@ pub(crate) async fn size(inner: &Arc<Inner>, plan: &Warm) -> Result<usize, Error
 /// A plan with the addresses and sources of the moment, which fits into the limits.
 struct Wish {
     live: Arc<Live>,
-    key: Key,
-    targets: Vec<SocketAddr>,
-    end: AnswerEnd,
+    /// What was found for each profile.
+    found: Vec<(Key, Answer)>,
     wanted: Vec<Wanted>,
 }
 
@@ -288,29 +306,33 @@ async fn look_up(inner: &Arc<Inner>, plan: &Warm) -> Result<Wish, Error> {
         .url
         .parse()
         .map_err(|error: http::uri::InvalidUri| bad(&plan.url, error))?;
-    let key = key_of(inner, &uri, &plan.options)?;
+    let keys = keys_of(inner, &uri, &plan.options, plan.profiles.as_deref())?;
     if inner.manager.is_closed() {
-        return Err(Error::new(ErrorKind::Closed).with_host(key.to_string()));
+        let host = keys.first().map(Key::to_string).unwrap_or_default();
+        return Err(Error::new(ErrorKind::Closed).with_host(host));
     }
     let live = inner.env.live();
     let plugins = &inner.env.plugins;
-    let Answer {
-        addrs: targets,
-        end,
-    } = plugins.resolve(&key, &live).await?;
+    let profiles = keys.len();
+    let (mut found, mut places) = (Vec::new(), Vec::new());
+    for (profile, key) in keys.into_iter().enumerate() {
+        let answer = plugins.resolve(&key, &live).await?;
+        let targets = answer.addrs.iter();
+        places.extend(targets.map(|&target| Place { profile, target }));
+        found.push((key, answer));
+    }
     let sources = match &plan.sources {
         Some(sources) => sources.clone(),
         None => plugins
             .contain(|| plugins.local_addrs.sources())
             .unwrap_or_default(),
     };
-    let wanted = plan.size.cells(&targets, &sources, &live.config.limits);
+    let limits = &live.config.limits;
+    let wanted = plan.size.cells(&places, profiles, &sources, limits);
     let wanted = wanted.map_err(|why| bad(&plan.url, why))?;
     Ok(Wish {
         live,
-        key,
-        targets,
-        end,
+        found,
         wanted,
     })
 }
@@ -346,17 +368,21 @@ impl Present {
 /// Opens the connections of one plan.
 struct Opener<'a> {
     inner: &'a Arc<Inner>,
-    host: &'a HostHandle<HttpConn>,
     check: Option<&'a Arc<dyn HealthCheck>>,
     throttle: Throttle,
 }
 
 impl Opener<'_> {
     /// Tries again while this machine has no file or no memory for a socket, but not for ever.
-    async fn open_with_patience(&self, target: SocketAddr, source: Option<IpAddr>) -> WarmOutcome {
+    async fn open_with_patience(
+        &self,
+        host: &HostHandle<HttpConn>,
+        target: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> WarmOutcome {
         loop {
             let mut turn = self.throttle.turn().await;
-            let outcome = self.open(target, source).await;
+            let outcome = self.open(host, target, source).await;
             match &outcome {
                 WarmOutcome::Failed(error) if dial::is_shortage(error) => {
                     let Some(pause) = self.throttle.ran_short(&mut turn, clock::now()) else {
@@ -373,8 +399,13 @@ impl Opener<'_> {
         }
     }
 
-    async fn open(&self, target: SocketAddr, source: Option<IpAddr>) -> WarmOutcome {
-        let Self { inner, host, .. } = *self;
+    async fn open(
+        &self,
+        host: &HostHandle<HttpConn>,
+        target: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> WarmOutcome {
+        let Self { inner, .. } = *self;
         let (tries, pause) = PATIENCE;
         let mut ticket = host.dial(target, source);
         for _ in 0..tries {

@@ -41,3 +41,4 @@ mod two_families;
 mod waiting;
 mod warm_checks;
 mod warm_plans;
+mod warm_profiles;

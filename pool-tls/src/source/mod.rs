@@ -22,6 +22,14 @@ pub use weighted::{Per, Weighted, WeightsError};
 pub trait FingerprintSource: fmt::Debug + Send + Sync {
     /// The profile for this request.
     fn choose(&self, cx: &FingerprintContext<'_>) -> ProfileId;
+
+    /// Every profile that [`choose`](Self::choose) may say for this context, each once: what a warm-up opens connections under, before
+    /// there are requests. Called once for each, never on the hot path.
+    ///
+    /// Unless it is overridden, one that is chosen now.
+    fn profiles(&self, cx: &FingerprintContext<'_>) -> Vec<ProfileId> {
+        vec![self.choose(cx)]
+    }
 }
 
 /// What a [`FingerprintSource`] may look at.

@@ -1,5 +1,6 @@
 //! Several profiles, each for its share of the requests.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -99,6 +100,17 @@ impl FingerprintSource for Weighted {
         let at = self.number(cx) % sum;
         let chosen = self.choices.partition_point(|(sum, _)| *sum <= at);
         self.choices[chosen].1.clone()
+    }
+
+    fn profiles(&self, cx: &FingerprintContext<'_>) -> Vec<ProfileId> {
+        if self.per != Per::Request {
+            return vec![self.choose(cx)];
+        }
+        let mut known = HashSet::new();
+        let each = self.choices.iter().map(|(_, profile)| profile);
+        each.filter(|profile| known.insert(*profile))
+            .cloned()
+            .collect()
     }
 }
 

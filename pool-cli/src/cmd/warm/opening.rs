@@ -1,5 +1,6 @@
 //! Carrying out the plans of several targets side by side.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
@@ -7,7 +8,7 @@ use pool_core::config::Limits;
 use pool_core::{Error, ErrorKind, Pool, Warm, WarmProgress, WarmReport};
 
 use crate::exit::Failure;
-use crate::output::Progress;
+use crate::output::{Progress, bar};
 
 /// The plans of all targets.
 pub(super) struct Plans {
@@ -68,22 +69,24 @@ impl Plans {
 
     /// Opens what is missing; one outcome for each target, in order. Shows how far it is of `total` connections.
     pub(super) async fn open(&self, total: usize) -> Vec<Result<WarmReport, Error>> {
-        let line = Arc::new(Mutex::new((Progress::new(), 0_usize)));
-        let shown = Arc::clone(&line);
-        let progress: Arc<dyn Fn(&WarmProgress) + Send + Sync> = Arc::new(move |_| {
-            let mut line = shown.lock().unwrap_or_else(PoisonError::into_inner);
-            let (progress, done) = &mut *line;
-            *done += 1;
-            progress.show(|| format!("warm: {done} of {total} connections"));
-        });
+        let line = Arc::new(Mutex::new(Line::new(total)));
         let opened = self.origins.iter().map(async |origin| {
-            let plan = self.plan(origin).progress(Arc::clone(&progress));
+            let shown = Arc::clone(&line);
+            // Of this target, as it was last told.
+            let failed = AtomicUsize::new(0);
+            let progress = move |now: &WarmProgress| {
+                let before = failed.swap(now.failed, Ordering::Relaxed);
+                let more = now.failed.saturating_sub(before);
+                let mut line = shown.lock().unwrap_or_else(PoisonError::into_inner);
+                line.step(more);
+            };
+            let plan = self.plan(origin).progress(Arc::new(progress));
             self.pool.warm(&plan).await
         });
         let opened = stream::iter(opened).buffered(self.at_once.0).collect();
         let opened = opened.await;
         let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
-        line.0.clear();
+        line.progress.clear();
         opened
     }
 
@@ -96,5 +99,38 @@ impl Plans {
         let opened = stream::iter(opened).buffer_unordered(self.at_once.0);
         let missing = opened.map(|outcome| outcome.map_or(1, |report| report.failed()));
         missing.fold(0, async |sum, missing| sum + missing).await
+    }
+}
+
+/// How far all targets together are.
+struct Line {
+    progress: Progress,
+    done: usize,
+    failed: usize,
+    total: usize,
+}
+
+impl Line {
+    fn new(total: usize) -> Self {
+        Self {
+            progress: Progress::new(),
+            done: 0,
+            failed: 0,
+            total,
+        }
+    }
+
+    /// One connection more was tried, and so many more have failed.
+    fn step(&mut self, failed: usize) {
+        self.done += 1;
+        self.failed += failed;
+        let Self {
+            done,
+            total,
+            failed,
+            ..
+        } = *self;
+        self.progress
+            .show(|| format!("warm: {}", bar(done, total, failed)));
     }
 }

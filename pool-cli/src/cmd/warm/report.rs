@@ -29,8 +29,9 @@ struct Target {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Wrong>,
     cells: Vec<Cell>,
+    /// One for each profile, with its name where there are several.
     #[serde(skip)]
-    matrix: Matrix,
+    matrices: Vec<(Option<String>, Matrix)>,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,6 +39,8 @@ struct Cell {
     target: SocketAddr,
     /// Null where the operating system chooses.
     source: Option<IpAddr>,
+    /// Null in plain text.
+    profile: Option<String>,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Wrong>,
@@ -96,7 +99,13 @@ impl Target {
             Ok(report) => (report.cells, None),
             Err(error) => (Vec::new(), Some(Wrong::new(&error))),
         };
-        let matrix = Matrix::new(&cells);
+        let under: Vec<_> = cells.chunk_by(|a, b| a.profile == b.profile).collect();
+        let name = |cell: &WarmCell| cell.profile.as_ref().map(ToString::to_string);
+        let heading = |cell| (under.len() > 1).then(|| name(cell)).flatten();
+        let matrices = under
+            .iter()
+            .map(|cells| (heading(&cells[0]), Matrix::new(cells)))
+            .collect();
         let cells: Vec<_> = cells.iter().map(Cell::new).collect();
         let ready = cells.iter().filter(|cell| cell.error.is_none()).count();
         Self {
@@ -106,7 +115,7 @@ impl Target {
             failed: cells.len() - ready + usize::from(error.is_some()),
             error,
             cells,
-            matrix,
+            matrices,
         }
     }
 
@@ -115,7 +124,13 @@ impl Target {
         if let Some(error) = &self.error {
             return format!("{url}: {}\n\n", error.message);
         }
-        let mut text = format!("{url}\n{}", self.matrix.text());
+        let mut text = format!("{url}\n");
+        for (profile, matrix) in &self.matrices {
+            if let Some(profile) = profile {
+                text.push_str(&format!("under {}\n", printable(profile)));
+            }
+            text.push_str(&matrix.text());
+        }
         let mut failures: BTreeMap<_, Vec<&Cell>> = BTreeMap::new();
         for cell in &self.cells {
             if let Some(error) = &cell.error {
@@ -157,6 +172,7 @@ impl Cell {
         Self {
             target: cell.target,
             source: cell.source,
+            profile: cell.profile.as_ref().map(ToString::to_string),
             state,
             error,
         }

@@ -187,7 +187,12 @@ impl HostState {
     }
 
     /// Starts a dial nobody waits for (warm-up, a probe of an address out of rotation), if limits allow.
-    pub(crate) fn dial_for_upkeep(&mut self, addr: SocketAddr, now: Instant) -> Option<DialRef> {
+    pub(crate) fn dial_for_upkeep(
+        &mut self,
+        addr: SocketAddr,
+        now: Instant,
+        out: &mut Actions,
+    ) -> Option<DialRef> {
         if self.phase != Phase::Open
             || self.dials.len() >= self.limits.dials
             || self.conns.len() + self.dials.len() >= self.limits.conns
@@ -200,18 +205,20 @@ impl HostState {
         {
             return None;
         }
-        let (dial, _) = self.insert_running(endpoint, now);
+        let (dial, _) = self.insert_running(endpoint, now, out);
         Some(dial)
     }
 
-    /// Puts a dial that runs at once in the books.
+    /// Puts a dial that runs at once in the books. Whoever waits counts on it, as long as it is not silent.
     pub(super) fn insert_running(
         &mut self,
         endpoint: usize,
         now: Instant,
+        out: &mut Actions,
     ) -> (DialRef, SocketAddr) {
         let slot = self.insert_dial(endpoint, Stage::Connecting(now));
         self.counters.dials += 1;
+        self.listen(now, out);
         let serial = self.dials[slot].serial;
         (DialRef { slot, serial }, self.endpoints[endpoint].addr)
     }

@@ -81,7 +81,11 @@ impl HostState {
     }
 
     /// Starts the dial that [`Action::Spread`] asked for, if it still may. Nobody waits for it, so nobody gives way.
-    pub(crate) fn dial_to_spread(&mut self, now: Instant) -> Option<(DialRef, SocketAddr)> {
+    pub(crate) fn dial_to_spread(
+        &mut self,
+        now: Instant,
+        out: &mut Actions,
+    ) -> Option<(DialRef, SocketAddr)> {
         let may = self.phase == Phase::Open
             && self.addresses == Addresses::Known
             && self.may_spread()
@@ -89,7 +93,7 @@ impl HostState {
             && self.dials.len() < self.limits.dials
             && self.pause_until.is_none_or(|at| at <= now);
         let endpoint = self.endpoint_to_dial(now).filter(|_| may)?;
-        Some(self.insert_running(endpoint, now))
+        Some(self.insert_running(endpoint, now, out))
     }
 
     /// Whether there are fewer connections than may be opened for throughput, those on their way included.

@@ -413,7 +413,7 @@ fn a_host_filled_by_hand_never_dials() {
 fn upkeep_dials_only_known_addresses_and_within_the_limits() {
     let limits = HostLimits { dials: 1, ..LIMITS };
     let mut rig = Rig::known(limits, &[addr(1)], 1);
-    let dial = |rig: &mut Rig, at| rig.step(|state, now, _| state.dial_for_upkeep(at, now));
+    let dial = |rig: &mut Rig, at| rig.step(|state, now, out| state.dial_for_upkeep(at, now, out));
     assert_eq!(dial(&mut rig, addr(9)), None);
     let running = dial(&mut rig, addr(1)).unwrap();
     assert_eq!(dial(&mut rig, addr(1)), None, "one dial at a time");
@@ -426,7 +426,7 @@ fn a_failed_probe_of_an_ejected_address_is_not_charged_to_waiters() {
     let mut rig = Rig::known(LIMITS, &[addr(1), addr(2)], 1);
     rig.judge(addr(2), Standing::Ejected(None));
     let probe = rig
-        .step(|state, now, _| state.dial_for_upkeep(addr(2), now))
+        .step(|state, now, out| state.dial_for_upkeep(addr(2), now, out))
         .unwrap();
     rig.join();
     rig.fail(probe, DialFailure::Endpoint);

@@ -20,7 +20,7 @@ impl Rig {
     }
 
     fn spread(&mut self) -> Option<(DialRef, SocketAddr)> {
-        self.step(|state, now, _| state.dial_to_spread(now))
+        self.step(|state, now, out| state.dial_to_spread(now, out))
     }
 
     /// A host with so many connections of 100 streams, which were dialled.
@@ -171,7 +171,7 @@ fn no_limit_is_exceeded_for_it() {
     };
     let (mut rig, _) = Rig::warm(one, &[addr(1)]);
     let mut held = rig.claim_many(16);
-    let dial = rig.step(|state, now, _| state.dial_for_upkeep(addr(1), now));
+    let dial = rig.step(|state, now, out| state.dial_for_upkeep(addr(1), now, out));
     while rig.turn(&mut held, ms(100)) == 0 {}
     assert_eq!(rig.spread(), None);
     rig.fail(dial.expect("there is room"), DialFailure::Abandoned);

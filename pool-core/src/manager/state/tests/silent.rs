@@ -200,3 +200,14 @@ fn the_only_address_left_is_tried_beside_a_silent_one_that_left() {
     let conn = rig.dialled_h1(second);
     assert_eq!(rig.grants(), [(waiter, conn)]);
 }
+
+#[test]
+fn a_dial_for_upkeep_that_is_counted_on_is_listened_to() {
+    let mut rig = Rig::known(TRYING, &[addr(1), addr(2)], 1);
+    rig.join();
+    let dial = rig.step(|state, now, out| state.dial_for_upkeep(addr(2), now, out));
+    assert!(dial.is_some());
+    assert!(!rig.granted(), "it serves, as far as is known");
+    rig.ring();
+    assert_eq!(rig.one_dial().1, addr(1));
+}

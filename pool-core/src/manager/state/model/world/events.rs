@@ -76,12 +76,12 @@ impl World {
                     self.dial_failed(dial, to, failure, out);
                 }
             }
-            Op::Spread => self.spread(),
+            Op::Spread => self.spread(out),
             Op::UpkeepDial(to) => {
                 let full = self.step.load >= self.limits.conns
                     || self.step.dials + self.step.asked >= self.limits.dials;
                 let standing = self.places.get(&addr(to)).copied();
-                let dial = self.state.dial_for_upkeep(addr(to), now);
+                let dial = self.state.dial_for_upkeep(addr(to), now, out);
                 let load = self.step.loads.get(&addr(to)).copied().unwrap_or(0);
                 let may = !self.closed
                     && !full

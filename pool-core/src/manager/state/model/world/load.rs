@@ -58,7 +58,7 @@ impl World {
     }
 
     /// There are permits for the connection that was asked for.
-    pub(super) fn spread(&mut self) {
+    pub(super) fn spread(&mut self, out: &mut Actions) {
         if !std::mem::take(&mut self.spreads) {
             return;
         }
@@ -70,7 +70,16 @@ impl World {
             && self.step.dials + self.step.asked < limits.dials
             && self.state.pause_until.is_none_or(|at| at <= self.now);
         let load = |addr: &SocketAddr| self.step.loads.get(addr).copied().unwrap_or(0);
-        let rank = |addr: &SocketAddr| (self.step.doubted.contains(addr), load(addr));
+        let at = |dial| self.state.silent_at(dial);
+        let silent = self
+            .dials
+            .iter()
+            .filter(|(dial, _)| at(*dial).is_some_and(|at| at <= self.now));
+        let silent: Vec<SocketAddr> = silent.map(|(_, addr)| *addr).collect();
+        let rank = |addr: &SocketAddr| {
+            let doubted = self.step.doubted.contains(addr);
+            (silent.contains(addr), doubted, load(addr))
+        };
         let open = self.state.endpoints().filter(|at| at.may_dial(self.now));
         let open = open.map(|at| at.addr);
         let best = open
@@ -78,7 +87,7 @@ impl World {
             .map(|addr| rank(&addr))
             .min();
         let best = best.filter(|_| may);
-        let dial = self.state.dial_to_spread(self.now);
+        let dial = self.state.dial_to_spread(self.now, out);
         let chosen = dial.map(|(_, addr)| rank(&addr));
         assert_eq!(
             chosen, best,

@@ -180,6 +180,31 @@ fn each_policy_is_listed_with_its_options_among_the_built_in_ones() {
     }
 }
 
+#[test]
+fn a_misspelt_policy_of_any_kind_is_an_error_that_names_the_right_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("pool.toml");
+    for (section, misspelt, near) in [
+        ("[[eviction]]", "max-chekouts", "max-checkouts"),
+        ("[[health]]", "sayok", "says-ok"),
+        ("[[outlier]]", "one-stike", "one-strike"),
+        ("[[access]]", "rebind-gaurd", "rebind-guard"),
+        ("[localip]", "one-sorce", "one-source"),
+        ("[fingerprint.source]", "by-sufix", "by-suffix"),
+    ] {
+        std::fs::write(&file, format!("{section}\nuse = \"{misspelt}\"\n"))
+            .expect("the folder is ours");
+        let refused = Command::new(env!("CARGO_BIN_EXE_my-pool"))
+            .args(["config", "show", "--config"])
+            .arg(&file)
+            .output()
+            .expect("the binary was built");
+        let says = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{says}");
+        assert!(says.contains(&format!("did you mean {near:?}?")), "{says}");
+    }
+}
+
 /// Fetches [`REQUESTS`] URLs through the binary with `config`, and returns what the server saw.
 async fn fetch(config: &str, protocol: &str) -> Ledger {
     let fleet = Fleet::builder()

@@ -6,11 +6,13 @@ mod localip;
 mod plan;
 mod warm;
 
+#[cfg(feature = "hickory")]
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use access::AccessArg;
+pub(crate) use access::{AccessArg, AccessCommand, BanArgs, CheckAddrArgs};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 pub(crate) use fingerprint::{CaptureArgs, FingerprintCommand, ImportArgs};
 pub(crate) use localip::{CheckArgs, LocalipCommand, LocalipPlanArgs};
@@ -48,6 +50,11 @@ pub(crate) enum Command {
     Localip {
         #[command(subcommand)]
         command: LocalipCommand,
+    },
+    /// Shows and changes files of access rules.
+    Access {
+        #[command(subcommand)]
+        command: AccessCommand,
     },
     /// Shows the configuration.
     Config {
@@ -98,6 +105,10 @@ pub(crate) struct SettingArgs {
     /// Seconds (or `250ms`) that the name lookup, the TCP connect and the handshake may take, each.
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(crate) connect_timeout: Option<Duration>,
+    /// Trusts a connection or an address only once a GET of this path is answered by it with 200 to 399: each one that is warmed
+    /// before its first use, and idle ones again and again. In place of each [[health]] of the configuration. `fetch` warms with it.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) check: Option<String>,
     /// Uses sources that no interface has, as those of a prefix that is routed here; `pool localip plan` says how.
     #[arg(long)]
     pub(crate) freebind: bool,
@@ -124,6 +135,10 @@ pub(crate) struct NetworkArgs {
     /// Connects to these addresses for a host and port. Repeatable.
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR...]")]
     pub(crate) resolve: Vec<ResolveEntry>,
+    /// Asks these DNS servers for addresses, all of them, instead of the system.
+    #[cfg(feature = "hickory")]
+    #[arg(long, value_name = "ADDR[:PORT],...", value_parser = parse_dns_server, value_delimiter = ',')]
+    pub(crate) dns_servers: Vec<SocketAddr>,
     /// Connects from this local address, or from all of a prefix. Repeatable.
     #[arg(long, value_name = "ADDR|CIDR")]
     pub(crate) source: Vec<SourceSpec>,
@@ -133,6 +148,8 @@ pub(crate) struct NetworkArgs {
     /// Connects to such addresses although a shorter prefix is denied. Repeatable.
     #[arg(long, value_name = "ADDR|CIDR|@FILE")]
     pub(crate) allow: Vec<AccessArg>,
+    #[command(flatten)]
+    pub(crate) bans: BanArgs,
     /// Trusts the authorities in this PEM file instead of the system's.
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
@@ -188,7 +205,7 @@ pub(crate) struct FetchArgs {
         value_parser = parse_count, allow_negative_numbers = true
     )]
     pub(crate) concurrency: NonZeroUsize,
-    /// Opens every address from every source first.
+    /// Opens every address from every source first; --check does too.
     #[arg(long)]
     pub(crate) warm: bool,
     /// Seconds (or `250ms`) that one request may take in all.
@@ -213,6 +230,17 @@ pub(crate) struct DemoArgs {
     /// Chooses which address is dead, which forbids, which turns slow and which is killed.
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) seed: u64,
+}
+
+/// The address of a DNS server, at its usual port unless that is said.
+#[cfg(feature = "hickory")]
+fn parse_dns_server(text: &str) -> Result<SocketAddr, String> {
+    const DNS: u16 = 53;
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let without_port = || bare.parse().map(|ip: IpAddr| SocketAddr::new(ip, DNS));
+    text.parse().or_else(|_no_port| without_port()).or(Err(
+        "write an IP address, with a port if it is not 53".into(),
+    ))
 }
 
 /// How many, in the words of whoever types it.
@@ -258,6 +286,7 @@ Examples:
   pool fetch -i - --jsonl - --warm --source 127.0.2.0/28 \\
       --resolve a.test:443:127.0.1.1,127.0.1.2 < urls.txt
   pool fetch --deny private --deny @bans.txt https://example.com/
+  pool fetch -i urls.txt --check /healthz
 
 Every response counts as fetched, whatever its status. Records come in the order in which requests \
 end. The default of --max-conns-per-host looks at URLs on the command line only, and looks no name \
@@ -334,6 +363,25 @@ mod tests {
         for text in ["0", "-1", "NaN", "1e300", "soon", ""] {
             assert!(parse_seconds(text).is_err(), "{text}");
         }
+    }
+
+    #[cfg(feature = "hickory")]
+    #[test]
+    fn dns_servers_have_a_port_or_the_usual_one() {
+        for (text, addr) in [
+            ("192.0.2.53", "192.0.2.53:53"),
+            ("192.0.2.53:5353", "192.0.2.53:5353"),
+            ("2001:db8::53", "[2001:db8::53]:53"),
+            ("[2001:db8::53]", "[2001:db8::53]:53"),
+            ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
+        ] {
+            assert_eq!(parse_dns_server(text), Ok(addr.parse().unwrap()), "{text}");
+        }
+        for text in ["", "dns.test", "192.0.2.53:", "192.0.2.53:99999"] {
+            assert!(parse_dns_server(text).is_err(), "{text:?}");
+        }
+        let args = fetch(&["--dns-servers", "192.0.2.1,192.0.2.2:54", "https://a.test/"]);
+        assert_eq!(args.network.dns_servers.len(), 2);
     }
 
     #[test]

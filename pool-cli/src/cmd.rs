@@ -1,5 +1,6 @@
 //! One module per subcommand.
 
+pub(crate) mod access;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod fetch;

@@ -5,17 +5,20 @@ mod layer;
 mod origin;
 mod profiles;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use pool_core::config::format_duration;
 use pool_core::{Config, Registry};
+use pool_health::HttpCheck;
 use pool_tls::spec::Profile;
 
 use crate::args::SettingArgs;
 use crate::exit::Failure;
 use crate::limits;
+use crate::rules::{self, file::RuleFile};
 use layer::Layer;
 pub(crate) use origin::Setting;
 
@@ -39,6 +42,8 @@ pub(crate) struct Effective {
     /// The profiles that the configuration names, each with the name or the file that was given for it. In the configuration
     /// they go by their own names.
     pub(crate) profiles: Vec<(String, Profile)>,
+    /// The files of rules that the configuration names, which are not among its access lists any more.
+    pub(crate) rule_files: Vec<RuleFile>,
 }
 
 /// Reads all layers and checks the result.
@@ -70,12 +75,16 @@ pub(crate) fn load(
     let root = figment.find_value("").map_err(explain::unreadable)?;
     let settings = origin::settings(&figment, &root);
     check_files(&config, &settings, around.open_files)?;
+    rules::policy::find(&mut config, |at, path| {
+        origin::beside(&settings, &format!("access[{at}].path"), path)
+    });
     config
         .validate()
         .and_then(|()| registry.check(&config))
         .map_err(|error| explain::senseless(&error, &settings))?;
     let profiles = profiles::read(&mut config.fingerprint, &settings)?;
     Ok(Effective {
+        rule_files: rules::policy::take(&mut config),
         config,
         settings,
         profiles,
@@ -128,6 +137,7 @@ fn flags(args: &SettingArgs) -> Vec<Layer> {
         max_conns_per_host,
         ping_interval,
         connect_timeout,
+        check,
         freebind,
         fingerprint,
         require,
@@ -156,6 +166,10 @@ fn flags(args: &SettingArgs) -> Vec<Layer> {
                 "--connect-timeout",
             ));
         }
+    }
+    if let Some(path) = check {
+        let policy = BTreeMap::from([("use", HttpCheck::NAME), ("path", path)]);
+        layers.push(Layer::flag("health", vec![policy], "--check"));
     }
     if *freebind {
         layers.push(Layer::flag("dial.freebind", true, "--freebind"));

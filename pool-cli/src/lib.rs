@@ -10,6 +10,7 @@ mod exit;
 mod limits;
 mod log;
 mod output;
+mod rules;
 mod signal;
 
 use std::collections::BTreeMap;
@@ -37,15 +38,23 @@ struct WorkspaceReadme;
 ///
 /// A policy that is added is listed by `pool plugins list` and chosen by its name in a configuration, as a built-in one
 /// is. A name that exists already stands for the later policy.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cli {
     registry: Registry,
+}
+
+impl Default for Cli {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Cli {
     /// The command line of the `pool` binary.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            registry: rules::policy::register(Registry::default()),
+        }
     }
 
     /// Adds an eviction policy: `[[eviction]] use = "name"`.
@@ -210,6 +219,7 @@ impl Cli {
             Command::Plan(args) => cmd::plan::run(&args, open_files),
             Command::Fingerprint { command } => cmd::fingerprint::run(&command),
             Command::Localip { command } => cmd::localip::run(&command),
+            Command::Access { command } => cmd::access::run(&command),
             Command::Config {
                 command: ConfigCommand::Show { settings, json },
             } => cmd::config::show(&settings, json, &self.registry, open_files),

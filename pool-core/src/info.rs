@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pool_tls::ProfileId;
 use pool_tls::fidelity::Fidelity;
@@ -64,6 +64,8 @@ pub struct ConnFacts {
     pub fidelity: Option<Fidelity>,
     /// Whether the TLS session was resumed.
     pub resumed: bool,
+    /// The end of the server's certificate; `None` on plain text, or where the TLS connector does not tell.
+    pub certificate_expires: Option<SystemTime>,
 }
 
 /// Which connection carried a request: in the extensions of every response, and on errors that had one.

@@ -33,7 +33,7 @@ pub use http::fuzzing;
 
 pub use config::Config;
 pub use dial::{
-    Connect, ConnectContext, ConnectError, Connected, Lingering, LiteralResolver, Merged,
+    Answer, Connect, ConnectContext, ConnectError, Connected, Lingering, LiteralResolver, Merged,
     ParseResolveError, ResolveEntry, Resolver, StaticResolver, SystemResolver, TcpConnector,
 };
 #[cfg(feature = "hickory")]

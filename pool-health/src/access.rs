@@ -47,8 +47,10 @@ pub trait AccessList: fmt::Debug + Send + Sync {
 
     /// Takes out the rules that have expired at `now`, and returns them, each once.
     ///
-    /// The pool calls this once per upkeep round. It changes no answer: what has expired had no say before either. The
-    /// addresses of a ban that has ended join their hosts again with the next lookup.
+    /// The pool calls this in each round of its clean-up and after lookups. It changes no answer: what has expired had no say before
+    /// either. After a denial that has ended, every host that has addresses is looked up again. Where there are health checks, an
+    /// address that was under it and is new to its host gets no request until a check of it has succeeded, as long as the host has another
+    /// one; without health checks it joins like any other. Of several pools that share a list, one is told.
     fn expire(&self, now: Instant) -> Vec<AccessRule> {
         let _ = now;
         Vec::new()

@@ -153,6 +153,8 @@ pub enum EvictReason {
     Errors,
     /// The server was about to close it for being idle.
     PeerIdle,
+    /// The server's certificate was about to end.
+    Certificate,
     /// More idle connections than wanted.
     Surplus,
     /// A policy's own reason, in the style of the others: `"max-checkouts"`.
@@ -169,6 +171,7 @@ impl EvictReason {
             Self::Bytes => "bytes",
             Self::Errors => "errors",
             Self::PeerIdle => "peer-idle",
+            Self::Certificate => "certificate",
             Self::Surplus => "surplus",
             Self::Policy(reason) => reason,
         }

@@ -1,5 +1,6 @@
 //! The eviction policies that come with the crate.
 
+mod certificate;
 mod errors;
 mod min_idle;
 mod peer_idle;
@@ -10,6 +11,7 @@ use crate::{
     EvictReason, EvictionContext, EvictionPolicy, OptionDoc, Options, OptionsError, Verdict,
 };
 
+pub use self::certificate::CertificateEnd;
 pub use self::errors::{ErrorCount, ErrorRate, MaxErrors};
 pub use self::min_idle::MinIdle;
 pub use self::peer_idle::PeerIdle;

@@ -34,8 +34,8 @@ pub use ejectors::{
 pub use endpoint_stats::{EndpointStats, HostEndpoints, PeerStats, Recent};
 pub use eviction::{EvictReason, EvictionContext, EvictionPolicy, Verdict};
 pub use evictors::{
-    ErrorCount, ErrorRate, IdleTimeout, Lifetime, MaxBytes, MaxErrors, MaxUses, MinIdle,
-    NeverEvict, PeerIdle, Surplus,
+    CertificateEnd, ErrorCount, ErrorRate, IdleTimeout, Lifetime, MaxBytes, MaxErrors, MaxUses,
+    MinIdle, NeverEvict, PeerIdle, Surplus,
 };
 pub use idle_limit::IdleLimit;
 pub use options::{OptionDoc, Options, OptionsError, OptionsErrorKind};

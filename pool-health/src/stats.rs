@@ -31,6 +31,8 @@ pub struct ConnStats {
     pub bytes: u64,
     /// Whether it can carry several leases at once (HTTP/2).
     pub multiplexed: bool,
+    /// When the server's certificate ends, as far as it was known when the connection was opened; `None` if it is not known.
+    pub certificate_ends: Option<Instant>,
     /// A random number, fixed for the connection's life: see [`ConnStats::fraction`].
     pub seed: u64,
 }
@@ -48,6 +50,7 @@ impl ConnStats {
             consecutive_errors: 0,
             bytes: 0,
             multiplexed: false,
+            certificate_ends: None,
             seed: 0,
         }
     }
@@ -61,6 +64,12 @@ impl ConnStats {
     pub fn idle(&self, now: Instant) -> Option<Duration> {
         self.idle_since
             .map(|since| now.saturating_duration_since(since))
+    }
+
+    /// How long the server's certificate is still valid, zero if it has ended; `None` if that is not known.
+    pub fn certificate_left(&self, now: Instant) -> Option<Duration> {
+        self.certificate_ends
+            .map(|ends| ends.saturating_duration_since(now))
     }
 
     /// A number in `[0, 1)`, always the same for this connection and `salt`.

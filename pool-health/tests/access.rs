@@ -129,6 +129,25 @@ fn either_half_of_a_nat64_address_may_deny_it() {
 }
 
 #[test]
+fn the_rule_that_decides_is_told_with_its_source() {
+    let list = list("deny 192.0.2.0/24 # ours\nallow 192.0.2.7");
+    list.insert("bans", AccessRule::deny(prefix("192.0.2.9")));
+    list.insert("other", AccessRule::allow(prefix("64:ff9b::/96")));
+    for (addr, expected) in [
+        ("192.0.2.1", Some(("file", "192.0.2.0/24"))),
+        ("192.0.2.9", Some(("bans", "192.0.2.9/32"))),
+        ("192.0.3.1", None),
+        ("64:ff9b::c000:309", Some(("other", "64:ff9b::/96"))),
+        ("64:ff9b::c000:209", Some(("bans", "192.0.2.9/32"))),
+    ] {
+        let target = SocketAddr::new(addr.parse().expect("an address"), 443);
+        let found = list.rule_for(&AccessContext::new(target, "example.com", any_instant()));
+        let expected = expected.map(|(source, text)| (source.into(), prefix(text)));
+        assert_eq!(found.map(|(source, rule)| (source, rule.prefix)), expected);
+    }
+}
+
+#[test]
 fn a_rule_for_link_local_addresses_holds_in_every_zone() {
     let list = list("deny fe80::/10");
     for zone in [0, 1, 7] {

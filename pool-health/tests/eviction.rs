@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use pool_health::{
-    ConnStats, ErrorCount, ErrorRate, EvictReason, EvictionContext, EvictionPolicy, HostStats,
-    IdleTimeout, Lifetime, MaxBytes, MaxErrors, MaxUses, NeverEvict, PeerIdle, Surplus, Verdict,
+    CertificateEnd, ConnStats, ErrorCount, ErrorRate, EvictReason, EvictionContext, EvictionPolicy,
+    HostStats, IdleTimeout, Lifetime, MaxBytes, MaxErrors, MaxUses, NeverEvict, PeerIdle, Surplus,
+    Verdict,
 };
 
 #[expect(
@@ -264,4 +265,39 @@ fn a_floor_of_idle_connections_keeps_the_ones_used_last_unless_they_are_old() {
     assert_eq!(evicted(&idle.min_idle(usize::MAX)), []);
     let old = Lifetime::new(MINUTE).jitter(0.0);
     assert_eq!(evicted(&old.or(idle).min_idle(5)), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn a_connection_goes_at_exactly_its_time_before_the_end_of_the_certificate() {
+    let goes = Verdict::Evict(EvictReason::Certificate);
+    let policy = CertificateEnd::new(MINUTE);
+    let hour = MINUTE * 60;
+    let ends = |conn: &mut ConnStats| conn.certificate_ends = Some(conn.created + hour);
+    for in_use in [false, true] {
+        let judge = |after| {
+            judge(&policy, after, |conn| {
+                ends(conn);
+                if in_use {
+                    conn.idle_since = None;
+                }
+            })
+        };
+        assert_eq!(judge(hour - MINUTE - NANO), Verdict::Keep);
+        assert_eq!(judge(hour - MINUTE), goes);
+        assert_eq!(judge(hour * 2), goes);
+    }
+    let at_the_end = CertificateEnd::default();
+    assert_eq!(judge(&at_the_end, hour - NANO, ends), Verdict::Keep);
+    assert_eq!(judge(&at_the_end, hour, ends), goes);
+    assert_eq!(judge(&policy, hour * 2, |_| ()), Verdict::Keep, "not known");
+}
+
+#[test]
+fn a_connection_opened_just_before_the_end_of_the_certificate_stays_until_the_end() {
+    let goes = Verdict::Evict(EvictReason::Certificate);
+    let policy = CertificateEnd::new(MINUTE * 60);
+    let ends = |conn: &mut ConnStats| conn.certificate_ends = Some(conn.created + MINUTE);
+    assert_eq!(judge(&policy, Duration::ZERO, ends), Verdict::Keep);
+    assert_eq!(judge(&policy, MINUTE - NANO, ends), Verdict::Keep);
+    assert_eq!(judge(&policy, MINUTE, ends), goes);
 }

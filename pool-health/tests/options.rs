@@ -9,9 +9,9 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use pool_health::{
-    AllowAll, CertificateExpiry, ConsecutiveFailures, ErrorCount, ErrorRate, H2Ping, HealthCheck,
-    HttpCheck, IdleTimeout, Lifetime, Liveness, MaxBytes, MaxErrors, MaxUses, NeverEject,
-    NeverEvict, NoCheck, OptionDoc, Options, OptionsError, OptionsErrorKind, PeerIdle,
+    AllowAll, CertificateEnd, CertificateExpiry, ConsecutiveFailures, ErrorCount, ErrorRate,
+    H2Ping, HealthCheck, HttpCheck, IdleTimeout, Lifetime, Liveness, MaxBytes, MaxErrors, MaxUses,
+    NeverEject, NeverEvict, NoCheck, OptionDoc, Options, OptionsError, OptionsErrorKind, PeerIdle,
     SlowEndpoint, StatusEjection, SuccessRate, Surplus,
 };
 
@@ -55,6 +55,7 @@ fn every_default_is_as_documented_and_every_other_key_is_refused() {
     );
     assert_documented(ErrorRate::OPTIONS, ErrorRate::from_options, &[]);
     assert_documented(PeerIdle::OPTIONS, PeerIdle::from_options, &[]);
+    assert_documented(CertificateEnd::OPTIONS, CertificateEnd::from_options, &[]);
     assert_documented(SuccessRate::OPTIONS, SuccessRate::from_options, &[]);
     assert_documented(SlowEndpoint::OPTIONS, SlowEndpoint::from_options, &[]);
     assert_documented(AllowAll::OPTIONS, AllowAll::from_options, &[]);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -124,6 +125,8 @@ pub struct TlsSession {
     pub version: TlsVersion,
     /// The fingerprint that was sent: always the one asked for.
     pub profile: ProfileId,
+    /// The end of the peer's certificate, its `notAfter`, also where a session was resumed; `None` if it is not known.
+    pub certificate_expires: Option<SystemTime>,
 }
 
 impl TlsSession {
@@ -135,6 +138,7 @@ impl TlsSession {
             resumed: false,
             version,
             profile,
+            certificate_expires: None,
         }
     }
 
@@ -142,6 +146,13 @@ impl TlsSession {
     #[must_use]
     pub fn with_alpn(mut self, alpn: Option<Vec<u8>>) -> Self {
         self.alpn = alpn;
+        self
+    }
+
+    /// Sets the end of the peer's certificate.
+    #[must_use]
+    pub fn with_certificate_expires(mut self, expires: Option<SystemTime>) -> Self {
+        self.certificate_expires = expires;
         self
     }
 
@@ -166,6 +177,7 @@ impl fmt::Debug for TlsSession {
             .field("resumed", &self.resumed)
             .field("version", &self.version)
             .field("profile", &self.profile)
+            .field("certificate_expires", &self.certificate_expires)
             .finish_non_exhaustive()
     }
 }

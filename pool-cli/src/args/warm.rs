@@ -59,13 +59,14 @@ Examples:
   pool warm https://a.test:8443/ --resolve a.test:8443:127.0.1.1,127.0.1.2 \\
       --source 127.0.2.0/30 --per-cell 2 --for 60s --keep
   pool warm --targets list.txt --for never --keep --json
+  pool warm example.com --check /healthz
 
 A line of --targets is a host and the addresses to connect to, whatever DNS says: \
 `a.test:8443 127.0.1.1,127.0.1.2`. What follows # is a comment. Without a port it is 443; all are \
 https.
 
 Nothing is sent on what is open, except PINGs over HTTP/2 (--ping-interval never: none) and health \
-checks that the configuration asks for. Idle and old connections are not closed by this side, unless \
+checks that --check or the configuration asks for. Idle and old connections are not closed by this side, unless \
 the configuration has an [[eviction]]: who closes them is what a hold finds out. It ends early when \
 nothing is open any more, unless --keep opens it again. --keep never closes anything.
 

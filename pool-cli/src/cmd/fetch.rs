@@ -47,7 +47,7 @@ pub(crate) fn run(args: &FetchArgs, registry: Registry, open_files: u64) -> Resu
     let drain = effective.config.timeouts.drain;
     let sink = sink(args)?;
     let stats = args.stats.as_deref().map(Output::open).transpose()?;
-    let pool = setup::pool(&args.network, effective, registry, None)?;
+    let (pool, keeper) = setup::pool(&args.network, effective, registry, None)?;
     // A client that is imitated to the letter says its own name, and where it is one of several, this program says none.
     let imitates = |plan: &Plan| plan.is_faithful() && !plan.profile().headers.is_empty();
     let imitates = pool.plans().iter().any(imitates);
@@ -55,11 +55,13 @@ pub(crate) fn run(args: &FetchArgs, registry: Registry, open_files: u64) -> Resu
     let exchanger = Exchanger {
         pool: pool.clone(),
         template,
-        warmer: args.warm.then(Warmer::default),
+        // A check is to come before the first request, not beside it.
+        warmer: (args.warm || args.settings.check.is_some()).then(Warmer::default),
         max_time: args.max_time,
     };
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
+        let keeping = keeper.map(|keeper| keeper.start(pool.clone()));
         let lines = match &args.input {
             Some(path) => Some(input::open(path).await?),
             None => None,
@@ -80,6 +82,9 @@ pub(crate) fn run(args: &FetchArgs, registry: Registry, open_files: u64) -> Resu
             Duration::ZERO
         };
         pool.close(deadline).await;
+        if let Some(keeping) = keeping {
+            keeping.finish().await;
+        }
         if let Some(mut stats) = stats {
             stats.json(&Versioned::new(pool.snapshot()))?;
         }

@@ -1,14 +1,18 @@
 //! From flags and configuration to a pool.
 
 mod access;
+mod bans;
 mod tls;
 
 use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 
 use http::Uri;
+#[cfg(feature = "hickory")]
+use pool_core::{BoxError, DnsResolver, Merged};
 use pool_core::{
-    BuildError, Config, Observer, Pool, Registry, ResolveEntry, StaticResolver, SystemResolver,
+    BuildError, Config, Observer, Pool, Registry, ResolveEntry, Resolver, StaticResolver,
+    SystemResolver,
 };
 use pool_localip::{AddrSet, Cooldown, LocalAddrAllocator, SourceSpec};
 
@@ -17,21 +21,25 @@ use crate::args::NetworkArgs;
 use crate::config::Effective;
 use crate::exit::{Failure, chain};
 use crate::output::note;
+use crate::rules::keeper::Keeper;
 
-/// The pool that these flags describe, on top of the configuration.
+/// The pool that these flags describe, on top of the configuration, and what watches the files of rules that they name.
 ///
 /// # Errors
 ///
-/// Exit 2 for certificates that cannot be read and policies that refuse; exit 3 for a source address that this machine
+/// Exit 2 for certificates and rules that cannot be read and policies that refuse; exit 3 for a source address that this machine
 /// does not have.
 pub(super) fn pool(
     args: &NetworkArgs,
     effective: Effective,
     registry: Registry,
     observer: Option<Arc<dyn Observer>>,
-) -> Result<Pool, Failure> {
+) -> Result<(Pool, Option<Keeper>), Failure> {
     let Effective {
-        config, profiles, ..
+        config,
+        profiles,
+        rule_files,
+        ..
     } = effective;
     let sources = sources(args, &config, &registry)?;
     // What is to be bound freely need not be there.
@@ -40,15 +48,28 @@ pub(super) fn pool(
             check_source(source)?;
         }
     }
-    let resolver = StaticResolver::new(Arc::new(SystemResolver));
+    let resolver = StaticResolver::new(names(args)?);
     for entry in &args.resolve {
         resolver.insert(entry.clone());
     }
     let mut builder = Pool::builder()
         .local_addrs(sources)
         .resolver(Arc::new(resolver));
-    if let Some(list) = access::list(args)? {
-        builder = builder.access(Arc::new(list));
+    if args.bans.after.is_some() && config.outlier.is_empty() {
+        return Err(Failure::usage(
+            "--ban-after counts ejections, and the configuration has no outlier policy",
+            "add an [[outlier]], such as use = \"consecutive-failures\"; `pool plugins list` prints them",
+        ));
+    }
+    let mut keeper = Keeper::default();
+    for list in access::configured(rule_files, &mut keeper)? {
+        builder = builder.access(list);
+    }
+    if let Some(access) = access::access(args, &mut keeper)? {
+        builder = builder.access(access.list);
+        if let Some(bans) = access.bans {
+            builder = builder.observer(bans);
+        }
     }
     if let Some(observer) = observer {
         builder = builder.observer(observer);
@@ -80,7 +101,34 @@ pub(super) fn pool(
             ));
         }
     }
-    Ok(pool)
+    Ok((pool, keeper.has_work().then_some(keeper)))
+}
+
+/// Who is asked for the addresses of a name that no flag has.
+#[cfg(not(feature = "hickory"))]
+fn names(_: &NetworkArgs) -> Result<Arc<dyn Resolver>, Failure> {
+    Ok(Arc::new(SystemResolver))
+}
+
+/// Who is asked for the addresses of a name that no flag has: the system, or each of the DNS servers of the flag, because each may know
+/// others.
+#[cfg(feature = "hickory")]
+fn names(args: &NetworkArgs) -> Result<Arc<dyn Resolver>, Failure> {
+    if args.dns_servers.is_empty() {
+        return Ok(Arc::new(SystemResolver));
+    }
+    let servers = args.dns_servers.iter().map(|&server| {
+        let built = DnsResolver::builder([server]).build();
+        built.map(|dns| Arc::new(dns) as Arc<dyn Resolver>)
+    });
+    let servers = servers.collect::<Result<Vec<_>, BoxError>>();
+    let servers = servers.map_err(|error| {
+        Failure::environment(
+            format!("cannot ask DNS servers: {}", chain(error.as_ref())),
+            "leave --dns-servers out to have the system asked",
+        )
+    })?;
+    Ok(Arc::new(Merged::new(servers)))
 }
 
 /// Whether every target is known, without a lookup, to be on this machine or a private network.

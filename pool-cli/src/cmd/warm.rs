@@ -43,7 +43,7 @@ pub(crate) fn run(args: &WarmArgs, registry: Registry, open_files: u64) -> Resul
     let limits = effective.config.limits.clone();
     let closings = Arc::new(Closings::default());
     let observer = Arc::clone(&closings);
-    let pool = setup::pool(&network, effective, registry, Some(observer))?;
+    let (pool, keeper) = setup::pool(&network, effective, registry, Some(observer))?;
     let warming = Warming {
         plans: Plans::new(pool.clone(), origins, args.per_cell.get(), &limits),
         pool,
@@ -53,7 +53,14 @@ pub(crate) fn run(args: &WarmArgs, registry: Registry, open_files: u64) -> Resul
         json: args.json,
     };
     let runtime = runtime()?;
-    let outcome = runtime.block_on(async { warming.run(most, listen()?).await });
+    let outcome = runtime.block_on(async {
+        let keeping = keeper.map(|keeper| keeper.start(warming.pool.clone()));
+        let outcome = warming.run(most, listen()?).await;
+        if let Some(keeping) = keeping {
+            keeping.finish().await;
+        }
+        outcome
+    });
     // A lookup may hang in a thread that nobody can wake.
     runtime.shutdown_background();
     outcome

@@ -24,6 +24,19 @@ pub(crate) struct Setting {
     pub(crate) origin: Origin,
 }
 
+/// Where a path is that `key` is set to: beside the configuration file, if it was written there.
+pub(super) fn beside(settings: &[Setting], key: &str, path: &str) -> String {
+    let setting = settings.iter().find(|setting| setting.key == key);
+    match setting.map(|setting| &setting.origin) {
+        Some(Origin::File(file)) => {
+            // By components, so that `./` is gone.
+            let beside: PathBuf = file.with_file_name(path).components().collect();
+            beside.display().to_string()
+        }
+        _ => path.to_owned(),
+    }
+}
+
 /// The layer a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "layer", content = "name")]

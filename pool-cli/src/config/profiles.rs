@@ -1,12 +1,10 @@
 //! The fingerprint profiles that a configuration names, read.
 
-use std::path::PathBuf;
-
 use pool_core::config::Fingerprint;
 use pool_tls::spec::Profile;
 
 use super::Setting;
-use super::origin::Origin;
+use super::origin::{Origin, beside};
 use crate::cmd::fingerprint;
 use crate::exit::Failure;
 
@@ -34,13 +32,10 @@ pub(super) fn read(
     for (key, name) in names {
         let setting = settings.iter().find(|setting| setting.key == key);
         let origin = setting.map_or(&Origin::Default, |setting| &setting.origin);
-        let given = match origin {
-            Origin::File(file) if fingerprint::is_path(name) => {
-                // By components, so that `./` is gone.
-                let beside: PathBuf = file.with_file_name(&name).components().collect();
-                beside.display().to_string()
-            }
-            _ => name.clone(),
+        let given = if fingerprint::is_path(name) {
+            beside(settings, &key, name)
+        } else {
+            name.clone()
         };
         let said = format!("{key} = {name:?} in {origin}");
         let profile = fingerprint::profile(&given).map_err(|failure| failure.within(&said))?;

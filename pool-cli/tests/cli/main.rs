@@ -1,8 +1,12 @@
 //! The `pool` binary, run as people run it, against origins that count.
 
 mod access;
+mod access_files;
+mod check;
 mod config;
 mod demo;
+#[cfg(feature = "hickory")]
+mod dns;
 mod fetch_input;
 mod fetch_network;
 mod fetch_output;

@@ -24,13 +24,13 @@ fn list(text: &str) -> NamedTempFile {
     file
 }
 
-fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     let pid = Pid::from_raw(child.id().try_into().expect("a pid is positive"));
     kill(pid, Signal::SIGINT).expect("it has not ended");
 }
 
 /// Reads lines up to one with this in it, and returns them all.
-fn read_until(from: &mut impl BufRead, text: &str) -> String {
+pub(crate) fn read_until(from: &mut impl BufRead, text: &str) -> String {
     let mut read = String::new();
     while !read.contains(text) {
         let more = from.read_line(&mut read).expect("text");

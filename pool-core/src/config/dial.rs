@@ -24,6 +24,14 @@ pub struct Dial {
     /// Defaults to 10 s.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub backoff_max: Duration,
+    /// How long an address may take to accept a connection before a request that waits for it has the next address of the host
+    /// dialled beside it (Happy Eyeballs, RFC 8305 section 5). At least 10 ms; never: one after the other.
+    ///
+    /// Defaults to 250 ms, as RFC 8305 recommends. The first connection that is ready serves; the other one, if it comes at all, stays in
+    /// the pool as a warm one. Both count against [`Limits`](super::Limits), which may forbid the second. Each other address is tried
+    /// once this way, and none that failed when it was dialled last; handshakes after the accept have all their time.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub attempt_delay: Duration,
     /// The part of each wait that is chosen at random, from 0 (none) to 1 (all of it).
     ///
     /// Defaults to 0.5: failures that happened together are not retried together, and none is retried at once.
@@ -73,6 +81,7 @@ impl Default for Dial {
         Self {
             backoff_base: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),
+            attempt_delay: Duration::from_millis(250),
             jitter: 0.5,
             max_addresses: 64,
             send_buffer: 0,

@@ -44,6 +44,8 @@ pub struct Upkeep {
     pub lifetime_interval: Duration,
     /// Between two lookups of the names of known hosts: new addresses join, those that are gone drain.
     ///
+    /// An [`Answer`](crate::Answer) that says how long it counts, or that it has changed, is asked for again then, whatever this says.
+    ///
     /// Defaults to 60 s, a common time to live of records that are meant to move.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub refresh_interval: Duration,

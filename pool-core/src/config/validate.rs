@@ -199,11 +199,15 @@ impl Http2 {
     }
 }
 
+/// RFC 8305 section 8: the Minimum Connection Attempt Delay must not be less.
+const ATTEMPT_DELAY_MIN: Duration = Duration::from_millis(10);
+
 impl Dial {
     fn check(&self, found: &mut Found) {
         let Self {
             backoff_base,
             backoff_max,
+            attempt_delay,
             jitter,
             max_addresses,
             send_buffer,
@@ -221,6 +225,14 @@ impl Dial {
                 quoted(backoff_max),
                 format!("below dial.backoff_base = {}", quoted(backoff_base)),
                 "raise it, or lower dial.backoff_base",
+            );
+        }
+        if attempt_delay < ATTEMPT_DELAY_MIN {
+            found.add(
+                "dial.attempt_delay",
+                quoted(attempt_delay),
+                "a healthy address would be taken for a silent one",
+                "set at least 10ms, the least that RFC 8305 allows, or \"never\" to try one address after the other",
             );
         }
         // A NaN is in no range, so it is caught too.

@@ -10,13 +10,15 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 
+use super::answer::Answer;
 use super::resolve::Resolver;
 use crate::error::BoxError;
 
 /// Asks DNS servers for the IPv6 and IPv4 addresses of a name, by the hickory library (feature `hickory`).
 ///
 /// An answer is kept and given again for its time to live, within the bounds of [`ttl`](DnsResolverBuilder::ttl): however often
-/// [`Upkeep::refresh_interval`](crate::config::Upkeep::refresh_interval) comes round, servers are asked no more often. Questions go over
+/// [`Upkeep::refresh_interval`](crate::config::Upkeep::refresh_interval) comes round, servers are asked no more often. Once that time is
+/// over, a host in use is looked up again. Questions go over
 /// UDP, and over TCP where the answer is too long for that. Neither `/etc/hosts` nor search domains are looked at. Addresses written as
 /// numbers are answered without asking.
 ///
@@ -134,11 +136,16 @@ fn server(addr: &SocketAddr) -> NameServerConfig {
 #[async_trait]
 impl Resolver for DnsResolver {
     async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, BoxError> {
+        Ok(self.answer(host, port).await?.addrs)
+    }
+
+    async fn answer(&self, host: &str, port: u16) -> Result<Answer, BoxError> {
         if let Ok(ip) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(ip, port)]);
+            return Ok(Answer::new(vec![SocketAddr::new(ip, port)]));
         }
         let found = self.resolver.lookup_ip(host).await?;
-        Ok(found.iter().map(|ip| SocketAddr::new(ip, port)).collect())
+        let addrs = found.iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        Ok(Answer::new(addrs).valid_until(found.valid_until()))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use super::answer::Answer;
 use super::resolve::Resolver;
 use crate::clock;
 use crate::error::BoxError;
@@ -54,8 +55,14 @@ impl Lingering {
         }
     }
 
-    /// Those that the last answers had, and `answer` not, the one seen last first.
-    fn note(&self, host: &str, port: u16, answer: &[SocketAddr], now: Instant) -> Vec<SocketAddr> {
+    /// Those that the last answers had, and `answer` not, and when: the one seen last first.
+    fn note(
+        &self,
+        host: &str,
+        port: u16,
+        answer: &[SocketAddr],
+        now: Instant,
+    ) -> Vec<(Instant, SocketAddr)> {
         let place = (host.to_owned(), port);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= HOSTS && !seen.contains_key(&place) {
@@ -74,19 +81,29 @@ impl Lingering {
             .collect();
         // By address where they were seen together, so that the order does not change from one lookup to the next.
         others.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-        others.into_iter().map(|(_, addr)| addr).collect()
+        others
     }
 }
 
 #[async_trait]
 impl Resolver for Lingering {
     async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, BoxError> {
-        let mut addrs = self.resolver.resolve(host, port).await?;
-        if !addrs.is_empty() {
-            let others = self.note(host, port, &addrs, clock::now());
-            addrs.extend(others);
+        Ok(self.answer(host, port).await?.addrs)
+    }
+
+    async fn answer(&self, host: &str, port: u16) -> Result<Answer, BoxError> {
+        let mut answer = self.resolver.answer(host, port).await?;
+        if answer.addrs.is_empty() {
+            return Ok(answer);
         }
-        Ok(addrs)
+        let others = self.note(host, port, &answer.addrs, clock::now());
+        answer.addrs.extend(others.iter().map(|(_, addr)| *addr));
+        // The one seen longest ago is the next to leave.
+        let next = others.last().and_then(|(at, _)| at.checked_add(self.grace));
+        Ok(match next {
+            Some(at) => answer.valid_until(at),
+            None => answer,
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
+use super::answer::Answer;
 use super::resolve::Resolver;
 use crate::error::BoxError;
 
@@ -89,9 +90,13 @@ impl Merged {
 #[async_trait]
 impl Resolver for Merged {
     async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, BoxError> {
-        let ask = async |(at, part): (usize, &Part)| (at, part.resolver.resolve(host, port).await);
+        Ok(self.answer(host, port).await?.addrs)
+    }
+
+    async fn answer(&self, host: &str, port: u16) -> Result<Answer, BoxError> {
+        let ask = async |(at, part): (usize, &Part)| (at, part.resolver.answer(host, port).await);
         let mut asked: FuturesUnordered<_> = self.parts.iter().enumerate().map(ask).collect();
-        let mut answers: Vec<Option<Vec<SocketAddr>>> = vec![None; self.parts.len()];
+        let mut answers: Vec<Option<Answer>> = self.parts.iter().map(|_| None).collect();
         let mut failure = None;
         let mut deadline: Option<Instant> = None;
         loop {
@@ -101,9 +106,9 @@ impl Resolver for Merged {
                 Some(deadline) => timeout_at(deadline, asked.next()).await.unwrap_or(None),
             };
             match next {
-                Some((at, Ok(addrs))) => {
-                    self.parts[at].remember(host, port, &addrs);
-                    answers[at] = Some(addrs);
+                Some((at, Ok(answer))) => {
+                    self.parts[at].remember(host, port, &answer.addrs);
+                    answers[at] = Some(answer);
                     // What is longer than a clock can say has no end.
                     deadline = deadline.or_else(|| Instant::now().checked_add(self.patience));
                 }
@@ -114,10 +119,17 @@ impl Resolver for Merged {
         if answers.iter().all(Option::is_none) {
             return Err(failure.expect("each has answered or failed, and there is one"));
         }
-        let parts = answers.into_iter().zip(&self.parts);
-        let all = parts.flat_map(|(answer, part)| answer.unwrap_or_else(|| part.last(host, port)));
         let mut known = HashSet::new();
-        Ok(all.filter(|addr| known.insert(*addr)).collect())
+        let mut all = Answer::new(Vec::new());
+        for (answer, part) in answers.into_iter().zip(&self.parts) {
+            let Answer { addrs, end } =
+                answer.unwrap_or_else(|| Answer::new(part.last(host, port)));
+            let new = addrs.into_iter().filter(|addr| known.insert(*addr));
+            all.addrs.extend(new);
+            // The first to end ends the whole.
+            all = all.with_end(end);
+        }
+        Ok(all)
     }
 }
 

@@ -4,6 +4,7 @@
 //! stream or one error that names the phase and both addresses.
 
 mod alpn;
+mod answer;
 mod bound;
 mod connect;
 #[cfg(feature = "hickory")]
@@ -16,6 +17,8 @@ mod sockopt;
 mod static_resolver;
 mod ticket_scope;
 
+pub use answer::Answer;
+pub(crate) use answer::{AnswerEnd, Ended};
 pub use connect::{Connect, ConnectContext, ConnectError, Connected, TcpConnector};
 #[cfg(feature = "hickory")]
 pub use dns::{DnsResolver, DnsResolverBuilder};

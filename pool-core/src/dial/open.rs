@@ -37,6 +37,8 @@ pub(crate) struct DialRequest<'a> {
     pub(crate) handshake_timeout: Duration,
     /// Hears that the leased address has connected.
     pub(crate) sources: &'a SourceBook,
+    /// Called when the target has taken the connection: the handshake follows.
+    pub(crate) connected: &'a (dyn Fn() + Sync),
 }
 
 /// A stream ready for HTTP.
@@ -99,6 +101,7 @@ pub(crate) async fn open<G: Send + 'static>(
     };
     held.0.report(Outcome::Connected);
     request.sources.connected(leased);
+    (request.connected)();
     let source = connected.local;
     let io: BoxedIo = Box::new(Bound::new(connected.io, held));
     let connected_at = clock::now();
@@ -114,6 +117,7 @@ pub(crate) async fn open<G: Send + 'static>(
         profile: None,
         fidelity: None,
         resumed: false,
+        certificate_expires: None,
     };
     let io = match plan {
         None => {
@@ -127,6 +131,7 @@ pub(crate) async fn open<G: Send + 'static>(
             facts.profile = Some(session.profile);
             facts.fidelity = Some(plan.fidelity());
             facts.resumed = session.resumed;
+            facts.certificate_expires = session.certificate_expires;
             session.io
         }
     };

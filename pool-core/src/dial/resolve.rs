@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pool_health::Denied;
 
+use super::answer::Answer;
 use crate::error::{BoxError, Error, ErrorKind, Phase};
 use crate::key::Key;
 
@@ -16,7 +17,7 @@ use crate::key::Key;
 ///
 /// - **Who calls, when, how often:** the pool: when a host without known addresses is asked for, one lookup at a time whose answer
 ///   everybody who waits shares; for each host in use whenever addresses are refreshed
-///   ([`Upkeep::refresh_interval`](crate::config::Upkeep::refresh_interval)); for each warm-up; and for each call of a
+///   ([`Upkeep::refresh_interval`](crate::config::Upkeep::refresh_interval)) or its last [`Answer`] ends; for each warm-up; and for each call of a
 ///   [`PoolConnector`](crate::PoolConnector).
 /// - **On which thread:** inside a runtime, in a task of the pool's, for the last two in the caller's. Several at once. No lock of the pool is
 ///   held.
@@ -38,6 +39,14 @@ pub trait Resolver: fmt::Debug + Send + Sync {
     /// The addresses of `host`, a name in lower case or an address without brackets, each with the port to connect
     /// to: `port`, unless the resolver knows better.
     async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, BoxError>;
+
+    /// The same, with what is known of how long the answer counts. This is what the pool calls.
+    ///
+    /// Unless it is overridden, nothing is known: [`resolve`](Self::resolve) is asked again at each
+    /// [`refresh_interval`](crate::config::Upkeep::refresh_interval). A resolver around another one passes on what that one says.
+    async fn answer(&self, host: &str, port: u16) -> Result<Answer, BoxError> {
+        self.resolve(host, port).await.map(Answer::new)
+    }
 }
 
 /// Asks the operating system (`getaddrinfo`), which knows `/etc/hosts` and the search domains.
@@ -86,11 +95,11 @@ pub(crate) async fn resolve(
     max: usize,
     deadline: Duration,
     mut denies: impl FnMut(SocketAddr) -> Option<Denied>,
-) -> Result<Vec<SocketAddr>, Error> {
+) -> Result<Answer, Error> {
     let fail = |kind| Error::new(kind).with_host(key.host());
-    let lookup = resolver.resolve(key.host(), key.port());
-    let addrs = match tokio::time::timeout(deadline, lookup).await {
-        Ok(Ok(addrs)) => addrs,
+    let lookup = resolver.answer(key.host(), key.port());
+    let Answer { addrs, end } = match tokio::time::timeout(deadline, lookup).await {
+        Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(fail(ErrorKind::Resolve).with_source(error)),
         Err(_elapsed) => return Err(fail(ErrorKind::Timeout(Phase::Resolve))),
     };
@@ -106,9 +115,9 @@ pub(crate) async fn resolve(
             false
         }
     });
-    let allowed = in_turns(allowed.collect(), max);
-    if !allowed.is_empty() {
-        return Ok(allowed);
+    let addrs = in_turns(allowed.collect(), max);
+    if !addrs.is_empty() {
+        return Ok(Answer { addrs, end });
     }
     let others = denials.len().saturating_sub(1);
     let Some((addr, denied)) = denials.into_iter().next() else {
@@ -278,7 +287,7 @@ mod tests {
     async fn the_pool_takes_a_bounded_number_of_answers() {
         let [a, b, c] = ["10.0.0.3:1", "10.0.0.1:1", "10.0.0.2:1"].map(addr);
         let got = resolve(&Answers(vec![a, a, b, c]), &key(), 2, SECOND, nobody).await;
-        assert_eq!(got.unwrap(), [a, b]);
+        assert_eq!(got.unwrap().addrs, [a, b]);
     }
 
     #[tokio::test(start_paused = true)]

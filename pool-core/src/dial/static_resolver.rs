@@ -8,13 +8,15 @@ use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
+use super::answer::Answer;
 use super::resolve::{LiteralResolver, Resolver};
 use crate::error::BoxError;
 
 /// Answers from a table, and asks another resolver for what is not in it.
 ///
-/// The table can change while the pool runs: the next lookup or refresh sees it. Names are compared without regard
+/// The table can change while the pool runs, and what changes for a host in use takes effect at once. Names are compared without regard
 /// to ASCII case and a trailing dot. An entry with no address is an answer too, an empty one: the other resolver is not asked.
 ///
 /// # Examples
@@ -33,16 +35,22 @@ use crate::error::BoxError;
 /// ```
 #[derive(Debug)]
 pub struct StaticResolver {
-    // By host in lower case and port.
-    table: RwLock<HashMap<(String, u16), Vec<SocketAddr>>>,
+    table: Arc<Table>,
     fallback: Arc<dyn Resolver>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    // By host in lower case and port.
+    entries: RwLock<HashMap<(String, u16), Vec<SocketAddr>>>,
+    changes: watch::Sender<()>,
 }
 
 impl StaticResolver {
     /// An empty table in front of `fallback`.
     pub fn new(fallback: Arc<dyn Resolver>) -> Self {
         Self {
-            table: RwLock::default(),
+            table: Arc::default(),
             fallback,
         }
     }
@@ -57,14 +65,22 @@ impl StaticResolver {
     /// Makes `addrs` the answer for `host` on `port`, in place of an earlier one. Their own ports are what is
     /// connected to.
     pub fn set(&self, host: &str, port: u16, addrs: Vec<SocketAddr>) {
+        self.table.set((normal(host), port), addrs);
+    }
+}
+
+impl Table {
+    fn set(&self, place: (String, u16), addrs: Vec<SocketAddr>) {
         // A poisoned table is still whole: nothing runs under this lock that could leave it half-changed.
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.insert((normal(host), port), addrs);
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.insert(place, addrs);
+        drop(entries);
+        self.changes.send_replace(());
     }
 
-    fn get(&self, host: &str, port: u16) -> Option<Vec<SocketAddr>> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.get(&(normal(host), port)).cloned()
+    fn get(&self, place: &(String, u16)) -> Option<Vec<SocketAddr>> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.get(place).cloned()
     }
 }
 
@@ -78,10 +94,23 @@ impl Default for StaticResolver {
 #[async_trait]
 impl Resolver for StaticResolver {
     async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, BoxError> {
-        match self.get(host, port) {
-            Some(addrs) => Ok(addrs),
-            None => self.fallback.resolve(host, port).await,
-        }
+        Ok(self.answer(host, port).await?.addrs)
+    }
+
+    async fn answer(&self, host: &str, port: u16) -> Result<Answer, BoxError> {
+        // Before the table is read: no change falls between.
+        let mut changes = self.table.changes.subscribe();
+        let place = (normal(host), port);
+        let entry = self.table.get(&place);
+        let answer = match &entry {
+            Some(addrs) => Answer::new(addrs.clone()),
+            None => self.fallback.answer(host, port).await?,
+        };
+        let table = self.table.clone();
+        Ok(answer.until(async move {
+            // The table holds the sender, so that this never fails.
+            while changes.changed().await.is_ok() && table.get(&place) == entry {}
+        }))
     }
 }
 

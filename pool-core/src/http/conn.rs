@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_tls::BoxedIo;
 use tokio::runtime::Handle;
@@ -16,6 +16,7 @@ use super::default_headers::DefaultHeaders;
 use super::h2::Dress;
 use super::metered::{Meter, Metered};
 use super::{h1, h2, inline};
+use crate::clock;
 use crate::config::Http1Engine;
 use crate::error::{Error, ErrorKind};
 use crate::info::{ConnFacts, Protocol};
@@ -92,6 +93,7 @@ pub(crate) struct HttpConn {
     control: Arc<Control>,
     meter: Arc<Meter>,
     default_headers: Option<Arc<DefaultHeaders>>,
+    certificate_ends: Option<Instant>,
     kind: Kind,
 }
 
@@ -143,6 +145,7 @@ impl HttpConn {
             control: control.clone(),
         };
         let conn = Self {
+            certificate_ends: facts.certificate_expires.and_then(clock::when),
             facts,
             control,
             meter,
@@ -180,6 +183,11 @@ impl HttpConn {
     /// Why it has ended, if it has.
     pub(crate) fn ended(&self) -> Option<CloseReason> {
         self.control.ended()
+    }
+
+    /// When the server's certificate ends, as the calendar was when the connection was opened.
+    pub(crate) fn certificate_ends(&self) -> Option<Instant> {
+        self.certificate_ends
     }
 
     /// Bytes read and written so far, above TLS.

@@ -1,5 +1,6 @@
 //! What happens to connections and addresses, told to their host.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,17 @@ pub(crate) struct Seen {
     pub(crate) retry_after: Option<Duration>,
 }
 
+/// What became of an ejection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ejection {
+    /// The address is out.
+    Done,
+    /// Somebody was faster.
+    OutAlready,
+    /// Meanwhile others went or came back: these there are now.
+    JudgeAgain(HostEndpoints),
+}
+
 impl From<Outcome> for Seen {
     fn from(outcome: Outcome) -> Self {
         Self {
@@ -80,7 +92,7 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
     }
 
     /// Counts what happened on an address, and returns what policies judge by, with what is usual for the others if that is to be
-    /// compared.
+    /// compared; `None` if the address is not in rotation.
     pub(crate) fn observe(
         &self,
         target: SocketAddr,
@@ -92,10 +104,35 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
                 state.observe_latency(target, latency);
             }
             let (endpoint, mut host) = state.observe(target, seen.outcome, at)?;
+            if !state.is_in_rotation(target) {
+                return None;
+            }
             if compare {
                 host.peers = state.usual(at);
             }
             Some((endpoint, host))
+        })
+    }
+
+    /// Takes an address out of rotation until then, if it is in rotation and as many are out as policies `knew`: they judge unlocked, and
+    /// several at once must not take out more than each of them would allow.
+    pub(crate) fn eject(
+        &self,
+        target: SocketAddr,
+        until: Instant,
+        knew: &HostEndpoints,
+    ) -> Ejection {
+        Host::event(&self.0, |state, at, out| {
+            let known = state.host_endpoints();
+            if !state.is_in_rotation(target) {
+                Ejection::OutAlready
+            } else if (known.total, known.ejected) != (knew.total, knew.ejected) {
+                Ejection::JudgeAgain(known)
+            } else {
+                let standing = Standing::Ejected(Some(until));
+                state.judge_endpoint(target, standing, at, out);
+                Ejection::Done
+            }
         })
     }
 
@@ -128,6 +165,17 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
             let endpoints = core.state.endpoints();
             let here = endpoints.filter(|endpoint| endpoint.standing != Standing::Gone);
             here.map(|endpoint| endpoint.addr).collect()
+        })
+    }
+
+    /// A lookup's answer, of which those `on_trial` that are new stay out of rotation until a check succeeds. Returns which these are.
+    pub(crate) fn set_addresses_with_trials(
+        &self,
+        addrs: &[SocketAddr],
+        on_trial: &HashSet<SocketAddr>,
+    ) -> Vec<SocketAddr> {
+        Host::event(&self.0, |state, at, out| {
+            state.set_addresses_with_trials(addrs, on_trial, at, out)
         })
     }
 

@@ -48,7 +48,7 @@ pub use self::budget::ConnPermit;
 use self::budget::{Budget, TotalLimits};
 pub use self::conn_handle::ConnHandle;
 use self::endpoints::Endpoints;
-pub(crate) use self::events::Seen;
+pub(crate) use self::events::{Ejection, Seen};
 pub use self::handle::HostHandle;
 pub(crate) use self::host::Hint;
 use self::host::Host;
@@ -126,6 +126,9 @@ pub struct Entry<C: Send + Sync + 'static> {
     /// Whose it is. The host has the entry in its books, and so each keeps the other until the connection is told to close.
     host: Arc<Host<C>>,
 }
+
+/// A shared [`Entry`]; what its pointer is depends on whether a model is checked.
+pub(crate) type EntryRef<C> = Arc<Entry<C>>;
 
 impl<C: Send + Sync + 'static> Entry<C> {
     fn new(
@@ -571,6 +574,7 @@ fn host_limits(config: &Config, selects: bool) -> HostLimits {
             _ => config.http2.connections,
         },
         spread_after: SPREAD_AFTER,
+        attempt_delay: config.dial.attempt_delay,
         backoff_base: config.dial.backoff_base,
         backoff_max: config.dial.backoff_max,
         jitter: config.dial.jitter,

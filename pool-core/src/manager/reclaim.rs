@@ -21,10 +21,10 @@ impl<C: Send + Sync + 'static> Shared<C> {
         if !Host::event(host, |state, at, out| state.give_up_useless(at, out)) {
             let min_idle = lock(&self.limits).min_reclaim_idle;
             let at_site = self.budget.is_full(&host.site);
-            let looked_at = if at_site && !host.site.is_shared() {
-                // Its own connections are those that count.
-                Vec::new()
-            } else if at_site || self.scan_is_due(min_idle) {
+            let looked_at = if at_site {
+                // Their connections are those that count, besides its own.
+                self.siblings(host)
+            } else if self.scan_is_due(min_idle) {
                 self.hosts()
             } else {
                 self.sample()
@@ -32,7 +32,6 @@ impl<C: Send + Sync + 'static> Shared<C> {
             let oldest = looked_at
                 .iter()
                 .filter(|other| !Arc::ptr_eq(other, host))
-                .filter(|other| !at_site || other.site.is_sibling_of(&host.site))
                 .filter_map(|other| Some((other.look(|core| core.state.oldest_idle())?, other)))
                 .min_by_key(|(since, _)| *since);
             if let Some((_, victim)) = oldest {
@@ -62,6 +61,13 @@ impl<C: Send + Sync + 'static> Shared<C> {
             *next = at.checked_add(min_idle.max(SCAN_EVERY));
         }
         due
+    }
+
+    /// The other hosts of the same site.
+    fn siblings(&self, host: &Host<C>) -> Vec<Arc<Host<C>>> {
+        let classes = host.site.other_classes().into_iter();
+        let sibling = |class| self.find(&host.key.clone().source(class));
+        classes.filter_map(sibling).collect()
     }
 
     /// Some hosts, others each time.
@@ -102,8 +108,7 @@ impl<C: Send + Sync + 'static> Shared<C> {
         });
     }
 
-    /// The same for each site of several hosts: what is idle closes; what is in use closes when it comes back and another host
-    /// of the site starves.
+    /// The same for each site of several hosts.
     fn shed_surplus_of_sites(&self, hosts: &[Arc<Host<C>>]) {
         let mut sites: HashMap<*const Site, Vec<Arc<Host<C>>>> = HashMap::new();
         for host in hosts.iter().filter(|host| host.site.is_shared()) {
@@ -118,8 +123,11 @@ impl<C: Send + Sync + 'static> Shared<C> {
                 .iter()
                 .map(|host| host.look(|core| core.state.leaving_len()));
             let wanted = surplus.saturating_sub(leaving.sum());
-            in_turn(&hosts, wanted, |host| {
+            let left = in_turn(&hosts, wanted, |host| {
                 Host::event(host, |state, at, out| state.shed_idle(at, out))
+            });
+            in_turn(&hosts, left, |host| {
+                Host::event(host, |state, at, out| state.shed_busy(at, out))
             });
         }
     }

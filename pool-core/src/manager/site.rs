@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::sync::{AtomicUsize, Ordering, StdArc, StdWeak};
+use super::sync::{AtomicUsize, StdArc, StdWeak};
 use crate::key::{Key, SourceClass};
 
 /// The counts of one site; those that the budget keeps are written under its lock.
@@ -13,33 +14,45 @@ pub(crate) struct Site {
     pub(crate) conns: AtomicUsize,
     /// Hosts of it in the budget's ring.
     pub(crate) enrolled: AtomicUsize,
-    hosts: AtomicUsize,
+    /// The source classes of its hosts, with how many hosts each has: one that is forgotten may be there beside the one that
+    /// came after it. std's in models too, as nothing happens under the lock.
+    classes: Mutex<HashMap<SourceClass, usize>>,
 }
 
 impl Site {
-    /// Whether it has more than one host.
+    fn classes(&self) -> MutexGuard<'_, HashMap<SourceClass, usize>> {
+        self.classes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it has hosts of more than one source class.
     pub(crate) fn is_shared(&self) -> bool {
-        self.hosts.load(Ordering::SeqCst) > 1
+        self.classes().len() > 1
     }
 }
 
 /// A host's part in its site.
 #[derive(Debug)]
-pub(crate) struct Member(StdArc<Site>);
+pub(crate) struct Member {
+    site: StdArc<Site>,
+    class: SourceClass,
+}
 
 impl Member {
-    fn of(site: StdArc<Site>) -> Self {
-        site.hosts.fetch_add(1, Ordering::SeqCst);
-        Self(site)
+    fn of(site: StdArc<Site>, class: SourceClass) -> Self {
+        *site.classes().entry(class.clone()).or_default() += 1;
+        Self { site, class }
     }
 
     /// The site, for a permit that may outlive the host.
     pub(crate) fn site(&self) -> StdArc<Site> {
-        self.0.clone()
+        self.site.clone()
     }
 
-    pub(crate) fn is_sibling_of(&self, other: &Self) -> bool {
-        StdArc::ptr_eq(&self.0, &other.0)
+    /// The source classes of the site's other hosts.
+    pub(crate) fn other_classes(&self) -> Vec<SourceClass> {
+        let classes = self.site.classes();
+        let others = classes.keys().filter(|class| **class != self.class);
+        others.cloned().collect()
     }
 }
 
@@ -47,13 +60,19 @@ impl Deref for Member {
     type Target = Site;
 
     fn deref(&self) -> &Site {
-        &self.0
+        &self.site
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.0.hosts.fetch_sub(1, Ordering::SeqCst);
+        let mut classes = self.site.classes();
+        if let Some(hosts) = classes.get_mut(&self.class) {
+            *hosts -= 1;
+            if *hosts == 0 {
+                classes.remove(&self.class);
+            }
+        }
     }
 }
 
@@ -68,9 +87,10 @@ pub(crate) struct Sites {
 impl Sites {
     /// The site of this key's host, for one more.
     pub(crate) fn join(&mut self, key: &Key) -> Member {
+        let class = key.source_class().clone();
         let key = key.clone().source(SourceClass::Any);
         if let Some(site) = self.known.get(&key).and_then(StdWeak::upgrade) {
-            return Member::of(site);
+            return Member::of(site, class);
         }
         if self.known.len() >= self.crowded {
             self.known.retain(|_, site| site.strong_count() > 0);
@@ -78,6 +98,6 @@ impl Sites {
         }
         let site = StdArc::default();
         self.known.insert(key, StdArc::downgrade(&site));
-        Member::of(site)
+        Member::of(site, class)
     }
 }

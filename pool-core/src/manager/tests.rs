@@ -3,6 +3,7 @@
 mod available;
 mod budget;
 mod cleanup;
+mod ejections;
 mod hosts;
 mod identity;
 mod load;

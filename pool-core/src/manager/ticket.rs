@@ -105,6 +105,16 @@ impl<C: Send + Sync + 'static> Ticket<C> {
         self.conn_permit.take()
     }
 
+    /// The remote address has taken the connection, and what is left to do is between the two of them. Until then, others may
+    /// be dialled beside it once [`attempt_delay`](crate::config::Dial::attempt_delay) is over.
+    pub fn connected(&self) {
+        let Some(dial) = self.dial else { return };
+        Host::step(&self.host, |core| {
+            let (state, actions) = core.actions();
+            state.connected(dial, now(), actions);
+        });
+    }
+
     /// The dial succeeded: `value` joins the pool and serves `limit` leases at a time, if `multiplexed`, else one.
     ///
     /// `None`: the host does not want it any more; `value` has been closed.
@@ -186,6 +196,11 @@ impl<C: Send + Sync + 'static> Ticket<C> {
     /// The dial failed at the remote address: the host backs off from it and tries another.
     pub fn fail(self, error: Error) {
         self.end(DialFailure::Endpoint, Some(error));
+    }
+
+    /// The address must not be connected to: the host loses it, and who waits tries another, or what the next lookup brings.
+    pub(crate) fn deny(self, error: Error) {
+        self.end(DialFailure::Denied, Some(error));
     }
 
     /// The dial failed on this machine: trying another remote address would not help.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use pool_health::EjectReason;
+
 use crate::error::{Error, ErrorKind};
 use crate::info::{ConnFacts, ConnId};
 use crate::key::Key;
@@ -64,6 +66,9 @@ pub enum Event<'a> {
         target: SocketAddr,
         /// For how long; `None`: until a check succeeds.
         duration: Option<Duration>,
+        /// Why, if an outlier policy wanted it. `None` where it was a health check, a ban that has ended and waits for one, or the peer
+        /// itself, which asked to be left alone.
+        policy: Option<EjectReason>,
     },
     /// An address that was out until a check succeeds is back.
     #[non_exhaustive]

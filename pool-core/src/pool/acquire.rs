@@ -173,6 +173,7 @@ fn unfit(inner: &Inner, live: &Live, lease: &Lease<HttpConn>, now: Instant) -> O
     }
     let mut stats = lease.stats_before();
     stats.bytes = lease.conn().bytes();
+    stats.certificate_ends = lease.conn().certificate_ends();
     let host = lease.host_stats_before();
     let cx = EvictionContext::new(&stats, now).host(&host);
     inner.env.plugins.evicts(&live.eviction, &cx)

@@ -46,7 +46,7 @@ impl PoolConnector {
         if inner.manager.is_closed() {
             return Err(Error::new(ErrorKind::Closed).with_host(key.to_string()));
         }
-        let addrs = env.plugins.resolve(&key, &env.live()).await?;
+        let addrs = env.plugins.resolve(&key, &env.live()).await?.addrs;
         let mut last = Error::new(ErrorKind::Resolve).with_host(key.to_string());
         for (attempt, target) in (0..).zip(addrs) {
             match self.dial(&key, target, attempt).await {
@@ -86,6 +86,7 @@ impl PoolConnector {
             connect_timeout: timeouts.connect,
             handshake_timeout: timeouts.handshake,
             sources: &env.source_book,
+            connected: &|| (),
         };
         let freed = Freed(env.source_freed.clone());
         let opened = env.open(request, lease, freed).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_health::Outcome;
+use pool_localip::Retired;
 use tokio::time::timeout;
 use tracing::{Instrument, debug, debug_span};
 
@@ -17,10 +18,11 @@ use crate::http::{ConnEvents, Driver as HttpDriver, HttpConn};
 use crate::info::{ConnId, Protocol};
 use crate::key::Key;
 use crate::manager::{
-    CloseReason, Closing, ConnPermit, Driver, Entry, HostHandle, Lease, Registered, Seen, Standing,
+    CloseReason, Closing, ConnPermit, Driver, Ejection, Entry, HostHandle, Lease, Registered, Seen,
     Ticket,
 };
 use crate::observe::Event;
+use crate::upkeep::follow;
 
 /// Carries out what the manager asks for, on the pool's runtime.
 #[derive(Debug)]
@@ -118,7 +120,10 @@ async fn look_up(env: Arc<Env>, mut lookup: Lookup) {
         return;
     };
     match answer {
-        Ok(addrs) => host.set_addresses(&addrs),
+        Ok(found) => {
+            host.set_addresses(&found.addrs);
+            follow(&env, &host, found.end);
+        }
         Err(error) => {
             debug!(%error, "lookup failed");
             host.lookup_failed(error);
@@ -162,10 +167,7 @@ impl FailedDial {
     /// Reports it. Returns whether the remote address had a part in the failure.
     pub(crate) fn end(self) -> bool {
         if self.error.kind() == ErrorKind::Denied {
-            // The host has other addresses tried, or refuses those who wait, before it forgets this one.
-            let (host, target) = (self.ticket.host(), self.ticket.target());
-            self.ticket.fail(self.error);
-            host.forbid(&[target]);
+            self.ticket.deny(self.error);
             return false;
         }
         let blames_target = dial::blames_target(&self.error);
@@ -246,8 +248,11 @@ fn drive(
         handshake: times.handshake,
     });
     debug!(id = %registered.entry.id(), local.addr = ?facts.source, protocol = %facts.protocol, "connection opened");
-    if facts.leased.is_some_and(|addr| departure.is_retired(addr)) {
+    if let Some(why) = facts.leased.and_then(|addr| departure.retired(addr)) {
         registered.drain(CloseReason::SourceGone);
+        if why == Retired::Gone {
+            sources::cut_after_grace(env, vec![registered.entry.clone()]);
+        }
     }
     drop(departure);
     let events = Events {
@@ -356,6 +361,7 @@ async fn open_from_any_source(
             connect_timeout: timeouts.connect,
             handshake_timeout: timeouts.handshake,
             sources: &env.source_book,
+            connected: &|| ticket.connected(),
         };
         let error = match env.open(request, lease, guard).await {
             Ok(opened) => return Ok(opened),
@@ -435,25 +441,35 @@ impl HostHandle<HttpConn> {
         let seen = seen.into();
         let outcome = seen.outcome;
         let outlier = &env.live().outlier;
-        let Some((endpoint, host)) = self.observe(target, seen, !outlier.is_empty()) else {
+        let Some((endpoint, mut host)) = self.observe(target, seen, !outlier.is_empty()) else {
             return;
         };
         if outlier.is_empty() || !outcome.is_failure() && !matches!(outcome, Outcome::Status(_)) {
             return;
         }
         let now = clock::now();
-        let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now)
-            .retry_after(seen.retry_after);
-        if let Some(until) = env.plugins.ejects(outlier, &cx) {
-            self.judge(target, Standing::Ejected(Some(until)));
-            let duration = Some(until.saturating_duration_since(now));
-            debug!(key = %self.key(), peer.addr = %target, ?duration, "address ejected");
-            env.plugins.tell(&Event::Ejected {
-                key: self.key(),
-                target,
-                duration,
-            });
-        }
+        let (until, reason) = loop {
+            let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now)
+                .retry_after(seen.retry_after);
+            let Some((until, reason)) = env.plugins.ejects(outlier, &cx) else {
+                return;
+            };
+            match self.eject(target, until, &host) {
+                Ejection::Done => break (until, reason),
+                Ejection::OutAlready => return,
+                Ejection::JudgeAgain(known) => {
+                    (host.total, host.ejected) = (known.total, known.ejected);
+                }
+            }
+        };
+        let duration = Some(until.saturating_duration_since(now));
+        debug!(key = %self.key(), peer.addr = %target, ?duration, %reason, "address ejected");
+        env.plugins.tell(&Event::Ejected {
+            key: self.key(),
+            target,
+            duration,
+            policy: Some(reason),
+        });
     }
 
     /// The remote address has asked for calm: nothing new goes there for a while.
@@ -467,6 +483,7 @@ impl HostHandle<HttpConn> {
             key: self.key(),
             target,
             duration,
+            policy: None,
         });
     }
 

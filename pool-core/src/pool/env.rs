@@ -22,6 +22,7 @@ use crate::error::{Error, ErrorKind};
 use crate::http::{HttpSettings, RetryBudget, Running};
 use crate::key::{Key, Scheme};
 use crate::observe::{Handshakes, Histogram, SourceBook};
+use crate::upkeep::{EndedBans, Followed};
 
 #[derive(Debug)]
 pub(crate) struct Env {
@@ -36,6 +37,9 @@ pub(crate) struct Env {
     pub(crate) retirements: Arc<Retirements>,
     /// Told when a socket's permit came back, and when the books have heard that a connection is closed.
     pub(crate) less_is_open: Notify,
+    /// Who waits for the answers of lookups to end.
+    pub(crate) followed: Followed,
+    pub(crate) ended_bans: EndedBans,
     /// `true` once the pool is closed.
     pub(crate) closing: watch::Sender<bool>,
     pub(crate) retries: RetryBudget,
@@ -60,6 +64,8 @@ impl Env {
             source_book: Arc::default(),
             retirements: Arc::default(),
             less_is_open: Notify::new(),
+            followed: Followed::default(),
+            ended_bans: EndedBans::default(),
             closing: watch::Sender::new(false),
             acquire_wait: Histogram::default(),
             connect_time: Histogram::default(),

@@ -252,7 +252,8 @@ impl Pool {
     /// Takes the addresses that an access list denies by now out of their hosts, as each clean-up of idle connections does:
     /// idle connections to them close, busy ones with their last request. Returns how many addresses it took out.
     ///
-    /// One that is allowed again joins with the next lookup of its host.
+    /// One that is allowed again joins with the next lookup of its host, which the end of a ban brings about, with a health check of the
+    /// address if there is one.
     pub fn enforce_access(&self) -> usize {
         upkeep::enforce_access(self.inner())
     }

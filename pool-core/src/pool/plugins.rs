@@ -10,8 +10,8 @@ use std::task::Poll;
 use std::time::Instant;
 
 use pool_health::{
-    Access, AccessContext, AccessList, Denied, EvictionContext, EvictionPolicy, OutlierContext,
-    OutlierPolicy, OutlierVerdict, Verdict,
+    Access, AccessContext, AccessList, Denied, EjectReason, EvictionContext, EvictionPolicy,
+    OutlierContext, OutlierPolicy, OutlierVerdict, Verdict,
 };
 use pool_localip::{AllocContext, Exhausted, LocalAddrAllocator};
 use pool_tls::{FingerprintContext, FingerprintSource, ProfileId, TlsConfigId, TlsConnector};
@@ -19,7 +19,7 @@ use pool_tls::{FingerprintContext, FingerprintSource, ProfileId, TlsConfigId, Tl
 use super::live::Live;
 use super::profiles::Profiles;
 use crate::clock;
-use crate::dial::{self, Connect, DialRequest, Opened, Resolver};
+use crate::dial::{self, Answer, Connect, DialRequest, Opened, Resolver};
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 use crate::manager::CloseReason;
@@ -66,20 +66,21 @@ impl Plugins {
         }
     }
 
-    /// Until when the address is out of rotation, if a policy says so; never the last one.
+    /// Until when the address is out of rotation and why, if a policy says so; never the last one.
     pub(crate) fn ejects(
         &self,
         policies: &[Arc<dyn OutlierPolicy>],
         cx: &OutlierContext<'_>,
-    ) -> Option<Instant> {
+    ) -> Option<(Instant, EjectReason)> {
         if cx.host.is_last() {
             return None;
         }
         policies
             .iter()
             .find_map(|policy| match self.contain(|| policy.judge(cx))? {
-                OutlierVerdict::Eject { duration, .. } => {
-                    cx.now.checked_add(duration.min(pool_health::MAX_EJECTION))
+                OutlierVerdict::Eject { duration, reason } => {
+                    let until = cx.now.checked_add(duration.min(pool_health::MAX_EJECTION));
+                    until.map(|until| (until, reason))
                 }
                 OutlierVerdict::Keep => None,
             })
@@ -130,7 +131,7 @@ impl Plugins {
     /// # Errors
     ///
     /// As [`dial::resolve`].
-    pub(crate) async fn resolve(&self, key: &Key, live: &Live) -> Result<Vec<SocketAddr>, Error> {
+    pub(crate) async fn resolve(&self, key: &Key, live: &Live) -> Result<Answer, Error> {
         let (dial, timeouts) = (&live.config.dial, &live.config.timeouts);
         let denies = |target| {
             let cx = AccessContext::new(target, key.host(), clock::now());

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::http::HttpConn;
 use crate::key::SourceClass;
-use crate::manager::{CloseReason, Entry, Ticket};
+use crate::manager::{CloseReason, Entry, EntryRef, Ticket};
 
 /// Addresses that one dial is tried from. Each of them costs three system calls and no packet; the last of these looks through
 /// all ports, which takes 0.5 ms where 16,000 are taken (docs/benchmarks.md, bind).
@@ -135,8 +135,8 @@ pub(crate) struct Retirements {
 struct State {
     /// Counts the times that addresses were given up.
     round: u64,
-    /// The last round of each address, as long as any dial is under way that may have begun before.
-    last: HashMap<IpAddr, u64>,
+    /// The last round of each address and why, as long as any dial is under way that may have begun before.
+    last: HashMap<IpAddr, (u64, Retired)>,
     dials: usize,
 }
 
@@ -158,12 +158,14 @@ impl Retirements {
         }
     }
 
-    fn note(&self, addrs: &[IpAddr]) {
+    fn note(&self, addrs: &[IpAddr], why: Retired) {
         let mut state = self.lock();
         if state.dials > 0 {
             state.round += 1;
             let round = state.round;
-            state.last.extend(addrs.iter().map(|&addr| (addr, round)));
+            state
+                .last
+                .extend(addrs.iter().map(|&addr| (addr, (round, why))));
         }
     }
 
@@ -173,10 +175,11 @@ impl Retirements {
 }
 
 impl Departure {
-    /// Whether the address was given up since the dial began.
-    pub(super) fn is_retired(&self, addr: IpAddr) -> bool {
+    /// Why the address was given up last, if it was since the dial began.
+    pub(super) fn retired(&self, addr: IpAddr) -> Option<Retired> {
         let state = self.retirements.lock();
-        state.last.get(&addr).is_some_and(|&last| last > self.round)
+        let &(last, why) = state.last.get(&addr)?;
+        (last > self.round).then_some(why)
     }
 }
 
@@ -199,7 +202,7 @@ impl SourceListener for Inner {
     /// the address is gone, a moment later.
     fn retired(&self, addrs: &[IpAddr], why: Retired) {
         // First, so that a dial that misses this round below is told when it registers.
-        self.env.retirements.note(addrs);
+        self.env.retirements.note(addrs, why);
         let addrs: HashSet<IpAddr> = addrs.iter().copied().collect();
         let mut busy = Vec::new();
         for host in self.manager.hosts() {
@@ -224,12 +227,17 @@ impl SourceListener for Inner {
             "local addresses are given up"
         );
         if why == Retired::Gone && !busy.is_empty() {
-            self.env.spawn_until_closed(async move {
-                tokio::time::sleep(GRACE).await;
-                for entry in busy {
-                    entry.value().abort(CloseReason::SourceGone);
-                }
-            });
+            cut_after_grace(&self.env, busy);
         }
     }
+}
+
+/// Connections whose local address has left the machine: nothing arrives on them any more.
+pub(super) fn cut_after_grace(env: &Arc<Env>, gone: Vec<EntryRef<HttpConn>>) {
+    env.spawn_until_closed(async move {
+        tokio::time::sleep(GRACE).await;
+        for entry in gone {
+            entry.value().abort(CloseReason::SourceGone);
+        }
+    });
 }

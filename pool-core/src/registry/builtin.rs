@@ -1,9 +1,9 @@
 //! The policies that come with the trait crates, registered as anybody's are.
 
 use pool_health::{
-    AllowAll, ConsecutiveFailures, ErrorCount, ErrorRate, H2Ping, HttpCheck, IdleTimeout, Lifetime,
-    Liveness, MaxBytes, MaxErrors, MaxUses, NeverEject, NeverEvict, NoCheck, PeerIdle, PrefixList,
-    SlowEndpoint, StatusEjection, SuccessRate, Surplus,
+    AllowAll, CertificateEnd, CertificateExpiry, ConsecutiveFailures, ErrorCount, ErrorRate,
+    H2Ping, HttpCheck, IdleTimeout, Lifetime, Liveness, MaxBytes, MaxErrors, MaxUses, NeverEject,
+    NeverEvict, NoCheck, PeerIdle, PrefixList, SlowEndpoint, StatusEjection, SuccessRate, Surplus,
 };
 use pool_localip::{AddrList, Classes, OsAssigned, Prefix, Sources, Weighted};
 
@@ -37,10 +37,12 @@ pub(super) fn register(registry: Registry) -> Registry {
         eviction Eviction ErrorCount: "closes a connection on which a number of requests have failed in all",
         eviction Eviction ErrorRate: "closes a connection on which too large a part of the requests has failed",
         eviction Eviction PeerIdle: "closes an idle connection shortly before its server would, once it is known when",
+        eviction Eviction CertificateEnd: "closes a connection before its server's certificate ends",
         eviction Eviction Surplus: "closes the longest idle connections of a host beyond a number",
         health Health NoCheck: "finds every connection healthy",
         health Health Liveness: "looks whether the peer has closed the connection, without sending anything",
         health Health H2Ping: "sends an HTTP/2 PING and waits for its answer",
+        health Health CertificateExpiry: "looks how long the server's certificate is still valid, without sending anything",
         health Health HttpCheck: "sends a request and looks at status, headers and body of its response",
         outlier Outlier NeverEject: "leaves every address in rotation",
         outlier Outlier ConsecutiveFailures: "leaves an address out after a number of failures in a row",

@@ -65,6 +65,7 @@ fn the_built_in_policies_are_known_and_described() {
         names(PolicyKind::Eviction),
         [
             "bytes",
+            "certificate",
             "error-count",
             "error-rate",
             "errors",
@@ -78,7 +79,7 @@ fn the_built_in_policies_are_known_and_described() {
     );
     assert_eq!(
         names(PolicyKind::Health),
-        ["h2-ping", "http", "liveness", "none"]
+        ["certificate", "h2-ping", "http", "liveness", "none"]
     );
     assert_eq!(
         names(PolicyKind::Outlier),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -50,6 +51,8 @@ pub enum Certificate {
     Valid,
     /// As `Valid`, but it ran out in 2001.
     Expired,
+    /// As `Valid`, but it runs out so long after the fleet has started, a fraction of a second rounded down.
+    ExpiresIn(Duration),
     /// As `Valid`, but it begins in 4000.
     NotYetValid,
     /// For the right names, signed by its own key.
@@ -203,6 +206,7 @@ fn leaf(identity: &Identity) -> Result<CertificateParams, rcgen::Error> {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     match identity.certificate {
         Certificate::Expired => params.not_after = date_time_ymd(2001, 1, 1),
+        Certificate::ExpiresIn(time) => params.not_after = (SystemTime::now() + time).into(),
         Certificate::NotYetValid => params.not_before = date_time_ymd(4000, 1, 1),
         _ => {}
     }

@@ -1,19 +1,8 @@
 //! Addresses that an access list denies although the pool has them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use crate::clock;
 use crate::pool::Inner;
-
-/// Takes out what the access lists have let expire, then what they deny by now.
-pub(super) fn round(inner: &Arc<Inner>) {
-    let now = clock::now();
-    for list in &inner.env.live().access {
-        let _expired: Option<_> = inner.env.plugins.contain(|| list.expire(now));
-    }
-    enforce_access(inner);
-}
 
 /// Takes denied addresses out of their hosts: idle connections to them close, busy ones drain. Returns how many addresses
 /// it took out. The lists are asked outside every lock.

@@ -32,9 +32,10 @@ pub(crate) fn evict(inner: &Inner, chosen: impl Fn(&str) -> bool) -> usize {
             if stats.open <= stats.floor {
                 break;
             }
-            view.stats.bytes = host
-                .entry(view.conn)
-                .map_or(0, |entry| entry.value().bytes());
+            if let Some(entry) = host.entry(view.conn) {
+                view.stats.bytes = entry.value().bytes();
+                view.stats.certificate_ends = entry.value().certificate_ends();
+            }
             let slept = inner.env.suspend.slept_since(view.stats.last_used, now);
             let for_the_peer = now.checked_add(slept).unwrap_or(now);
             let cx = EvictionContext::new(&view.stats, for_the_peer)

@@ -89,6 +89,7 @@ fn condemn(inner: &Inner, host: &HostHandle<HttpConn>, target: SocketAddr) {
         key: host.key(),
         target,
         duration: None,
+        policy: None,
     });
 }
 

@@ -4,7 +4,9 @@
 //! its next turn.
 
 mod access;
+mod ended_bans;
 mod evict;
+mod follow;
 mod health;
 mod matrix;
 mod probe;
@@ -21,7 +23,9 @@ use tokio::sync::watch;
 use tokio::time::timeout_at;
 
 pub(crate) use self::access::enforce_access;
+pub(crate) use self::ended_bans::EndedBans;
 pub(crate) use self::evict::evict;
+pub(crate) use self::follow::{Followed, follow};
 pub(crate) use self::health::{check_all, check_claimed};
 pub use self::warm::{Warm, WarmCell, WarmOutcome, WarmProgress, WarmReport};
 pub(crate) use self::warm::{size as warm_size, warm};
@@ -39,12 +43,18 @@ pub(crate) fn start(inner: &Arc<Inner>) {
         |upkeep| upkeep.idle_interval,
         |inner| {
             Box::pin(async move {
-                access::round(&inner);
+                enforce_access(&inner);
                 evict(&inner, |name| name != LIFETIME);
                 let most = inner.env.live().config.limits.hosts;
                 inner.manager.forget_empty_hosts(most);
             })
         },
+    );
+    // Apart from the clean-up, which is not to wait for lookups.
+    every(
+        inner,
+        |upkeep| upkeep.idle_interval,
+        |inner| Box::pin(async move { ended_bans::round(&inner).await }),
     );
     every(
         inner,

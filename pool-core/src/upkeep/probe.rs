@@ -80,6 +80,8 @@ impl<'a> LeaseProbe<'a> {
         facts.age = now.saturating_duration_since(lease.created());
         facts.idle = now.saturating_duration_since(lease.last_used_before());
         let checked = lease.last_checked();
+        let ends = lease.conn().certificate_ends();
+        facts.certificate_left = ends.map(|ends| ends.saturating_duration_since(now));
         facts.checked = checked.map(|at| now.saturating_duration_since(at));
         Self { lease, facts }
     }

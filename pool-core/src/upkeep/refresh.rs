@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tracing::debug;
 
+use super::ended_bans::admit;
+use super::follow::follow;
 use crate::pool::Inner;
 
 /// Looks every host in use up again, one after the other: new addresses join, missing ones drain. A failed lookup
@@ -15,7 +17,10 @@ pub(super) async fn refresh(inner: &Arc<Inner>) {
             continue;
         }
         match inner.env.plugins.resolve(host.key(), &live).await {
-            Ok(addrs) => host.set_addresses(&addrs),
+            Ok(found) => {
+                admit(&inner.env, &host, &found.addrs);
+                follow(&inner.env, &host, found.end);
+            }
             Err(error) => debug!(%error, "lookup failed, the last answer stays"),
         }
     }

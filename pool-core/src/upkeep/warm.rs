@@ -14,11 +14,13 @@ use http::Uri;
 use pool_health::HealthCheck;
 use tokio::time::sleep;
 
+use super::ended_bans::admit;
+use super::follow::follow;
 use super::health;
 use super::matrix::{Size, Wanted};
 use super::shortage::Throttle;
 use crate::clock;
-use crate::dial;
+use crate::dial::{self, Answer, AnswerEnd};
 use crate::error::{Error, ErrorKind};
 use crate::http::HttpConn;
 use crate::info::ConnId;
@@ -203,11 +205,13 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
         live,
         key,
         targets,
+        end,
         wanted,
     } = look_up(inner, plan).await?;
     // Only now: an empty host may be forgotten at any time.
     let host = inner.manager.host(&key);
-    host.set_addresses(&targets);
+    admit(&inner.env, &host, &targets);
+    follow(&inner.env, &host, end);
 
     let limits = &live.config.limits;
     // No more than may dial: the time that the others wait for their turn is not the time their dial takes.
@@ -274,6 +278,7 @@ struct Wish {
     live: Arc<Live>,
     key: Key,
     targets: Vec<SocketAddr>,
+    end: AnswerEnd,
     wanted: Vec<Wanted>,
 }
 
@@ -289,7 +294,10 @@ async fn look_up(inner: &Arc<Inner>, plan: &Warm) -> Result<Wish, Error> {
     }
     let live = inner.env.live();
     let plugins = &inner.env.plugins;
-    let targets = plugins.resolve(&key, &live).await?;
+    let Answer {
+        addrs: targets,
+        end,
+    } = plugins.resolve(&key, &live).await?;
     let sources = match &plan.sources {
         Some(sources) => sources.clone(),
         None => plugins
@@ -302,6 +310,7 @@ async fn look_up(inner: &Arc<Inner>, plan: &Warm) -> Result<Wish, Error> {
         live,
         key,
         targets,
+        end,
         wanted,
     })
 }

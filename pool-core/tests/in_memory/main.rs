@@ -7,6 +7,7 @@
 )]
 
 mod access_lists;
+mod answers;
 mod bad_input;
 mod check_at_checkout;
 mod checked_bodies;
@@ -15,8 +16,10 @@ mod exhausted_sources;
 mod failing_sources;
 mod familiar_hosts;
 mod frames;
+mod half_open;
 mod idle_http1;
 mod idle_peers;
+mod lifetimes;
 mod load;
 mod lookups;
 mod lost_timers;
@@ -32,6 +35,7 @@ mod restless_policies;
 mod retired_sources;
 mod scarce_files;
 mod selectors;
+mod silent_addresses;
 mod suspended;
 mod two_families;
 mod waiting;

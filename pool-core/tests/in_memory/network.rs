@@ -24,6 +24,8 @@ pub(crate) enum Manner {
     Refuses,
     /// Never answers a connect.
     Silent,
+    /// Takes a connection after so long, and then answers.
+    Takes(Duration),
     /// Reads each request and answers it this much later.
     Slow(Duration),
     /// Reads a request and hangs up.
@@ -166,7 +168,8 @@ impl State {
         let mut length = addr.to_string().len();
         let mut status = "200 OK";
         match self.manner(addr) {
-            Manner::Answers | Manner::Refuses | Manner::Silent | Manner::ClosesIdle(_) => {}
+            Manner::Answers | Manner::Refuses | Manner::Silent => {}
+            Manner::Takes(_) | Manner::ClosesIdle(_) => {}
             Manner::Slow(delay) => pass(delay).await,
             Manner::HangsUp => return false,
             Manner::Mute => return true,
@@ -197,6 +200,7 @@ impl Connect for Network {
         network.buffers.lock().expect(INTACT).push(buffers.into());
         match network.manner(cx.target) {
             Manner::Silent => std::future::pending().await,
+            Manner::Takes(after) => pass(after).await,
             Manner::Refuses => return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()),
             _ => {}
         }

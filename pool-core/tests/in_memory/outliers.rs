@@ -107,3 +107,49 @@ async fn an_address_that_fails_more_often_than_the_others_is_left_out() {
     }
     assert!((1..=15).contains(&met), "{met} requests met it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_under_way_when_an_address_went_does_not_keep_it_out_for_longer() {
+    let network = Network::new();
+    let mut config = Config::default();
+    config.outlier.clear();
+    let policy = StatusEjection::new("429".parse().unwrap(), second(60));
+    let all = addrs(4);
+    let pool = pool(&network, resolver(all.clone()), config)
+        .outlier(Arc::new(policy))
+        .build()
+        .unwrap();
+    pool.warm(&Warm::new(URL).per_cell(3)).await.unwrap();
+    network.set(all[0], Manner::AsksForPause(1));
+    let asked = (0..12).map(|_| get(&pool));
+    join_all(asked).await;
+    assert_eq!(network.requests_at(all[0]), 3, "all at once");
+    network.set(all[0], Manner::Answers);
+    pass(second(61)).await;
+    pool.warm(&Warm::new(URL)).await.unwrap();
+    assert_eq!(seen(&network, &pool, all[0], 40).await, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_that_fail_at_once_do_not_go_all_at_once() {
+    for (share, stay) in [(1.0, 1), (0.5, 2)] {
+        let network = Network::new();
+        let mut config = Config::default();
+        config.outlier.clear();
+        let policy = StatusEjection::new("429".parse().unwrap(), second(60));
+        let all = addrs(4);
+        let pool = pool(&network, resolver(all.clone()), config)
+            .outlier(Arc::new(policy.at_most(share)))
+            .build()
+            .unwrap();
+        pool.warm(&Warm::new(URL).per_cell(3)).await.unwrap();
+        for addr in &all {
+            network.set(*addr, Manner::AsksForPause(1));
+        }
+        let asked = (0..12).map(|_| get(&pool));
+        join_all(asked).await;
+        let hosts = pool.snapshot().connections.hosts;
+        let active = hosts[0].endpoints.iter().filter(|at| at.active).count();
+        assert_eq!(active, stay);
+    }
+}

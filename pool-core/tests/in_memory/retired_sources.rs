@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pool_core::manager::CloseReason;
-use pool_core::{Config, Connect, ConnectContext, ConnectError, Connected, Pool};
+use pool_core::{Config, Connect, ConnectContext, ConnectError, Connected, Error, Pool};
 use pool_localip::{
     AddrList, AddrSet, AllocContext, Exhausted, Lease, Listeners, LocalAddrAllocator, Retired,
     SourceListener, WorkingSet,
 };
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::network::{Manner, Network, URL, addrs, get, pass, pool, resolver};
@@ -142,16 +143,18 @@ impl Connect for Gate {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_a_dial_under_way_brings_from_a_retired_address_is_used_once() {
-    let (network, sources) = (Network::new(), Leaving::new());
+/// A pool whose first dial is under way, for a request that waits for it.
+async fn dialling(
+    network: &Arc<Network>,
+    sources: &Arc<Leaving>,
+) -> (Pool, Arc<Gate>, JoinHandle<Result<String, Error>>) {
     let gate = Arc::new(Gate {
         network: network.clone(),
         reached: Notify::new(),
         opens: Notify::new(),
     });
     let connect: Arc<dyn Connect> = gate.clone();
-    let pool = pool(&network, resolver(addrs(1)), Config::default())
+    let pool = pool(network, resolver(addrs(1)), Config::default())
         .connect(connect)
         .local_addrs(sources.clone())
         .build()
@@ -161,12 +164,40 @@ async fn what_a_dial_under_way_brings_from_a_retired_address_is_used_once() {
         async move { get(&pool).await }
     });
     gate.reached.notified().await;
+    (pool, gate, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dial_under_way_brings_from_a_retired_address_is_used_once() {
+    let (network, sources) = (Network::new(), Leaving::new());
+    let (pool, gate, asked) = dialling(&network, &sources).await;
     let source = pool.snapshot().sources.each[0].addr.unwrap();
     sources.leave(source, Retired::Unwanted);
     gate.opens.notify_one();
     asked.await.unwrap().unwrap();
     pass(Duration::from_secs(1)).await;
     assert_eq!((network.open(), closed_for_it(&pool)), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dial_under_way_brings_from_an_address_that_left_the_machine_is_cut_in_a_moment() {
+    let (network, sources) = (Network::new(), Leaving::new());
+    let (pool, gate, asked) = dialling(&network, &sources).await;
+    let addr = addrs(1)[0];
+    let source = pool.snapshot().sources.each[0].addr.unwrap();
+    sources.leave(source, Retired::Gone);
+    network.set(addr, Manner::Mute);
+    let began = Instant::now();
+    gate.opens.notify_one();
+    while network.requests_at(addr) == 0 {
+        tokio::task::yield_now().await;
+    }
+    network.set(addr, Manner::Answers);
+    // For the dial of the second try.
+    gate.opens.notify_one();
+    assert_eq!(asked.await.unwrap().unwrap(), addr.to_string());
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
+    assert_eq!(closed_for_it(&pool), 1);
 }
 
 #[tokio::test(start_paused = true)]

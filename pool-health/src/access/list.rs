@@ -182,6 +182,14 @@ impl PrefixList {
         rules
     }
 
+    /// The rule that decides about an address, with its source; `None` if there is none and the fallback decides.
+    pub fn rule_for(&self, cx: &AccessContext<'_>) -> Option<(Arc<str>, AccessRule)> {
+        let rules = self.read();
+        let decision = rules.decision(cx)?;
+        let rule = decision.terms.rule(decision.prefix);
+        Some((Arc::clone(decision.source), rule))
+    }
+
     /// The sources that have rules, each with how many.
     pub fn sources(&self) -> Vec<(Arc<str>, usize)> {
         let rules = self.read();
@@ -264,22 +272,15 @@ impl AccessList for PrefixList {
     }
 
     fn check(&self, cx: &AccessContext<'_>) -> Access {
-        let addr = cx.addr();
         let rules = self.read();
-        let decide = |addr| rules.longest(addr, cx.now);
-        let decisions = [decide(addr), nat64(addr).and_then(decide)];
-        let mut found = decisions.into_iter().flatten();
-        let Some(first) = found.next() else {
-            return match self.fallback.0 {
+        match (rules.decision(cx), self.fallback.0) {
+            (Some(decision), _) => match decision.terms.action {
                 AccessAction::Allow => Access::Allow,
-                AccessAction::Deny => Access::deny("no rule allows it"),
-            };
-        };
-        [Some(first), found.next()]
-            .into_iter()
-            .flatten()
-            .find(|decision| decision.terms.action == AccessAction::Deny)
-            .map_or(Access::Allow, |decision| Access::Deny(decision.denied()))
+                AccessAction::Deny => Access::Deny(decision.denied()),
+            },
+            (None, AccessAction::Allow) => Access::Allow,
+            (None, AccessAction::Deny) => Access::deny("no rule allows it"),
+        }
     }
 
     fn expire(&self, now: Instant) -> Vec<AccessRule> {
@@ -315,6 +316,14 @@ impl Decision<'_> {
 }
 
 impl Rules {
+    fn decision(&self, cx: &AccessContext<'_>) -> Option<Decision<'_>> {
+        let decide = |addr| self.longest(addr, cx.now);
+        let decisions = [decide(cx.addr()), nat64(cx.addr()).and_then(decide)];
+        let decisions = decisions.into_iter().flatten();
+        // The first one of equals: the address as it is.
+        decisions.rev().max_by_key(|decision| decision.terms.action)
+    }
+
     fn longest(&self, addr: IpAddr, now: Instant) -> Option<Decision<'_>> {
         let decisions = self.by_source.iter().filter_map(|(source, table)| {
             let (prefix, terms) = table.longest(addr, now)?;

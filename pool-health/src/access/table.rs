@@ -131,7 +131,7 @@ impl FromIterator<AccessRule> for Table {
 }
 
 impl Terms {
-    fn rule(&self, prefix: IpPrefix) -> AccessRule {
+    pub(super) fn rule(&self, prefix: IpPrefix) -> AccessRule {
         let mut rule = AccessRule::new(self.action, prefix);
         rule.expires = self.expires;
         rule.reason = Arc::clone(&self.reason);

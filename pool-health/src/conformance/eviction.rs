@@ -85,6 +85,7 @@ impl Case {
         conn.bytes = numbers.counter();
         conn.multiplexed = numbers.pick(&[false, true]);
         conn.seed = numbers.next();
+        conn.certificate_ends = numbers.pick(&[None, Some(created), Some(later(now, DAY))]);
 
         let mut endpoint = EndpointStats::new();
         endpoint.consecutive_failures = numbers.counter32();
@@ -115,13 +116,24 @@ impl Case {
             self.conn.created.checked_sub(span),
             self.conn.last_used.checked_sub(span),
             self.conn.idle_since.map(|since| since.checked_sub(span)),
+            self.conn
+                .certificate_ends
+                .map(|ends| ends.checked_sub(span)),
         );
         let mut case = self.clone();
-        if let (Some(now), Some(created), Some(last_used), None | Some(Some(_))) = moved {
+        if let (
+            Some(now),
+            Some(created),
+            Some(last_used),
+            None | Some(Some(_)),
+            None | Some(Some(_)),
+        ) = moved
+        {
             case.now = now;
             case.conn.created = created;
             case.conn.last_used = last_used;
             case.conn.idle_since = moved.3.flatten();
+            case.conn.certificate_ends = moved.4.flatten();
         }
         case
     }
@@ -148,8 +160,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        ErrorCount, ErrorRate, EvictReason, IdleTimeout, Lifetime, MaxBytes, MaxErrors, MaxUses,
-        NeverEvict, PeerIdle, Surplus,
+        CertificateEnd, ErrorCount, ErrorRate, EvictReason, IdleTimeout, Lifetime, MaxBytes,
+        MaxErrors, MaxUses, NeverEvict, PeerIdle, Surplus,
     };
 
     /// A policy made of a function, so that each lie below is one line.
@@ -187,6 +199,8 @@ mod tests {
         eviction(&ErrorRate::new(f64::MIN_POSITIVE).min_uses(1));
         eviction(&ErrorRate::new(1.0).min_uses(u64::MAX));
         eviction(&PeerIdle::default());
+        eviction(&CertificateEnd::default());
+        eviction(&CertificateEnd::new(Duration::MAX));
         eviction(&PeerIdle::new(Duration::MAX));
         eviction(&Surplus(0));
         eviction(&Surplus(0).min_idle(usize::MAX));

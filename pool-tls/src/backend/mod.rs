@@ -8,3 +8,5 @@ pub(crate) mod config;
 mod lru;
 #[cfg(feature = "rustls")]
 pub(crate) mod rustls;
+#[cfg(any(feature = "rustls", feature = "boring"))]
+mod validity;

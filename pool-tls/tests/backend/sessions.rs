@@ -1,8 +1,10 @@
 //! What is agreed on, and which sessions are resumed.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pool_tls::{BoxedIo, Plan, TlsConnector, TlsContext, TlsErrorKind, conformance};
+use pool_tls::{
+    BoxedIo, CertificateProblem, Plan, TlsConnector, TlsContext, TlsErrorKind, conformance,
+};
 
 use crate::Connector;
 use crate::support::{Ca, NAME, Server, connect, exchange};
@@ -67,6 +69,44 @@ async fn a_second_connection_in_the_same_scope_resumes_the_session() {
         assert!(!exchange(&connector, &server, "scope").await.resumed);
         let again = exchange(&connector, &server, "scope").await;
         assert!(again.resumed, "{:?}", again.version);
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_the_certificate_is_known_after_a_resumed_handshake_too() {
+    let end = UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let ca = Ca::new();
+        let connector = ca.trusted().build().unwrap();
+        let leaf = ca.leaf_with(&[NAME], |params| params.not_after = end.into());
+        let server = Server::of_version(&leaf, version);
+        for resumed in [false, true] {
+            let session = exchange(&connector, &server, "scope").await;
+            assert_eq!(session.resumed, resumed);
+            assert_eq!(session.certificate_expires, Some(end), "{version:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_session_outlives_the_certificate_that_it_was_opened_with() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let ca = Ca::new();
+        let connector = ca.trusted().build().unwrap();
+        let end = SystemTime::now() + Duration::from_secs(2);
+        let leaf = ca.leaf_with(&[NAME], |params| params.not_after = end.into());
+        let server = Server::of_version(&leaf, version);
+        exchange(&connector, &server, "scope").await;
+        assert!(exchange(&connector, &server, "scope").await.resumed);
+        // The certificate is valid throughout its last second, which began a fraction of a second before `end`.
+        while !end.elapsed().is_ok_and(|past| past.as_secs() >= 1) {
+            tokio::time::sleep(Duration::from_millis(20)).await; // fault: the time of the certificate, which is the system's
+        }
+        let plan = Plan::native(connector.config_id());
+        let cx = TlsContext::new(NAME, &plan).with_scope("scope");
+        let error = connect(&connector, cx, server.open()).await.unwrap_err();
+        let expired = TlsErrorKind::Certificate(CertificateProblem::Expired);
+        assert_eq!(error.kind(), expired);
     }
 }
 

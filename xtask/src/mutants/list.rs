@@ -282,9 +282,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "one connection more than `per_endpoint`",
         file: "pool-core/src/manager/state/dials.rs",
-        old: "endpoint.may_dial(now) && endpoint.load() < limit)",
-        new: "endpoint.may_dial(now) && endpoint.load() <= limit)",
+        old: "endpoint.may_dial(now) && endpoint.load() < limit && may(slot)",
+        new: "endpoint.may_dial(now) && endpoint.load() <= limit && may(slot)",
         noticed_by: &["connections_and_dials_to_one_address_are_bounded"],
+    },
+    Mutant {
+        name: "the address that is left is not tried beside a silent one that left",
+        file: "pool-core/src/manager/state/silent.rs",
+        old: ".any(|(_, dial)| !self.endpoints[dial.endpoint].is_active()),",
+        new: ".any(|_| false),",
+        noticed_by: &["the_only_address_left_is_tried_beside_a_silent_one_that_left"],
     },
     Mutant {
         name: "a load opens one connection more than `per_host`",
@@ -538,8 +545,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "each waiter dials, whatever a dial is expected to bring",
         file: "pool-core/src/manager/state/dials.rs",
-        old: "while self.waiters.len() > self.expected_from(self.dials.len()) {",
-        new: "while self.waiters.len() > self.dials.len() {",
+        old: "if self.waiters.len() <= self.expected_from(heard) {",
+        new: "if self.waiters.len() <= heard {",
         noticed_by: &["until_an_h2_peer_has_said_its_limit_one_lease_goes_out_and_nobody_dials"],
     },
     Mutant {

@@ -56,7 +56,7 @@ const REST: [&str; 10] = [
     "-p",
     "xtask",
     "--features",
-    "pool-core/serde,pool-core/figment,pool-core/testing,pool-core/hickory",
+    "pool-core/serde,pool-core/figment,pool-core/testing,pool-core/hickory,pool-cli/hickory",
 ];
 
 impl Step {

@@ -97,6 +97,10 @@ fn every_bad_value_is_blamed_by_its_key() {
             |c| c.dial.backoff_base = Duration::MAX,
             &["dial.backoff_max"],
         ),
+        (
+            |c| c.dial.attempt_delay = Duration::from_millis(9),
+            &["dial.attempt_delay"],
+        ),
         (|c| c.dial.jitter = -0.1, &["dial.jitter"]),
         (|c| c.dial.jitter = 1.5, &["dial.jitter"]),
         (|c| c.dial.jitter = f64::NAN, &["dial.jitter"]),
@@ -218,6 +222,8 @@ fn values_at_the_edge_are_valid() {
             c.http2.ping_timeout = Duration::MAX;
         },
         |c| c.dial.backoff_max = Duration::MAX,
+        |c| c.dial.attempt_delay = Duration::from_millis(10),
+        |c| c.dial.attempt_delay = Duration::MAX,
         |c| c.dial.jitter = 0.0,
         |c| c.dial.jitter = 1.0,
         |c| c.retry.budget_percent = 0,
@@ -311,6 +317,7 @@ fn any_config() -> impl Strategy<Value = Config> {
             c.retry.budget_min = u[6];
             c.dial.send_buffer = u[7];
             c.dial.receive_buffer = u[8];
+            c.dial.attempt_delay = d[9];
             c.dial.jitter = jitter;
             c.eviction = names.into_iter().map(PolicyConfig::new).collect();
             c

@@ -147,6 +147,30 @@ async fn an_answer_for_ever_counts_for_the_upper_bound() {
 }
 
 #[tokio::test]
+async fn an_answer_says_how_long_it_counts_within_the_bounds() {
+    let table = [
+        (60, (0, 3600), 60),
+        (0, (600, 3600), 600),
+        (u32::MAX, (0, 3600), 3600),
+    ];
+    for (ttl, (least, most), counts) in table {
+        let server = Server::start(addrs(&["10.0.0.1", "::1"]), ttl).await;
+        let (least, most) = seconds(least, most);
+        let dns = DnsResolver::builder([server.addr]).ttl(least, most);
+        let dns = dns.build().unwrap();
+        let before = crate::clock::now();
+        // Asked, and remembered: the same moment, or nearly.
+        for _ in 0..2 {
+            let answer = dns.answer("a.test", 1).await.unwrap();
+            let until = answer.end.at.unwrap();
+            let counts = Duration::from_secs(counts);
+            assert!(until >= before + counts / 2, "{ttl}: {answer:?}");
+            assert!(until <= crate::clock::now() + counts, "{ttl}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_longer_than_a_datagram_comes_whole_over_tcp() {
     let many = (0..500_u16).map(|n| IpAddr::from([10, 0, (n >> 8) as u8, n as u8]));
     let server = Server::start(many.collect(), 60).await;

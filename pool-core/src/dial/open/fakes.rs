@@ -152,6 +152,7 @@ impl Rig {
             connect_timeout: CONNECT,
             handshake_timeout: HANDSHAKE,
             sources: &SourceBook::default(),
+            connected: &|| (),
         };
         open(request, lease, Says("guard", self.log.clone())).await
     }

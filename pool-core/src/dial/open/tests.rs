@@ -224,6 +224,7 @@ async fn dial(target: SocketAddr, source: &str) -> Result<Opened, Error> {
         connect_timeout: Duration::MAX,
         handshake_timeout: Duration::MAX,
         sources: &SourceBook::default(),
+        connected: &|| (),
     };
     let lease = Lease::new(source.parse::<IpAddr>().unwrap(), |_| ());
     open(request, lease, ()).await

@@ -151,6 +151,7 @@ fn facts() -> Arc<ConnFacts> {
         profile: None,
         fidelity: None,
         resumed: false,
+        certificate_expires: None,
     })
 }
 

@@ -267,6 +267,7 @@ fn facts(protocol: Protocol) -> Arc<ConnFacts> {
         profile: None,
         fidelity: None,
         resumed: false,
+        certificate_expires: None,
     })
 }
 

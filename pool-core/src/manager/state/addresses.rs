@@ -11,6 +11,36 @@ use crate::manager::list::begin_with_one;
 use crate::manager::reason::CloseReason;
 
 impl HostState {
+    /// As [`set_addresses`](Self::set_addresses), but those `on_trial` that are new to the host stay out of rotation until a check
+    /// succeeds, as long as another address of the answer may serve meanwhile. Returns which these are.
+    pub(crate) fn set_addresses_with_trials(
+        &mut self,
+        addrs: &[SocketAddr],
+        on_trial: &HashSet<SocketAddr>,
+        now: Instant,
+        out: &mut Actions,
+    ) -> Vec<SocketAddr> {
+        let (mut trials, mut others_serve) = (Vec::new(), false);
+        for &addr in addrs {
+            let standing = self.endpoint(addr).map_or(Standing::Gone, |e| e.standing);
+            if standing == Standing::Gone && on_trial.contains(&addr) {
+                trials.push(addr);
+            } else {
+                others_serve |= !matches!(standing, Standing::Ejected(_));
+            }
+        }
+        if !others_serve {
+            trials.clear();
+        }
+        // Before they could join in rotation: whoever waits would be given a dial to them.
+        for &addr in &trials {
+            let endpoint = self.endpoint_for(addr);
+            self.set_standing(endpoint, Standing::Ejected(None), now, out);
+        }
+        self.set_addresses(addrs, now, out);
+        trials
+    }
+
     /// The lookup's answer: new addresses join, missing ones drain.
     pub(crate) fn set_addresses(&mut self, addrs: &[SocketAddr], now: Instant, out: &mut Actions) {
         if self.addresses != Addresses::Manual {
@@ -47,15 +77,20 @@ impl HostState {
         let known: Vec<usize> = known
             .filter(|&slot| self.endpoints[slot].standing != Standing::Gone)
             .collect();
-        for &endpoint in &known {
+        self.leave_denied(&known, now, out);
+        self.plan(now, out);
+        known.len()
+    }
+
+    /// Without an address left, the next plan has the host looked up.
+    pub(super) fn leave_denied(&mut self, endpoints: &[usize], now: Instant, out: &mut Actions) {
+        for &endpoint in endpoints {
             self.leave_endpoint(endpoint, CloseReason::Denied, now, out);
         }
         let some_left = self.endpoints().any(|e| e.standing != Standing::Gone);
         if !some_left && self.addresses == Addresses::Known {
             self.addresses = Addresses::Unknown;
         }
-        self.plan(now, out);
-        known.len()
     }
 
     fn leave_endpoint(

@@ -139,7 +139,9 @@ impl HostState {
             Addresses::Unknown => panic!("nobody looks the addresses up"),
             Addresses::Known => {}
         }
+        let silent = self.silent(now);
         let expected = self.expected_from(self.dials.len());
+        let heard = self.expected_from(self.dials.len() - silent.len());
         let full = self.dials.len() >= self.limits.dials
             || self.conns.len() + self.dials.len() >= self.limits.conns;
         let timer = self.wake_asked.is_some_and(|at| at > now);
@@ -158,5 +160,20 @@ impl HostState {
             "{} wait for nothing: {self:?}",
             self.waiters.len()
         );
+        if self.waiters.len() > heard {
+            let untried = self.endpoint_to_try(now, &silent);
+            assert!(
+                untried.is_none() || full || timer || patient,
+                "{untried:?} is not tried beside silent ones: {self:?}"
+            );
+        } else if self.waiters.len() > self.expected_from(self.dials.len() - self.connecting())
+            && self.has_another_to_try()
+        {
+            let due = self.next_silence(now);
+            assert!(
+                due.is_none() || full || timer || crowded || patient,
+                "nobody notices who is silent at {due:?}: {self:?}"
+            );
+        }
     }
 }

@@ -7,6 +7,7 @@ use pool_health::{EndpointStats, HostEndpoints, IdleLimit, Outcome, PeerStats};
 
 use crate::manager::reason::CloseReason;
 
+use super::endpoint::Endpoint;
 use super::{Claim, ConnRef, ConnState, HostState, Phase, Standing};
 
 /// What was learned about a host's peers.
@@ -133,6 +134,11 @@ impl HostState {
     pub(crate) fn idle_limit(&mut self, now: Instant) -> Option<Duration> {
         self.learned.known_idle_limit = self.learned.idle_limit.limit(now);
         self.learned.known_idle_limit
+    }
+
+    /// Whether requests may go to this address.
+    pub(crate) fn is_in_rotation(&self, addr: SocketAddr) -> bool {
+        self.endpoint(addr).is_some_and(Endpoint::is_active)
     }
 
     /// How many addresses there are, and how many are out of rotation.

@@ -46,7 +46,7 @@ impl Counters {
     /// Counts a dial that brought no connection.
     pub(crate) fn failed(&mut self, failure: DialFailure) {
         *match failure {
-            DialFailure::Endpoint => &mut self.failed_there,
+            DialFailure::Endpoint | DialFailure::Denied => &mut self.failed_there,
             DialFailure::Local => &mut self.failed_here,
             DialFailure::Abandoned => &mut self.abandoned,
             DialFailure::RuntimeGone => &mut self.orphaned,

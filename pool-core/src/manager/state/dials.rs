@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::conn::Conn;
 use super::endpoint::FOREVER;
+use super::silent::Silent;
 use super::{Action, Actions, Addresses, ConnRef, ConnState, HostState, Phase, Refusal, Standing};
 use crate::config::DialWhenBusy;
 use crate::info::ConnId;
@@ -20,17 +21,19 @@ pub(crate) struct DialRef {
 
 #[derive(Clone, Debug)]
 pub(super) struct Dial {
-    serial: u64,
-    endpoint: usize,
-    stage: Stage,
+    pub(super) serial: u64,
+    pub(super) endpoint: usize,
+    pub(super) stage: Stage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// Waits for the budget's permits.
     Asked,
-    /// Since when it runs.
-    Running(Instant),
+    /// Since when it runs; the address has not taken the connection yet.
+    Connecting(Instant),
+    /// Since when it runs; the address has taken the connection.
+    Connected(Instant),
 }
 
 /// A connection that a dial has brought.
@@ -49,6 +52,8 @@ pub(crate) struct Arrival {
 pub(crate) enum DialFailure {
     /// The remote address: back off from it and try another.
     Endpoint,
+    /// The remote address must not be connected to by now: the host loses it.
+    Denied,
     /// This machine (no source address, no file descriptor): another remote address would not help.
     Local,
     /// Nobody drives dials any more: tell everybody, plan nothing.
@@ -99,7 +104,16 @@ impl HostState {
             }
             Addresses::Known => {}
         }
-        while self.waiters.len() > self.expected_from(self.dials.len()) {
+        loop {
+            let silent = self.silent(now);
+            let heard = self.dials.len() - silent.len();
+            if self.waiters.len() <= self.expected_from(heard) {
+                return self.listen(now, out);
+            }
+            let beside = self.waiters.len() <= self.expected_from(self.dials.len());
+            if beside && self.endpoint_to_try(now, &silent).is_none() {
+                return self.listen(now, out);
+            }
             if self.dials.len() >= self.limits.dials {
                 return;
             }
@@ -114,7 +128,12 @@ impl HostState {
             if let Some(at) = self.pause_until.filter(|&at| at > now) {
                 return self.wake_at(at, now, out);
             }
-            let Some(endpoint) = self.endpoint_to_dial(now) else {
+            let endpoint = if beside {
+                self.endpoint_to_try(now, &silent)
+            } else {
+                self.endpoint_to_dial(now)
+            };
+            let Some(endpoint) = endpoint else {
                 return self.wait_or_refuse(now, out);
             };
             self.insert_dial(endpoint, Stage::Asked);
@@ -134,18 +153,30 @@ impl HostState {
             return false;
         };
         let running = self.running();
-        let needed = self.waiters.len() > self.expected_from(running)
+        let silent = self.silent(now);
+        let needed = self.waiters.len() > self.expected_from(running - silent.len())
             && self.conns.len() + running < self.limits.conns
             && running < self.limits.dials;
         if !needed {
             self.abandon_asked();
+            self.listen(now, out);
             return false;
         }
         // Much may have happened to the address while the host waited for its turn.
-        if !self.endpoints[endpoint].may_dial(now) {
+        let beside = self.waiters.len() <= self.expected_from(running);
+        if !self.endpoints[endpoint].may_dial(now) || beside && silent.contains(&endpoint) {
             self.abandon_asked();
-            let Some(other) = self.endpoint_to_dial(now) else {
-                self.wait_or_refuse(now, out);
+            let other = if beside {
+                self.endpoint_to_try(now, &silent)
+            } else {
+                self.endpoint_to_dial(now)
+            };
+            let Some(other) = other else {
+                if beside {
+                    self.listen(now, out);
+                } else {
+                    self.wait_or_refuse(now, out);
+                }
                 return false;
             };
             slot = self.insert_dial(other, Stage::Asked);
@@ -179,7 +210,7 @@ impl HostState {
         endpoint: usize,
         now: Instant,
     ) -> (DialRef, SocketAddr) {
-        let slot = self.insert_dial(endpoint, Stage::Running(now));
+        let slot = self.insert_dial(endpoint, Stage::Connecting(now));
         self.counters.dials += 1;
         let serial = self.dials[slot].serial;
         (DialRef { slot, serial }, self.endpoints[endpoint].addr)
@@ -203,7 +234,7 @@ impl HostState {
     ) -> Option<ConnRef> {
         let (endpoint, stage) = self.end_dial(dial)?;
         self.counters.dialled += 1;
-        if let Stage::Running(since) = stage {
+        if let Stage::Connecting(since) | Stage::Connected(since) = stage {
             self.connect.record(now.saturating_duration_since(since));
         }
         self.endpoints[endpoint].failed_dials = 0;
@@ -265,18 +296,22 @@ impl HostState {
                 self.endpoints[endpoint].back_off(now, base, max, cut);
                 self.waiters.charge(covered);
             }
-            DialFailure::Local => self.waiters.charge(covered),
+            DialFailure::Denied | DialFailure::Local => self.waiters.charge(covered),
         }
-        self.forget_if_gone(endpoint);
+        if failure == DialFailure::Denied {
+            self.leave_denied(&[endpoint], now, out);
+        } else {
+            self.forget_if_gone(endpoint);
+        }
         let hope = !self.dials.is_empty() || self.is_served();
         if !hope {
+            let active = self.endpoints().filter(|e| e.is_active()).count();
             let tries = match failure {
                 DialFailure::Local => 1,
-                _ => self
-                    .endpoints()
-                    .filter(|e| e.is_active())
-                    .count()
-                    .clamp(1, MAX_CHARGES),
+                // The answer to a lookup is older than the denial: what the next one brings is to be tried as well. No more often, because
+                // a list may allow an address each time it is looked up and deny it each time it is dialled.
+                DialFailure::Denied => active.clamp(1, MAX_CHARGES) + 1,
+                _ => active.clamp(1, MAX_CHARGES),
             };
             for waiter in self.waiters.exhausted(tries as u32) {
                 self.waiters.settle(waiter);
@@ -342,7 +377,8 @@ impl HostState {
                 connect
             }
         };
-        let covered = self.expected_from(self.dials.len());
+        let heard = self.dials.len() - self.silent(now).len();
+        let covered = self.expected_from(heard);
         let since = self.waiters.waiting_since(covered).unwrap_or(now);
         match since.checked_add(wait) {
             Some(at) if at <= now => Patience::None,
@@ -383,7 +419,7 @@ impl HostState {
 
     fn start(&mut self, slot: usize, now: Instant, out: &mut Actions) {
         let dial = &mut self.dials[slot];
-        dial.stage = Stage::Running(now);
+        dial.stage = Stage::Connecting(now);
         self.counters.dials += 1;
         let name = DialRef {
             slot,
@@ -415,15 +451,27 @@ impl HostState {
         false
     }
 
-    /// The address with the fewest connections, and among equals the one dialled longest ago; one that is doubted only
-    /// if there is no other.
+    /// The address with the fewest connections, and among equals the one dialled longest ago; one that is silent or
+    /// doubted only if there is no other.
     pub(super) fn endpoint_to_dial(&self, now: Instant) -> Option<usize> {
+        self.best_endpoint(now, &self.silent(now), |_| true)
+    }
+
+    pub(super) fn best_endpoint(
+        &self,
+        now: Instant,
+        silent: &Silent,
+        may: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let limit = self.limits.per_endpoint;
         self.endpoints
             .iter()
-            .filter(|(_, endpoint)| endpoint.may_dial(now) && endpoint.load() < limit)
-            .min_by_key(|(_, endpoint)| {
+            .filter(|&(slot, endpoint)| {
+                endpoint.may_dial(now) && endpoint.load() < limit && may(slot)
+            })
+            .min_by_key(|&(slot, endpoint)| {
                 (
+                    silent.contains(&slot),
                     endpoint.is_doubted(now),
                     endpoint.load(),
                     endpoint.last_dial,

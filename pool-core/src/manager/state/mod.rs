@@ -19,6 +19,7 @@ mod ewma;
 mod load;
 #[cfg(test)]
 mod model;
+mod silent;
 mod surplus;
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,8 @@ pub(crate) struct HostLimits {
     pub(crate) per_endpoint: usize,
     pub(crate) dials: usize,
     pub(crate) waiters: usize,
+    /// How long a dial may be without a word from its address before another one is tried beside it. `MAX`: for ever.
+    pub(crate) attempt_delay: Duration,
     pub(crate) backoff_base: Duration,
     pub(crate) backoff_max: Duration,
     /// The share of a wait that chance may take off, 0 to 1.
@@ -489,26 +492,6 @@ impl HostState {
         // Whoever waits may have counted on it.
         self.plan(now, out);
         true
-    }
-
-    /// Closes an idle connection that nobody may claim, for another of this host.
-    pub(crate) fn give_up_useless(&mut self, now: Instant, out: &mut Actions) -> bool {
-        let gave = self.close_useless(out);
-        if gave {
-            self.plan(now, out);
-        }
-        gave
-    }
-
-    pub(super) fn close_useless(&mut self, out: &mut Actions) -> bool {
-        let useless = self.idle.iter(&self.conns).find(|&slot| {
-            let conn = &self.conns[slot];
-            conn.is_idle() && !self.endpoints[conn.endpoint].is_active()
-        });
-        if let Some(slot) = useless {
-            self.retire(slot, CloseReason::Surplus, out);
-        }
-        useless.is_some()
     }
 
     /// How many connections carry no lease, those under a check included.

@@ -33,19 +33,23 @@ impl ReferenceStateMachine for Plan {
 
     fn init_state() -> BoxedStrategy<Self> {
         let expected = prop_oneof![Just(1_usize), Just(3)];
-        (any::<bool>(), expected, ops::when_busy(), ops::spread())
-            .prop_map(|(resolves, expected, when_busy, (heavy, spread))| Self {
-                resolves,
-                expected,
-                limits: HostLimits {
-                    when_busy,
-                    heavy,
-                    spread,
-                    ..LIMITS
+        let times = (ops::when_busy(), ops::attempt_delay());
+        (any::<bool>(), expected, times, ops::spread())
+            .prop_map(
+                |(resolves, expected, (when_busy, attempt_delay), (heavy, spread))| Self {
+                    resolves,
+                    expected,
+                    limits: HostLimits {
+                        when_busy,
+                        attempt_delay,
+                        heavy,
+                        spread,
+                        ..LIMITS
+                    },
+                    asked: 0,
+                    closed: false,
                 },
-                asked: 0,
-                closed: false,
-            })
+            )
             .boxed()
     }
 

@@ -44,4 +44,24 @@ impl HostState {
     pub(crate) fn leaving_len(&self) -> usize {
         self.leaving
     }
+
+    /// Closes an idle connection that nobody may claim, for another of this host.
+    pub(crate) fn give_up_useless(&mut self, now: Instant, out: &mut Actions) -> bool {
+        let gave = self.close_useless(out);
+        if gave {
+            self.plan(now, out);
+        }
+        gave
+    }
+
+    pub(super) fn close_useless(&mut self, out: &mut Actions) -> bool {
+        let useless = self.idle.iter(&self.conns).find(|&slot| {
+            let conn = &self.conns[slot];
+            conn.is_idle() && !self.endpoints[conn.endpoint].is_active()
+        });
+        if let Some(slot) = useless {
+            self.retire(slot, CloseReason::Surplus, out);
+        }
+        useless.is_some()
+    }
 }

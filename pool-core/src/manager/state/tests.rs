@@ -10,6 +10,7 @@ mod exhaustive;
 mod fairness;
 mod limits;
 mod load;
+mod silent;
 mod when_busy;
 
 use super::*;
@@ -26,6 +27,7 @@ pub(super) const LIMITS: HostLimits = HostLimits {
     heavy: usize::MAX,
     spread: 1,
     spread_after: ms(500),
+    attempt_delay: Duration::MAX,
     backoff_base: Duration::from_millis(100),
     backoff_max: Duration::from_secs(1),
     jitter: 0.25,
@@ -152,6 +154,17 @@ impl Rig {
 
     fn set_addresses(&mut self, addrs: &[SocketAddr]) {
         self.step(|state, now, out| state.set_addresses(addrs, now, out));
+    }
+
+    fn set_addresses_with_trials(
+        &mut self,
+        addrs: &[SocketAddr],
+        on_trial: &[SocketAddr],
+    ) -> Vec<SocketAddr> {
+        self.step(|state, now, out| {
+            let on_trial = on_trial.iter().copied().collect();
+            state.set_addresses_with_trials(addrs, &on_trial, now, out)
+        })
     }
 
     fn forbid(&mut self, addrs: &[SocketAddr]) -> usize {

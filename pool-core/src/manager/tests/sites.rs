@@ -140,6 +140,22 @@ fn a_lower_limit_closes_what_is_idle_over_all_sources() {
 }
 
 #[test]
+fn busy_connections_of_all_sources_above_a_lower_limit_close_when_they_come_back() {
+    let (manager, fake) = driven(per_host(6));
+    let mut askers: Vec<Asker> = (0..6).map(|source| begun(&manager, "a", source)).collect();
+    fake.connect_all();
+    let mut leases: Vec<_> = askers.iter_mut().map(lease).collect();
+    manager.set_limits(&Config {
+        limits: per_host(2),
+        ..Config::default()
+    });
+    assert_eq!(manager.permits_in_use(), (6, 0));
+    leases.clear();
+    assert_eq!(manager.permits_in_use(), (2, 0));
+    assert_eq!(fake.closes().len(), 4);
+}
+
+#[test]
 fn two_sources_that_are_always_busy_share_a_single_connection() {
     let (manager, fake) = driven(per_host(1));
     let mut askers: Vec<(u8, Asker)> = (0..6)

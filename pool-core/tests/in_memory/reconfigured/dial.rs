@@ -10,6 +10,7 @@ use crate::network::Manner;
 one_case_each!(Dial {
     backoff_base,
     backoff_max,
+    attempt_delay,
     jitter,
     max_addresses,
     send_buffer,
@@ -130,6 +131,22 @@ async fn backoff_max() {
     change(&pool, |config| config.dial.backoff_max = HOUR);
     assert_eq!(outcome(get(&pool)).await, "refused");
     assert_eq!(outcome(get(&pool)).await, "acquire_timeout");
+}
+
+async fn attempt_delay() {
+    let (network, pool) = pool_with(2, |config| {
+        config.dial.attempt_delay = NEVER;
+        config.timeouts.connect = HOUR;
+        config.timeouts.acquire = NEVER;
+    });
+    network.set(addrs(2)[0], Manner::Silent);
+    let waiting = asker(&pool).await;
+    pass(60 * SECOND).await;
+    assert_eq!(network.connects().len(), 1);
+    change(&pool, |config| config.dial.attempt_delay = 61 * SECOND);
+    pass(SECOND).await;
+    drop(waiting.await.unwrap().unwrap());
+    assert_eq!(network.connects(), addrs(2), "beside the dial under way");
 }
 
 async fn jitter() {

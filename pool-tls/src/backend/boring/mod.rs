@@ -13,6 +13,7 @@ use self::base::Base;
 use self::hello::Hello;
 use self::stream::Stream;
 use self::tickets::TicketKey;
+use crate::backend::validity;
 use crate::spec::Profile;
 use crate::{
     BoxedIo, Plan, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession,
@@ -139,10 +140,13 @@ impl TlsConnector for BoringConnector {
         };
         let resumed = ssl.session_reused();
         let alpn = ssl.selected_alpn_protocol().map(<[u8]>::to_vec);
+        let certificate = ssl.peer_certificate().and_then(|it| it.to_der().ok());
+        let expires = certificate.and_then(|der| validity::not_after(&der));
         let profile = cx.plan.profile_id().clone();
         Ok(TlsSession::new(Box::new(Stream(stream)), version, profile)
             .with_alpn(alpn)
-            .with_resumed(resumed))
+            .with_resumed(resumed)
+            .with_certificate_expires(expires))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use ::boring::error::ErrorStack;
 use ::boring::ex_data::Index;
@@ -9,6 +10,7 @@ use ::boring::ssl::{Ssl, SslContextBuilder, SslRef, SslSession, SslSessionCacheM
 
 use super::ffi;
 use crate::backend::lru::Lru;
+use crate::backend::validity::{has_ended, not_after};
 
 /// Where a session is filed, and the only place it is looked for. Cloning is one atomic increment.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -42,9 +44,17 @@ pub(super) struct Tickets {
 
 #[derive(Default)]
 struct ServerTickets {
-    tls12: Option<SslSession>,
+    tls12: Option<Resumable>,
     /// Oldest first, at most `Tickets::per_server`.
-    tls13: VecDeque<SslSession>,
+    tls13: VecDeque<Resumable>,
+}
+
+/// A session, and the end of the certificate that it was opened with: who resumes is shown none, and BoringSSL does not ask whether
+/// that one is still valid.
+#[derive(Clone)]
+struct Resumable {
+    session: SslSession,
+    end: Option<SystemTime>,
 }
 
 impl Tickets {
@@ -63,36 +73,40 @@ impl Tickets {
         let tickets = Arc::clone(self);
         context.set_new_session_callback(move |ssl, session| {
             if let Some(key) = ssl.ex_data(*KEY) {
-                tickets.insert(key, session);
+                let certificate = ssl.peer_certificate().and_then(|it| it.to_der().ok());
+                let end = certificate.and_then(|der| not_after(&der));
+                tickets.insert(key, Resumable { session, end });
             }
         });
     }
 
     /// Offers to resume a session of `key` if there is one, and files under `key` what this connection receives.
     pub(super) fn attach(&self, ssl: &mut SslRef, key: TicketKey) -> Result<(), ErrorStack> {
-        if let Some(session) = self.take(&key) {
+        if let Some(Resumable { session, end }) = self.take(&key)
+            && !has_ended(end)
+        {
             ffi::resume(ssl, &session)?;
         }
         ssl.set_ex_data(*KEY, key);
         Ok(())
     }
 
-    fn insert(&self, key: &TicketKey, session: SslSession) {
+    fn insert(&self, key: &TicketKey, resumable: Resumable) {
         let mut servers = self.lock();
         let server = servers.get_or_insert_with(key, ServerTickets::default);
-        if session.protocol_version() != SslVersion::TLS1_3 {
-            server.tls12 = Some(session);
+        if resumable.session.protocol_version() != SslVersion::TLS1_3 {
+            server.tls12 = Some(resumable);
             return;
         }
         if server.tls13.len() == self.per_server {
             server.tls13.pop_front();
         }
-        server.tls13.push_back(session);
+        server.tls13.push_back(resumable);
     }
 
     // The newest: it has the longest to live. One of TLS 1.3 is taken out, since a ticket used twice links the two
     // connections (RFC 8446 appendix C.4).
-    fn take(&self, key: &TicketKey) -> Option<SslSession> {
+    fn take(&self, key: &TicketKey) -> Option<Resumable> {
         let mut servers = self.lock();
         let server = servers.get_mut(key)?;
         server.tls13.pop_back().or_else(|| server.tls12.clone())

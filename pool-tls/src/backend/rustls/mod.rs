@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use self::tickets::{ScopedTickets, Space, Tickets};
 use crate::backend::lru::Lru;
+use crate::backend::validity;
 use crate::spec::Profile;
 use crate::{
     BoxedIo, Plan, TlsConfigId, TlsConnector, TlsContext, TlsError, TlsErrorKind, TlsSession,
@@ -115,9 +116,10 @@ impl TlsConnector for RustlsConnector {
                 .with_source("an ALPN protocol name has 1 to 255 bytes"));
         }
 
-        let config = self.config(Space::new(cx), cx.plan.state().unwrap_or(&self.base));
+        let space = Space::new(cx);
+        let config = self.config(space.clone(), cx.plan.state().unwrap_or(&self.base));
         let stream = tokio_rustls::TlsConnector::from(config)
-            .connect(name, io)
+            .connect(name.clone(), io)
             .await
             .map_err(classify::handshake_error)?;
 
@@ -128,10 +130,16 @@ impl TlsConnector for RustlsConnector {
         };
         let resumed = conn.handshake_kind() == Some(HandshakeKind::Resumed);
         let alpn = conn.alpn_protocol().map(<[u8]>::to_vec);
+        let certificate = conn.peer_certificates().and_then(<[_]>::first);
+        let expires = certificate.and_then(|certificate| validity::not_after(certificate));
+        if let (Some(tickets), Some(end)) = (&self.tickets, expires) {
+            tickets.end_by(space, name, end);
+        }
         Ok(
             TlsSession::new(Box::new(stream), version, cx.plan.profile_id().clone())
                 .with_alpn(alpn)
-                .with_resumed(resumed),
+                .with_resumed(resumed)
+                .with_certificate_expires(expires),
         )
     }
 }

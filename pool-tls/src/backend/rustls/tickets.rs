@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use ::rustls::NamedGroup;
 use ::rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use ::rustls::pki_types::ServerName;
 
 use crate::backend::lru::Lru;
+use crate::backend::validity::has_ended;
 use crate::{ProfileId, TlsContext};
 
 /// Within what a session may be resumed: everything of a [`TlsContext`] but the server name. Cloning is one atomic
@@ -64,6 +66,19 @@ impl Tickets {
             servers: Mutex::new(Lru::new(servers)),
         }
     }
+
+    /// A certificate of this server ends then, and the sessions with it: who resumes is shown no certificate, and rustls does not ask
+    /// whether that of the first handshake is still valid.
+    pub(super) fn end_by(&self, space: Space, server_name: ServerName<'static>, end: SystemTime) {
+        let mut servers = self.lock();
+        if let Some(server) = servers.get_mut(&(space, server_name)) {
+            server.end = Some(server.end.map_or(end, |known| known.min(end)));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lru<(Space, ServerName<'static>), ServerTickets>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Default)]
@@ -72,6 +87,18 @@ struct ServerTickets {
     tls12: Option<Tls12ClientSessionValue>,
     /// Oldest first, at most `Tickets::per_server`.
     tls13: VecDeque<Tls13ClientSessionValue>,
+    /// The earliest end of the certificates that they are of. Which session is of which certificate rustls does not tell.
+    end: Option<SystemTime>,
+}
+
+impl ServerTickets {
+    fn drop_ended(&mut self) {
+        if has_ended(self.end) {
+            self.tls12 = None;
+            self.tls13.clear();
+            self.end = None;
+        }
+    }
 }
 
 /// The part of [`Tickets`] that one space may see.
@@ -94,7 +121,7 @@ impl ScopedTickets {
         edit: impl FnOnce(&mut ServerTickets) -> T,
     ) -> T {
         let key = (self.space.clone(), server_name);
-        let mut servers = self.lock();
+        let mut servers = self.tickets.lock();
         edit(servers.get_or_insert_with(&key, ServerTickets::default))
     }
 
@@ -104,13 +131,10 @@ impl ScopedTickets {
         look: impl FnOnce(&mut ServerTickets) -> Option<T>,
     ) -> Option<T> {
         let key = (self.space.clone(), server_name.to_owned());
-        let mut servers = self.lock();
-        look(servers.get_mut(&key)?)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Lru<(Space, ServerName<'static>), ServerTickets>> {
-        let servers = self.tickets.servers.lock();
-        servers.unwrap_or_else(PoisonError::into_inner)
+        let mut servers = self.tickets.lock();
+        let server = servers.get_mut(&key)?;
+        server.drop_ended();
+        look(server)
     }
 }
 

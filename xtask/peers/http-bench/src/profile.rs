@@ -57,6 +57,9 @@ fn is_of_interest(callee: &str) -> bool {
         "__rust_alloc",
         "__rust_realloc",
         "clock_gettime",
+        "Instant::now",
+        "Timespec::now",
+        "clock::now",
     ]
     .iter()
     .any(|name| callee.contains(name))

@@ -31,6 +31,8 @@ pub(in crate::manager::state) enum Op {
     GiveWay(u8),
     /// The budget has the permits for one dial.
     Permit,
+    /// The address of a dial takes the connection.
+    Connected(usize),
     Dialled(usize, Peer, bool),
     DialFailed(usize, DialFailure),
     UpkeepDial(u8),
@@ -56,6 +58,10 @@ pub(in crate::manager::state) enum Op {
     PassOver(u8),
     /// A lookup's answer, as a set of bits.
     Addresses(u8),
+    /// A lookup's answer, and those whose ban has ended.
+    Trials(u8, u8),
+    /// Addresses that are denied by now.
+    Forbid(u8),
     LookupFailed,
     ForgetAddresses,
     SetLimits(HostLimits),
@@ -123,6 +129,11 @@ pub(super) fn when_busy() -> impl Strategy<Value = DialWhenBusy> {
     ]
 }
 
+/// How long a dial may be silent.
+pub(super) fn attempt_delay() -> impl Strategy<Value = Duration> {
+    prop_oneof![2 => Just(ENDLESS), 2 => ms(), 1 => time()]
+}
+
 /// How many leases are many, and up to how many connections that counts.
 pub(super) fn spread() -> impl Strategy<Value = (usize, usize)> {
     (1..4_usize, 1..4_usize)
@@ -132,15 +143,22 @@ fn limits(current: HostLimits) -> impl Strategy<Value = HostLimits> {
     let counts = (1..6_usize, 1..4_usize, 1..4_usize, 0..4_usize, 1..4_usize);
     let waiters = prop_oneof![1 => 0..4_usize, 2 => Just(current.waiters)];
     let backoff = prop_oneof![4 => Just(current.backoff_base), 1 => time()];
+    let delay = prop_oneof![2 => Just(current.attempt_delay), 1 => attempt_delay()];
     (
         counts,
         waiters,
-        backoff,
+        (backoff, delay),
         (0..4_usize, spread()),
         when_busy(),
     )
         .prop_map(
-            move |(counts, waiters, backoff_base, (fair_turn, spread), when_busy)| {
+            move |(
+                counts,
+                waiters,
+                (backoff_base, attempt_delay),
+                (fair_turn, spread),
+                when_busy,
+            )| {
                 let (conns, per_endpoint, dials, idle, streams) = counts;
                 let (heavy, spread) = spread;
                 HostLimits {
@@ -154,6 +172,7 @@ fn limits(current: HostLimits) -> impl Strategy<Value = HostLimits> {
                     heavy,
                     spread,
                     backoff_base,
+                    attempt_delay,
                     when_busy,
                     ..current
                 }
@@ -200,6 +219,7 @@ fn dialled() -> impl Strategy<Value = Op> {
 fn dial_failed() -> impl Strategy<Value = Op> {
     let failure = prop_oneof![
         4 => Just(DialFailure::Endpoint),
+        2 => Just(DialFailure::Denied),
         2 => Just(DialFailure::Local),
         1 => Just(DialFailure::Abandoned),
         1 => Just(DialFailure::RuntimeGone),
@@ -235,6 +255,7 @@ fn traffic() -> impl Strategy<Value = Op> {
         14 => end(),
         2 => at().prop_map(Op::ExpectBack),
         8 => Just(Op::Permit),
+        3 => at().prop_map(Op::Connected),
         8 => dialled(),
         4 => Just(Op::Spread),
         4 => dial_failed(),
@@ -265,6 +286,8 @@ fn upkeep(limits_now: HostLimits) -> impl Strategy<Value = Op> {
         3 => (to(), verdict()).prop_map(|(to, verdict)| Op::Judge(to, verdict)),
         1 => prop_oneof![to().prop_map(Op::Prefer), to().prop_map(Op::PassOver)],
         4 => (0..16_u8).prop_map(Op::Addresses),
+        2 => (0..16_u8, 0..16_u8).prop_map(|(set, on_trial)| Op::Trials(set, on_trial)),
+        1 => (0..16_u8).prop_map(Op::Forbid),
         1 => prop_oneof![Just(Op::LookupFailed), Just(Op::ForgetAddresses)],
         2 => limits(limits_now).prop_map(Op::SetLimits),
         2 => (at(), 0..9_u8).prop_map(|(at, what)| Op::Late(at, what)),

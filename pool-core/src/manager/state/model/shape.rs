@@ -37,7 +37,11 @@ impl World {
         }
         leases.sort_unstable();
         leases.hash(&mut hash);
-        let mut dials: Vec<_> = self.dials.iter().map(|(_, to)| *to).collect();
+        let mut dials: Vec<_> = self
+            .dials
+            .iter()
+            .map(|(dial, to)| (*to, self.until(state.silent_at(*dial))))
+            .collect();
         dials.sort_unstable();
         dials.hash(&mut hash);
         let mut timers: Vec<_> = self.timers.iter().map(|at| self.until(Some(*at))).collect();

@@ -1,7 +1,9 @@
 //! What a naive observer knows of a host, from the events and the actions alone.
 
 mod events;
+mod late;
 mod load;
+mod places;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -157,6 +157,54 @@ fn a_forbidden_address_drains_and_the_last_one_has_the_host_looked_up() {
 }
 
 #[test]
+fn a_new_address_on_trial_serves_nobody_until_it_is_judged_good() {
+    let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
+    rig.join();
+    let (dial, _) = rig.dials()[0];
+    rig.fail(dial, DialFailure::Endpoint);
+    let waits = rig.join();
+    // The known address backs off: one that joins in rotation would be dialled now.
+    let trial = [addr(2), addr(1)];
+    let trials = rig.set_addresses_with_trials(&[addr(1), addr(2)], &trial);
+    assert_eq!(trials, [addr(2)], "what it has is not on trial");
+    assert_eq!(rig.dials(), []);
+    assert_eq!(rig.state.condemned(), [addr(2)]);
+    rig.step(|state, now, out| state.judge_endpoint(addr(2), Standing::Active, now, out));
+    let (dial, target) = rig.dials()[0];
+    assert_eq!(target, addr(2));
+    let conn = rig.dialled_h1(dial);
+    assert_eq!(rig.grants(), [(waits, conn)]);
+}
+
+#[test]
+fn an_address_on_trial_is_not_kept_back_where_no_other_may_serve() {
+    let mut rig = Rig::known(LIMITS, &[addr(1), addr(3)], 1);
+    let out = Standing::Ejected(None);
+    rig.step(|state, now, actions| state.judge_endpoint(addr(3), out, now, actions));
+    // The one that serves is gone with this answer.
+    let trials = rig.set_addresses_with_trials(&[addr(2), addr(3)], &[addr(2)]);
+    assert_eq!(trials, []);
+    rig.join();
+    assert_eq!(rig.dials()[0].1, addr(2));
+}
+
+#[test]
+fn an_address_that_comes_back_on_trial_while_it_drains_is_not_used_again_yet() {
+    let mut rig = Rig::known(LIMITS, &[addr(1), addr(2)], 1);
+    let busy = rig.h1();
+    rig.claim();
+    rig.forbid(&[addr(1)]);
+    let trials = rig.set_addresses_with_trials(&[addr(1), addr(2)], &[addr(1)]);
+    assert_eq!(trials, [addr(1)]);
+    rig.release(busy);
+    assert_eq!(rig.closes(), [(busy, CloseReason::Denied)]);
+    rig.closed(busy);
+    assert_eq!(rig.state.condemned(), [addr(1)], "it is not forgotten");
+    rig.join();
+    assert_eq!(rig.dials()[0].1, addr(2));
+}
+
+#[test]
 fn a_connection_dialled_to_a_gone_address_closes() {
     let mut rig = Rig::known(LIMITS, &[addr(1)], 1);
     rig.join();

@@ -28,6 +28,7 @@ const SCOPE: HostLimits = HostLimits {
     heavy: 2,
     spread: 2,
     spread_after: Duration::ZERO,
+    attempt_delay: Duration::from_millis(250),
     // A wait that depends on chance would tell states apart that are the same.
     jitter: 0.0,
     ..LIMITS
@@ -140,6 +141,7 @@ impl Scope {
             }
             events.push(Op::DialFailed(at, DialFailure::Endpoint));
             events.push(Op::DialFailed(at, DialFailure::Local));
+            events.push(Op::Connected(at));
         }
     }
 

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::super::ops::{End, Op, Peer, Seat, Verdict};
+use super::super::ops::{End, Op, Peer, Seat};
 use super::super::queue::Waiting;
 use super::{Held, Known, Lookup, World, pick, take};
-use crate::info::ConnId;
 use crate::manager::reason::CloseReason;
 use crate::manager::state::tests::addr;
 use crate::manager::state::{
@@ -61,6 +60,11 @@ impl World {
                     used || self.state.asked() == 0,
                     "I3: asked, and not in the ring"
                 );
+            }
+            Op::Connected(at) => {
+                if let Some((dial, _)) = pick(&self.dials, at) {
+                    self.state.connected(dial, now, out);
+                }
             }
             Op::Dialled(at, peer, checked) => {
                 if let Some((dial, to)) = take(&mut self.dials, at) {
@@ -219,6 +223,8 @@ impl World {
             Op::Prefer(to) => self.state.prefer(addr(to)),
             Op::PassOver(to) => self.state.pass_over(addr(to)),
             Op::Addresses(set) => self.addresses(set, out),
+            Op::Trials(set, on_trial) => self.trials(set, on_trial, out),
+            Op::Forbid(set) => self.forbid(set, out),
             Op::LookupFailed => {
                 if self.lookup == Lookup::Resolving {
                     self.lookup = Lookup::Unknown;
@@ -546,6 +552,10 @@ impl World {
         let mut alone = self.step.asked + self.dials.len() == 0;
         match failure {
             DialFailure::Endpoint | DialFailure::Local => self.queues.charge(covered),
+            DialFailure::Denied => {
+                self.queues.charge(covered);
+                self.leave_denied(&[to]);
+            }
             DialFailure::Abandoned => {}
             DialFailure::RuntimeGone => {
                 self.step.refuse = self.queues.in_line().map(|w| w.waiter).collect();
@@ -558,6 +568,7 @@ impl World {
             let active = self.places.values().filter(|at| **at == Standing::Active);
             let tries = match failure {
                 DialFailure::Local => 1,
+                DialFailure::Denied => active.count().clamp(1, 8) as u32 + 1,
                 _ => active.count().clamp(1, 8) as u32,
             };
             let exhausted = self.queues.in_line().filter(|w| w.charged >= tries);
@@ -591,85 +602,6 @@ impl World {
         *self.counted.closed.entry(reason).or_default() += 1;
         self.conns.retain(|other| other.conn != known.conn);
         self.gone.push(known.conn);
-    }
-
-    fn judge(&mut self, to: SocketAddr, verdict: Verdict, out: &mut Actions) {
-        let standing = match verdict {
-            Verdict::Active => Standing::Active,
-            Verdict::EjectedFor(time) => Standing::Ejected(self.now.checked_add(time)),
-            Verdict::Ejected => Standing::Ejected(None),
-        };
-        let known = self.places.get_mut(&to);
-        if let Some(known) = known.filter(|known| **known != Standing::Gone) {
-            *known = standing;
-            self.readmit();
-        }
-        self.state.judge_endpoint(to, standing, self.now, out);
-    }
-
-    fn addresses(&mut self, set: u8, out: &mut Actions) {
-        let wanted = (1..5).filter(|at| set & (1 << (at - 1)) != 0).map(addr);
-        let wanted: Vec<SocketAddr> = wanted.collect();
-        if self.lookup != Lookup::Manual {
-            self.lookup = Lookup::Known;
-        }
-        for (addr, standing) in &mut self.places {
-            if !wanted.contains(addr) {
-                *standing = Standing::Gone;
-            }
-        }
-        for known in self.conns.iter().filter(|known| !known.is_leaving()) {
-            if !wanted.contains(&known.addr) {
-                let id = known.conn.id;
-                self.step.leave.push((id, CloseReason::EndpointGone));
-            }
-        }
-        for &addr in &wanted {
-            let standing = self.places.entry(addr).or_insert(Standing::Active);
-            if *standing == Standing::Gone {
-                *standing = Standing::Active;
-            }
-        }
-        self.state.set_addresses(&wanted, self.now, out);
-    }
-
-    /// Events for an earlier life change nothing.
-    fn late(&mut self, at: usize, what: u8) {
-        let (now, mut out) = (self.now, Actions::new());
-        let before = self.print();
-        if let Some(conn) = pick(&self.gone, at) {
-            let state = &mut self.state;
-            match what {
-                0 => assert!(!state.drain(conn, CloseReason::GoAway, now, &mut out)),
-                1 => state.set_peer_limit(conn, 9, now, &mut out),
-                2 => assert_eq!(state.claim_for_check(conn, now), None),
-                3 => assert_eq!(state.claim_within_check(conn, now), None),
-                4 => assert!(!state.check_instead(conn)),
-                5 => assert!(!state.evict_idle(conn, CloseReason::Idle, now, &mut out)),
-                6 => assert_eq!(state.claim_on(conn, now), None),
-                7 => state.expect_back(conn),
-                _ => {
-                    let reason = CloseReason::PeerClosed;
-                    assert_eq!(state.closed(conn, reason, now, &mut out), None);
-                }
-            }
-        }
-        if let Some(dial) = pick(&self.ended, at) {
-            if what.is_multiple_of(2) {
-                let failure = DialFailure::Endpoint;
-                self.state.dial_failed(dial, failure, now, &mut out);
-            } else {
-                let new = Arrival {
-                    id: ConnId(u64::MAX),
-                    limit: Some(1),
-                    multiplexed: false,
-                    checked: false,
-                };
-                assert_eq!(self.state.dialled(dial, new, now, &mut out), None);
-            }
-        }
-        assert!(out.is_empty(), "I15: {out:?} for an earlier life");
-        assert_eq!(before, self.print(), "I15: an event for an earlier life");
     }
 
     /// Nothing enters a forgotten host; another takes its place.

@@ -1,7 +1,7 @@
 //! `pool plugins list`: the policies that a configuration can name.
 
 use pool_core::Registry;
-use pool_core::registry::PolicyDoc;
+use pool_core::registry::{PolicyDoc, PolicyKind};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
@@ -59,27 +59,33 @@ fn plugin(doc: &PolicyDoc) -> Plugin<'_> {
 }
 
 fn text(docs: &[PolicyDoc]) -> String {
-    let mut text = String::new();
-    let mut current = None;
-    for doc in docs {
-        if current != Some(doc.kind) {
-            let gap = if text.is_empty() { "" } else { "\n" };
-            text.push_str(&format!("{gap}{}: {}\n", doc.kind.section(), doc.kind));
-            current = Some(doc.kind);
-        }
-        text.push_str(format!("  {:22}{}", doc.name, doc.summary).trim_end());
-        text.push('\n');
-        for option in &doc.options {
-            let default = match option.default.as_deref() {
-                Some("") => "optional".into(),
-                Some(default) => format!("default {default}"),
-                None => "required".into(),
-            };
-            text.push_str(&format!(
-                "    {:19} {} ({default})\n",
-                option.key, option.meaning
-            ));
-        }
+    let of_kind = |kind: PolicyKind| {
+        let policies: String = docs
+            .iter()
+            .filter(|doc| doc.kind == kind)
+            .map(policy)
+            .collect();
+        let policies = match &*policies {
+            "" => "  (none is built in)\n",
+            policies => policies,
+        };
+        format!("{}: {kind}\n{policies}", kind.section())
+    };
+    PolicyKind::ALL.map(of_kind).join("\n")
+}
+
+fn policy(doc: &PolicyDoc) -> String {
+    let mut text = format!("  {:22}{}", doc.name, doc.summary);
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    for option in &doc.options {
+        let default = match option.default.as_deref() {
+            Some("") => "optional".into(),
+            Some(default) => format!("default {default}"),
+            None => "required".into(),
+        };
+        let line = format!("    {:19} {} ({default})\n", option.key, option.meaning);
+        text.push_str(&line);
     }
     text
 }
@@ -96,6 +102,11 @@ mod tests {
         let health = text.find("health: health check").unwrap();
         assert!(eviction < idle && idle < health, "{text}");
         assert!(text.contains("\n    after"), "{text}");
+        // A kind without a policy is there to have one.
+        assert!(
+            text.contains("fingerprint.source: fingerprint source\n  (none is built in)\n"),
+            "{text}"
+        );
         // A long key does not run into what it means, and no default is not shown as one.
         assert!(text.contains("servers_with_tickets servers"), "{text}");
         assert!(!text.contains("(default )"), "{text}");

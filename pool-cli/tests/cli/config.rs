@@ -86,6 +86,23 @@ fn an_unknown_key_or_policy_is_named_with_its_file_and_the_nearest() {
             "health[0].paht",
             "path",
         ),
+        ("[[health]]\nuse = 'h2ping'", "health[0].use", "\"h2-ping\""),
+        (
+            "[[outlier]]\nuse = 'sucess-rate'",
+            "outlier[0].use",
+            "\"success-rate\"",
+        ),
+        (
+            "[[access]]\nuse = 'prefixs'",
+            "access[0].use",
+            "\"prefixes\"",
+        ),
+        ("[tls]\nuse = 'rustsl'", "tls.use", "\"rustls\""),
+        (
+            "[fingerprint.source]\nuse = 'mine'",
+            "fingerprint.source.use",
+            "none is built in",
+        ),
         ("[localip]\nuse = 'lst'", "localip.use", "\"list\""),
         ("[selector]\nuse = 'stiky'", "selector.use", "\"sticky\""),
         (
@@ -134,9 +151,18 @@ fn every_policy_is_listed() {
         .code(0)
         .record();
     let plugins = listed["plugins"].as_array().unwrap();
+    for plugin in plugins {
+        assert_ne!(plugin["summary"], "", "{plugin}");
+        for option in plugin["options"].as_array().unwrap() {
+            assert_ne!(option["meaning"], "", "{plugin}");
+        }
+    }
     for (section, name) in [
         ("eviction", "idle"),
         ("health", "http"),
+        ("outlier", "status"),
+        ("access", "prefixes"),
+        ("tls", "rustls"),
         ("selector", "round-robin"),
         ("selector", "least-used"),
         ("selector", "p2c"),
@@ -167,4 +193,23 @@ fn help_is_no_error_and_a_wrong_flag_is_one() {
         .run()
         .code(2)
         .says("--jsonl");
+}
+
+#[test]
+fn the_configuration_in_the_readme_is_one() {
+    let readme = include_str!("../../../README.md");
+    let mut blocks = 0;
+    for block in readme.split("```toml\n").skip(1) {
+        let (toml, _) = block.split_once("```").expect("a block ends");
+        let (_file, path) = file(toml);
+        let shown = Pool::new(&["config", "show", "--config", &path])
+            .run()
+            .code(0);
+        for section in ["[[eviction]]", "[[health]]", "[[outlier]]", "[[access]]"] {
+            let there = toml.matches(section).count();
+            assert_eq!(shown.stdout.matches(section).count(), there, "{section}");
+        }
+        blocks += 1;
+    }
+    assert!(blocks > 0, "there is one");
 }

@@ -25,6 +25,18 @@ pub enum PolicyKind {
 }
 
 impl PolicyKind {
+    /// All of them, in the order in which they are listed.
+    pub const ALL: [Self; 8] = [
+        Self::Eviction,
+        Self::Health,
+        Self::Outlier,
+        Self::Access,
+        Self::Selector,
+        Self::LocalIp,
+        Self::Tls,
+        Self::Fingerprint,
+    ];
+
     /// The section of a configuration.
     pub fn section(self) -> &'static str {
         match self {

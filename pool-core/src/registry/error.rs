@@ -96,7 +96,7 @@ impl RegistryError {
                 value: format!("{:?}", self.name),
                 wrong: self.to_string(),
                 fix: if known.is_empty() {
-                    "register one".into()
+                    "none is built in: a program of yours registers one".into()
                 } else {
                     format!("there are {}", known.join(", "))
                 },

@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use pool_health::{EvictReason, EvictionContext, EvictionPolicy, Options, OptionsError, Verdict};
+use pool_health::{EvictReason, EvictionContext, EvictionPolicy, Verdict};
+use pool_health::{OptionDoc, Options, OptionsError};
 
 /// Lets a connection go after `max` checkouts, before the server's own limit does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,12 @@ pub struct MaxCheckouts {
 impl MaxCheckouts {
     /// The name in configuration.
     pub const NAME: &'static str = "max-checkouts";
+    /// The options it takes.
+    pub const OPTIONS: [OptionDoc; 1] = [OptionDoc::new(
+        "max",
+        "how many requests it may serve",
+        Some("100"),
+    )];
 
     /// Reads `max`, by default 100.
     ///
@@ -20,7 +27,7 @@ impl MaxCheckouts {
     ///
     /// If `max` is not a number above zero, or there is any other option.
     pub fn from_options(options: &Options) -> Result<Self, OptionsError> {
-        options.finish(&["max"])?;
+        options.finish(&Self::OPTIONS)?;
         let max = options.number("max")?.unwrap_or(100);
         options.ensure("max", max > 0, "a number above zero")?;
         Ok(Self { max })

@@ -55,6 +55,10 @@ path = "/up"
 use = "one-strike"
 for = "1h"
 
+[[access]]
+use = "rebind-guard"
+suffix = ".test"
+
 [localip]
 use = "one-source"
 addr = "127.0.0.9"
@@ -131,6 +135,74 @@ async fn an_application_that_is_not_well_has_its_connections_closed() {
     };
     assert!(requests.iter().all(|request| on(request.conn) <= 1));
     fleet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_not_ours_and_leads_inside_is_not_connected_to() {
+    let guard =
+        |suffix: &str| format!("[[access]]\nuse = \"rebind-guard\"\nsuffix = \"{suffix}\"\n");
+    let fleet = Fleet::builder()
+        .start()
+        .await
+        .expect("loopback can be bound");
+    let records = fetch_from(&fleet, &guard(".internal"), "--http2", "4").await;
+    let denied = records.iter().filter(|r| r["error"]["kind"] == "denied");
+    assert_eq!(denied.count(), REQUESTS, "{records:?}");
+    assert_eq!(fleet.ledger().accepted(), 0, "the server saw nobody");
+    fleet.shutdown().await;
+
+    fetch(&guard(".test"), "--http2").await;
+}
+
+#[test]
+fn each_policy_is_listed_with_its_options_among_the_built_in_ones() {
+    let listed = Command::new(env!("CARGO_BIN_EXE_my-pool"))
+        .args(["plugins", "list", "--json"])
+        .output()
+        .expect("the binary was built");
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    for (section, name, option) in [
+        ("eviction", "max-checkouts", "max"),
+        ("health", "says-ok", "path"),
+        ("outlier", "one-strike", "for"),
+        ("access", "rebind-guard", "suffix"),
+        ("localip", "one-source", "addr"),
+        ("fingerprint.source", "by-suffix", "suffix"),
+    ] {
+        let plugins = listed["plugins"].as_array().expect("a list");
+        let plugin = plugins
+            .iter()
+            .find(|plugin| plugin["section"] == section && plugin["name"] == name)
+            .unwrap_or_else(|| panic!("{section} {name} is not listed"));
+        assert_ne!(plugin["summary"], "", "{name}");
+        assert_eq!(plugin["options"][0]["key"], option, "{name}");
+        assert_ne!(plugin["options"][0]["meaning"], "", "{name}");
+    }
+}
+
+#[test]
+fn a_misspelt_policy_of_any_kind_is_an_error_that_names_the_right_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("pool.toml");
+    for (section, misspelt, near) in [
+        ("[[eviction]]", "max-chekouts", "max-checkouts"),
+        ("[[health]]", "sayok", "says-ok"),
+        ("[[outlier]]", "one-stike", "one-strike"),
+        ("[[access]]", "rebind-gaurd", "rebind-guard"),
+        ("[localip]", "one-sorce", "one-source"),
+        ("[fingerprint.source]", "by-sufix", "by-suffix"),
+    ] {
+        std::fs::write(&file, format!("{section}\nuse = \"{misspelt}\"\n"))
+            .expect("the folder is ours");
+        let refused = Command::new(env!("CARGO_BIN_EXE_my-pool"))
+            .args(["config", "show", "--config"])
+            .arg(&file)
+            .output()
+            .expect("the binary was built");
+        let says = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{says}");
+        assert!(says.contains(&format!("did you mean {near:?}?")), "{says}");
+    }
 }
 
 /// Fetches [`REQUESTS`] URLs through the binary with `config`, and returns what the server saw.

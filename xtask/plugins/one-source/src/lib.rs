@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use pool_localip::{AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator};
+use pool_localip::{
+    AllocContext, Exhausted, ExhaustedReason, Lease, LocalAddrAllocator, OptionDoc,
+};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -15,6 +17,12 @@ pub struct OneSource {
 impl OneSource {
     /// The name in configuration.
     pub const NAME: &'static str = "one-source";
+    /// The options it takes.
+    pub const OPTIONS: [OptionDoc; 1] = [OptionDoc {
+        key: "addr",
+        meaning: "the address that everything leaves from",
+        default: None,
+    }];
 
     /// Reads `addr`, which must be there.
     ///

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use pool_health::{EjectReason, MAX_EJECTION, Options, OptionsError};
+use pool_health::{EjectReason, MAX_EJECTION, OptionDoc, Options, OptionsError};
 use pool_health::{OutlierContext, OutlierPolicy, OutlierVerdict};
 use std::time::Duration;
 
@@ -15,6 +15,12 @@ pub struct OneStrike {
 impl OneStrike {
     /// The name in configuration.
     pub const NAME: &'static str = "one-strike";
+    /// The options it takes.
+    pub const OPTIONS: [OptionDoc; 1] = [OptionDoc::new(
+        "for",
+        "how long the address rests",
+        Some("10m"),
+    )];
 
     /// Reads `for`, by default ten minutes.
     ///
@@ -22,7 +28,7 @@ impl OneStrike {
     ///
     /// If `for` is not a duration above zero and up to a year, or there is any other option.
     pub fn from_options(options: &Options) -> Result<Self, OptionsError> {
-        options.finish(&["for"])?;
+        options.finish(&Self::OPTIONS)?;
         let rest = options.duration("for")?.unwrap_or(Duration::from_secs(600));
         let sensible = !rest.is_zero() && rest <= MAX_EJECTION;
         options.ensure("for", sensible, "a duration above zero and up to a year")?;

@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use pool_health::{HealthCheck, Options, OptionsError, Probe, ProbeRequest, Unhealthy};
+use pool_health::{HealthCheck, Probe, ProbeRequest, Unhealthy};
+use pool_health::{OptionDoc, Options, OptionsError};
 
 /// Finds a connection healthy if the application behind it answers with a body that begins with `ok`, whatever the status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct SaysOk {
 impl SaysOk {
     /// The name in configuration.
     pub const NAME: &'static str = "says-ok";
+    /// The options it takes.
+    pub const OPTIONS: [OptionDoc; 1] = [OptionDoc::new("path", "where to ask", Some("/health"))];
 
     /// Reads `path`, by default `/health`.
     ///
@@ -20,7 +23,7 @@ impl SaysOk {
     ///
     /// If `path` does not begin with a slash, or there is any other option.
     pub fn from_options(options: &Options) -> Result<Self, OptionsError> {
-        options.finish(&["path"])?;
+        options.finish(&Self::OPTIONS)?;
         let path = options.text("path").unwrap_or("/health").to_owned();
         options.ensure("path", path.starts_with('/'), "a path that begins with /")?;
         Ok(Self { path })

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use pool_health::{
-    Change, ConnStats, EvictionContext, EvictionPolicy, HostStats, IdleTimeout, Lifetime, Options,
+    CertificateEnd, Change, ConnStats, ConsecutiveFailures, EndpointStats, ErrorCount,
+    EvictionContext, EvictionPolicy, HostEndpoints, HostStats, IdleTimeout, Lifetime, MaxBytes,
+    MaxErrors, MaxUses, Options, Outcome, OutlierContext, OutlierPolicy, OutlierVerdict, PeerIdle,
     StatusSet, Surplus, Threshold, Tracker, Verdict,
 };
 use proptest::prelude::*;
@@ -53,6 +55,90 @@ proptest! {
                 prop_assert_ne!(verdict(policy, seed, Duration::from_millis(age + more)), Verdict::Keep);
             }
         }
+    }
+
+    #[test]
+    fn limits_that_are_known_in_time_are_met_to_the_nanosecond(limit in 2_u64..1_000_000_000_000, before in 0_u64..1_000_000_000_000) {
+        let (limit, before) = (Duration::from_nanos(limit), Duration::from_nanos(before));
+        let nano = Duration::from_nanos(1);
+        let mut conn = ConnStats::new(any_instant());
+        let mut host = HostStats::new(1, 1, 0);
+        conn.certificate_ends = Some(conn.created + before + limit);
+        host.idle_limit = Some(limit);
+        let idle_until = limit.saturating_sub(before).max(limit / 2);
+        let policies: [(&dyn EvictionPolicy, Duration); 4] = [
+            (&IdleTimeout(limit), limit),
+            (&Lifetime::new(limit).jitter(0.0), limit),
+            (&PeerIdle::new(before), idle_until),
+            (&CertificateEnd::new(before), limit),
+        ];
+        for (policy, goes) in policies {
+            let judge = |age| policy.judge(&EvictionContext::new(&conn, conn.created + age).host(&host));
+            // An f64 tells the lengths of lifetimes apart to about a microsecond only.
+            let short = if policy.name() == "lifetime" { Duration::from_micros(1).min(goes) } else { nano };
+            prop_assert_ne!(judge(goes), Verdict::Keep, "{}", policy.name());
+            prop_assert_ne!(judge(goes + before), Verdict::Keep, "{}", policy.name());
+            if short < goes {
+                prop_assert_eq!(judge(goes - short), Verdict::Keep, "{}", policy.name());
+            }
+        }
+    }
+
+    #[test]
+    fn counts_are_met_exactly(max in 1_u64..=u64::from(u32::MAX), bytes: u64) {
+        let count = u32::try_from(max).expect("a u32");
+        let bytes = bytes.max(1);
+        let with = |policy: &dyn EvictionPolicy, less: u64| {
+            let mut conn = ConnStats::new(any_instant());
+            conn.uses = max - less;
+            conn.errors = count - less as u32;
+            conn.consecutive_errors = count - less as u32;
+            conn.bytes = bytes - less;
+            policy.judge(&EvictionContext::new(&conn, conn.created)) != Verdict::Keep
+        };
+        let policies: [&dyn EvictionPolicy; 4] = [&MaxUses(max), &MaxBytes(bytes), &MaxErrors(count), &ErrorCount(count)];
+        for policy in policies {
+            prop_assert!(with(policy, 0) && !with(policy, 1), "{}", policy.name());
+        }
+    }
+
+    #[test]
+    fn failures_eject_from_exactly_the_threshold_on_and_for_a_time_within_bounds(threshold in 1_u32..1_000, run in 0_u32..2_000, ejections in 0_u32..100, base in 1_u64..1_000, more in 0_u64..1_000_000, total in 1_usize..50, ejected in 0_usize..60) {
+        let now = any_instant();
+        let (base, max) = (Duration::from_secs(base), Duration::from_secs(base + more));
+        let policy = ConsecutiveFailures::new(threshold).durations(base, max);
+        let mut endpoint = EndpointStats::new();
+        endpoint.consecutive_failures = run;
+        endpoint.ejections = ejections;
+        let host = HostEndpoints::new(total, ejected);
+        let verdict = policy.judge(&OutlierContext::new(Outcome::Reset, &endpoint, &host, now));
+        match verdict {
+            OutlierVerdict::Eject { duration, .. } => {
+                prop_assert!(run >= threshold && !host.is_last());
+                let doubled = base.as_secs_f64() * 2_f64.powi(ejections as i32);
+                prop_assert_eq!(duration, Duration::try_from_secs_f64(doubled).unwrap_or(max).min(max));
+            }
+            OutlierVerdict::Keep => prop_assert!(run < threshold || host.is_last()),
+        }
+    }
+
+    #[test]
+    fn no_more_than_the_share_goes_whoever_fails(total in 1_usize..200, percent in 1_u32..=100, failing in prop::collection::vec(any::<prop::sample::Index>(), 0..400)) {
+        let share = f64::from(percent) / 100.0;
+        let policy = ConsecutiveFailures::new(1).at_most(share);
+        let mut endpoint = EndpointStats::new();
+        endpoint.consecutive_failures = 1;
+        let mut out = BTreeSet::new();
+        for at in failing {
+            let at = at.index(total);
+            let host = HostEndpoints::new(total, out.len());
+            let cx = OutlierContext::new(Outcome::Reset, &endpoint, &host, any_instant());
+            if !out.contains(&at) && policy.judge(&cx) != OutlierVerdict::Keep {
+                out.insert(at);
+            }
+        }
+        let most = (total * percent as usize / 100).max(1).min(total - 1);
+        prop_assert!(out.len() <= most, "{} of {total} at {percent} %", out.len());
     }
 
     #[test]

@@ -20,7 +20,7 @@ core         the connection manager, without a network, beside other pools; abou
 
 GROUP        some of the tables instead of all.
              http: instructions, throughput, idle, cold, fleet, bind
-             core: acquire, waiting, wide, batch, cleanup, origin, sources
+             core: acquire, waiting, wide, batch, cleanup, origin, sources, upkeep
 --quick      fewer and shorter rounds
 --check      fail if a number that is the same in every run breaks its budget; never over a time. Without a name: both
 --markdown   print the tables as docs/benchmarks.md has them

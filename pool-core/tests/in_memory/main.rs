@@ -12,6 +12,7 @@ mod bad_input;
 mod check_at_checkout;
 mod checked_bodies;
 mod closings;
+mod contrary_plugins;
 mod exhausted_sources;
 mod failing_sources;
 mod familiar_hosts;

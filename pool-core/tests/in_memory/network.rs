@@ -42,6 +42,8 @@ pub(crate) enum Manner {
     ClosesIdle(Duration),
     /// Answers with 429 and asks to be left alone for so many seconds.
     AsksForPause(u64),
+    /// Answers with 503.
+    Unwell,
 }
 
 /// The addresses, by their manner; unknown ones answer. It is looked up anew for each request.
@@ -179,6 +181,7 @@ impl State {
                 status = "429 Too Many Requests";
                 fields += &format!("retry-after: {secs}\r\n");
             }
+            Manner::Unwell => status = "503 Service Unavailable",
             Manner::Fields(count) => {
                 for i in 0..count {
                     fields += &format!("x-{i}: {}\r\n", "v".repeat(200));

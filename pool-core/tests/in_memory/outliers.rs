@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use crate::network::{Manner, Network, URL, addrs, get, pass, pool, resolver};
 use pool_core::{Config, Pool, Warm};
-use pool_health::{OutlierPolicy, SlowEndpoint, StatusEjection, SuccessRate};
+use pool_health::{ConsecutiveFailures, OutlierPolicy, SlowEndpoint, StatusEjection, SuccessRate};
 
 /// A pool with a connection to each of four addresses, the first of which has this manner.
 async fn four(
@@ -152,4 +152,29 @@ async fn addresses_that_fail_at_once_do_not_go_all_at_once() {
         let active = hosts[0].endpoints.iter().filter(|at| at.active).count();
         assert_eq!(active, stay);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_back_and_still_fails_is_met_once() {
+    let network = Network::new();
+    let mut config = Config::default();
+    config.outlier.clear();
+    let policy = ConsecutiveFailures::new(3).durations(second(10), second(10));
+    let all = addrs(4);
+    let pool = pool(&network, resolver(all.clone()), config)
+        .outlier(Arc::new(policy))
+        .build()
+        .unwrap();
+    pool.warm(&Warm::new(URL)).await.unwrap();
+    network.set(all[0], Manner::Unwell);
+    assert_eq!(seen(&network, &pool, all[0], 40).await, 3);
+    for _ in 0..3 {
+        pass(second(11)).await;
+        assert_eq!(seen(&network, &pool, all[0], 40).await, 1);
+    }
+    network.set(all[0], Manner::Answers);
+    pass(second(11)).await;
+    assert_eq!(seen(&network, &pool, all[0], 40).await, 10);
+    network.set(all[0], Manner::Unwell);
+    assert_eq!(seen(&network, &pool, all[0], 40).await, 3, "it was well");
 }

@@ -233,7 +233,8 @@ impl HostState {
         }
     }
 
-    /// Puts back the endpoints whose time out of rotation is over.
+    /// Puts back the endpoints whose time out of rotation is over. Their runs of failures go on: the first outcome decides whether an
+    /// endpoint stays, and one that still fails is not met as often again as it took to eject it.
     #[inline]
     pub(super) fn readmit(&mut self, now: Instant, out: &mut Actions) {
         if self.readmit_at.is_some_and(|at| at <= now) {
@@ -252,9 +253,6 @@ impl HostState {
         for endpoint in back {
             self.stand(endpoint, Standing::Active);
             self.touch_endpoint(endpoint);
-            self.endpoints[endpoint].stats.consecutive_failures = 0;
-            self.endpoints[endpoint].stats.consecutive_local = 0;
-            self.endpoints[endpoint].stats.consecutive_remote = 0;
             for slot in self.conns_of(endpoint) {
                 if self.conns[slot].state == ConnState::Ready {
                     self.offer(slot, now, out);

@@ -119,6 +119,11 @@ pub(crate) const TARGETS: &[Target] = &[
         ["sources", "random/1000000_held", "× 10_held"],
         AtMost(4.0),
     ),
+    time(
+        "the 99th percentile of an acquire beside all upkeep, against none",
+        ["upkeep", "with", "p99 × without"],
+        AtMost(2.0),
+    ),
 ];
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod batch;
 pub(crate) mod cleanup;
 mod origin;
 mod sources;
+mod upkeep;
 pub(crate) mod waiting;
 mod wide;
 
@@ -15,7 +16,7 @@ use bench_report::Table;
 type Measure = fn(Effort) -> Vec<Table>;
 
 /// What a command line may ask for, in the order it is run.
-pub(crate) const GROUPS: [(&str, Measure); 7] = [
+pub(crate) const GROUPS: [(&str, Measure); 8] = [
     ("acquire", |effort| vec![acquire::table(effort)]),
     ("waiting", |effort| {
         vec![waiting::timed(effort), waiting::counted(effort)]
@@ -27,6 +28,7 @@ pub(crate) const GROUPS: [(&str, Measure); 7] = [
     ("cleanup", |effort| vec![cleanup::table(effort)]),
     ("origin", |effort| vec![origin::table(effort)]),
     ("sources", |effort| vec![sources::table(effort)]),
+    ("upkeep", |effort| vec![upkeep::table(effort)]),
 ];
 
 /// Whether there is a group of this name.

@@ -166,7 +166,7 @@ impl HostState {
                 untried.is_none() || full || timer || patient,
                 "{untried:?} is not tried beside silent ones: {self:?}"
             );
-        } else if self.endpoints().filter(|e| e.is_active()).count() > 1 {
+        } else if self.endpoints.len() > 1 && self.endpoints().any(|e| e.is_active()) {
             let due = self.next_silence(now);
             assert!(
                 due.is_none() || full || timer || crowded || patient,

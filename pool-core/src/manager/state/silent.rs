@@ -47,7 +47,9 @@ impl HostState {
 
     /// Comes back when the next dial turns silent, if there is another address.
     pub(super) fn listen(&mut self, now: Instant, out: &mut Actions) {
-        let others = self.endpoints.len() - self.ejected - self.gone > 1;
+        // A dial may run to one that is out or gone by now: then the only one in rotation is another.
+        let active = self.endpoints.len() - self.ejected - self.gone;
+        let others = self.endpoints.len() > 1 && active > 0;
         if self.waiters.is_empty() || !others {
             return;
         }

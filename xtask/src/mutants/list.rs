@@ -289,8 +289,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the address that is left is not tried beside a silent one that left",
         file: "pool-core/src/manager/state/silent.rs",
-        old: ".any(|(_, dial)| !self.endpoints[dial.endpoint].is_active()),",
-        new: ".any(|_| false),",
+        old: "let others = self.endpoints.len() > 1 && active > 0;",
+        new: "let others = active > 1;",
         noticed_by: &["the_only_address_left_is_tried_beside_a_silent_one_that_left"],
     },
     Mutant {
@@ -324,11 +324,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a dial for a load that may not be keeps its permits",
         file: "pool-core/src/manager/unasked.rs",
-        old: "let dial = Self::step(host, |core| core.state.dial_to_spread(now()));",
-        new: "let dial = Self::step(host, |core| core.state.dial_to_spread(now()));
-        if dial.is_none() {
+        old: "        if let Some((dial, addr)) = dial {",
+        new: "        if dial.is_none() {
             return std::mem::forget(permits);
-        }",
+        }
+        if let Some((dial, addr)) = dial {",
         noticed_by: &[
             "loom_one_connection_more_that_may_not_be_gives_its_permits_to_whoever_starves",
         ],
@@ -548,6 +548,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         old: "if self.waiters.len() <= self.expected_from(heard) {",
         new: "if self.waiters.len() <= heard {",
         noticed_by: &["until_an_h2_peer_has_said_its_limit_one_lease_goes_out_and_nobody_dials"],
+    },
+    Mutant {
+        name: "nobody comes back to see whether an address is silent",
+        file: "pool-core/src/manager/state/silent.rs",
+        old: "        if let Some(at) = self.next_silence(now) {",
+        new: "        if let Some(at) = self.next_silence(now).filter(|at| *at <= now) {",
+        noticed_by: &["a_silent_address_costs_the_attempt_delay_and_the_first_that_is_ready_serves"],
+    },
+    Mutant {
+        name: "an address that has accepted counts as silent",
+        file: "pool-core/src/manager/state/silent.rs",
+        old: "            found.stage = Stage::Connected(since);",
+        new: "            let _ = since;",
+        noticed_by: &["an_address_that_takes_the_connection_in_time_is_left_alone_with_it"],
     },
     Mutant {
         name: "the back-off is ignored",

@@ -166,9 +166,7 @@ impl HostState {
                 untried.is_none() || full || timer || patient,
                 "{untried:?} is not tried beside silent ones: {self:?}"
             );
-        } else if self.waiters.len() > self.expected_from(self.dials.len() - self.connecting())
-            && self.has_another_to_try()
-        {
+        } else if self.endpoints.len() > 1 && self.endpoints().any(|e| e.is_active()) {
             let due = self.next_silence(now);
             assert!(
                 due.is_none() || full || timer || crowded || patient,

@@ -4,8 +4,6 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-#[cfg(test)]
-use super::dials::Dial;
 use super::dials::{DialRef, Stage};
 use super::{Actions, HostState};
 
@@ -49,24 +47,14 @@ impl HostState {
 
     /// Comes back when the next dial turns silent, if there is another address.
     pub(super) fn listen(&mut self, now: Instant, out: &mut Actions) {
-        if self.waiters.is_empty() || !self.has_another_to_try() {
+        // A dial may run to one that is out or gone by now: then the only one in rotation is another.
+        let active = self.endpoints.len() - self.ejected - self.gone;
+        let others = self.endpoints.len() > 1 && active > 0;
+        if self.waiters.is_empty() || !others {
             return;
         }
         if let Some(at) = self.next_silence(now) {
             self.wake_at(at, now, out);
-        }
-    }
-
-    /// Whether there is an address in rotation besides one that is dialled.
-    pub(super) fn has_another_to_try(&self) -> bool {
-        match self.endpoints.len() - self.ejected - self.gone {
-            0 => false,
-            // Those in flight may be for addresses that left meanwhile.
-            1 => self
-                .dials
-                .iter()
-                .any(|(_, dial)| !self.endpoints[dial.endpoint].is_active()),
-            _ => true,
         }
     }
 
@@ -78,14 +66,6 @@ impl HostState {
             Stage::Asked | Stage::Connected(_) => None,
         });
         due.filter(|&at| at > now).min()
-    }
-
-    /// How many dials may turn silent, or are.
-    #[cfg(test)]
-    pub(super) fn connecting(&self) -> usize {
-        let connecting = |dial: &Dial| matches!(dial.stage, Stage::Connecting(_));
-        let dials = self.dials.iter();
-        dials.filter(|(_, dial)| connecting(dial)).count()
     }
 
     /// When this dial turns silent; `None` once its address has taken the connection.

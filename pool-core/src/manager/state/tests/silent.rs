@@ -211,3 +211,13 @@ fn a_dial_for_upkeep_that_is_counted_on_is_listened_to() {
     rig.ring();
     assert_eq!(rig.one_dial().1, addr(1));
 }
+
+#[test]
+fn a_silent_dial_to_an_address_that_has_gone_is_listened_to() {
+    let mut rig = Rig::known(TRYING, &[addr(1)], 1);
+    rig.join();
+    rig.one_dial();
+    rig.set_addresses(&[addr(2)]);
+    rig.ring();
+    assert_eq!(rig.one_dial().1, addr(2));
+}

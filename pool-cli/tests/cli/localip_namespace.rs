@@ -185,6 +185,10 @@ fn what_was_applied_is_undone_and_nothing_else() {
         ip link set a0 up
         ip link set b0 up
         ip address add 2001:db8::1/64 dev a0 nodad
+        # The kernel adds an address's route once it has noticed the link: as late as a second from now.
+        for route in ::1 2001:db8::1; do
+            until ip -6 route show table local type local | grep -q "^local $route "; do sleep 0.05; done
+        done
         echo 1 > /proc/sys/net/ipv6/conf/a0/proxy_ndp
         ip -6 neigh add proxy 2001:db8::5 dev a0
         state() {

@@ -51,18 +51,17 @@ async fn unavailable(alpn: Alpn) {
         witness.wait_for(1, ejected(origin.addr())).await;
     }
 
-    // Without ejection the ten would see a quarter of these.
     let (mark, before) = (ledger.mark(), ejections(&witness, &dark));
     let since = ledger.since(&mark);
     since.wait_until(|since| since.served() >= 8_000).await;
     let failed = since.statuses().get(&503).copied().unwrap_or(0);
-    // An address that is back and fails is out again at once; whatever else had begun by then goes on.
+    // Without ejection the ten would see a quarter of all. An address that is back and fails is out again at once; whatever else had
+    // begun by then goes on.
     let visits = ejections(&witness, &dark) - before + DARK;
     assert!(
         failed <= visits * WORKERS,
         "{failed} of 8000 requests met the ten, which were out {visits} times"
     );
-    assert!(failed < 1_000, "{failed} of 8000 requests met the ten");
 
     for origin in &dark {
         origin.script(|script| script.status = StatusCode::OK.as_u16());

@@ -22,7 +22,7 @@ use crate::error::{Error, ErrorKind};
 use crate::http::{HttpSettings, RetryBudget, Running};
 use crate::key::{Key, Scheme};
 use crate::observe::{Handshakes, Histogram, SourceBook};
-use crate::upkeep::{EndedBans, Followed};
+use crate::upkeep::{EndedBans, Followed, Precedence};
 
 #[derive(Debug)]
 pub(crate) struct Env {
@@ -40,6 +40,8 @@ pub(crate) struct Env {
     /// Who waits for the answers of lookups to end.
     pub(crate) followed: Followed,
     pub(crate) ended_bans: EndedBans,
+    /// Which warm-ups are under way.
+    pub(crate) precedence: Precedence,
     /// `true` once the pool is closed.
     pub(crate) closing: watch::Sender<bool>,
     pub(crate) retries: RetryBudget,
@@ -66,6 +68,7 @@ impl Env {
             less_is_open: Notify::new(),
             followed: Followed::default(),
             ended_bans: EndedBans::default(),
+            precedence: Precedence::default(),
             closing: watch::Sender::new(false),
             acquire_wait: Histogram::default(),
             connect_time: Histogram::default(),

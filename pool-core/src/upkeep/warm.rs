@@ -19,6 +19,7 @@ use super::ended_bans::admit;
 use super::follow::follow;
 use super::health;
 use super::matrix::{Place, Size, Wanted};
+use super::precedence;
 use super::shortage::Throttle;
 use crate::clock;
 use crate::dial::{self, Answer};
@@ -101,7 +102,8 @@ impl Warm {
         self
     }
 
-    /// For requests with these options.
+    /// For requests with these options. Where several warm-ups run at once, those of a higher
+    /// [`priority`](RequestOptions::priority) go first: the others begin no dial before these are done.
     pub fn options(mut self, options: RequestOptions) -> Self {
         self.options = options;
         self
@@ -234,6 +236,7 @@ pub(crate) async fn warm(inner: &Arc<Inner>, plan: &Warm) -> Result<WarmReport, 
     let at_once = at_once.min(limits.dials_total).max(1);
     let opener = Opener {
         inner,
+        place: inner.env.precedence.enter(plan.options.priority),
         check: plan.check.as_ref(),
         throttle: Throttle::new(at_once),
     };
@@ -368,6 +371,7 @@ impl Present {
 /// Opens the connections of one plan.
 struct Opener<'a> {
     inner: &'a Arc<Inner>,
+    place: precedence::Place<'a>,
     check: Option<&'a Arc<dyn HealthCheck>>,
     throttle: Throttle,
 }
@@ -382,6 +386,7 @@ impl Opener<'_> {
     ) -> WarmOutcome {
         loop {
             let mut turn = self.throttle.turn().await;
+            self.place.turn().await;
             let outcome = self.open(host, target, source).await;
             match &outcome {
                 WarmOutcome::Failed(error) if dial::is_shortage(error) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::network::{Manner, Network, URL, addrs, get, pass, pool, resolver, settle};
-use pool_core::{Config, ErrorKind, Warm, WarmOutcome};
+use pool_core::{Config, ErrorKind, Priority, RequestOptions, StaticResolver, Warm, WarmOutcome};
 use pool_localip::AddrSet;
 
 #[tokio::test(start_paused = true)]
@@ -183,4 +183,28 @@ async fn a_plan_has_a_floor_and_a_ceiling() {
         pool.warm_size(&Warm::new(URL).at_least(6)).await.unwrap(),
         6
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_of_a_higher_class_goes_before_what_is_left_of_the_others() {
+    let network = Network::new();
+    let all = addrs(8);
+    for &addr in &all {
+        network.set(addr, Manner::Takes(Duration::from_secs(1)));
+    }
+    let names = StaticResolver::default();
+    names.set("low.test", 80, all[..4].to_vec());
+    names.set("high.test", 80, all[4..].to_vec());
+    let pool = pool(&network, Arc::new(names), Config::default());
+    let pool = pool.build().unwrap();
+    let plan = |url, priority| {
+        let options = RequestOptions::new().priority(priority);
+        Warm::new(url).options(options).concurrency(1)
+    };
+    let low = plan("http://low.test", Priority::Low);
+    let high = plan("http://high.test", Priority::High);
+    let (low, high) = tokio::join!(pool.warm(&low), pool.warm(&high));
+    assert_eq!((low.unwrap().ready(), high.unwrap().ready()), (4, 4));
+    let begun = [&all[..1], &all[4..], &all[1..4]].concat();
+    assert_eq!(network.connects(), begun);
 }

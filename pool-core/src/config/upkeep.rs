@@ -20,7 +20,8 @@ pub struct Upkeep {
     /// A round begins when the one before has ended, however long that took.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub health_interval: Duration,
-    /// Health checks under way at a time, in all. At least 1. Defaults to 8.
+    /// Health checks under way at a time, in all. At least 1. Defaults to 8. Which connections these are is scattered over the hosts, so
+    /// that none has all of its own checked in one go.
     pub health_concurrency: usize,
     /// How long one health check may take before it has failed. Not zero; never: as long as it likes.
     ///

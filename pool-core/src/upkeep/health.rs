@@ -13,19 +13,21 @@ use crate::manager::{CloseReason, ConnRef, HostHandle, Lease, Standing};
 use crate::observe::Event;
 use crate::pool::{Inner, open_greeted};
 
-/// Checks every idle connection, a few at a time. Returns how many failed.
+/// Checks every idle connection, a few at a time, those of all hosts mixed. Returns how many failed.
 pub(crate) async fn check_all(inner: &Arc<Inner>) -> usize {
     let live = inner.env.live();
     if live.health.is_empty() {
         return 0;
     }
-    let mut idle: Vec<(HostHandle<HttpConn>, ConnRef)> = Vec::new();
+    let mut idle: Vec<(u64, HostHandle<HttpConn>, ConnRef)> = Vec::new();
     for host in inner.manager.hosts() {
         let (views, _) = host.views();
         let of_host = views.into_iter().filter(|view| view.idle_rank.is_some());
-        idle.extend(of_host.map(|view| (host.clone(), view.conn)));
+        idle.extend(of_host.map(|view| (view.stats.seed, host.clone(), view.conn)));
     }
-    let checks = stream::iter(idle).map(|(host, conn)| check_one(inner, host, conn));
+    // Scattered, or a host's connections would all be checked in one go.
+    idle.sort_unstable_by_key(|(seed, ..)| *seed);
+    let checks = stream::iter(idle).map(|(_, host, conn)| check_one(inner, host, conn));
     let at_once = live.config.upkeep.health_concurrency.max(1);
     checks
         .buffer_unordered(at_once)

@@ -35,6 +35,7 @@ mod refused_connects;
 mod restless_policies;
 mod retired_sources;
 mod scarce_files;
+mod scattered_checks;
 mod selectors;
 mod silent_addresses;
 mod suspended;

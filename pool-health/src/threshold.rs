@@ -76,6 +76,11 @@ impl Tracker {
         }
     }
 
+    /// How many results in a row it takes.
+    pub const fn threshold(&self) -> Threshold {
+        self.threshold
+    }
+
     /// Counts one result. `Some` exactly when this one changed the state.
     pub fn observe(&mut self, ok: bool) -> Option<Change> {
         if ok == self.up {

@@ -23,6 +23,13 @@ pub struct Upkeep {
     /// Health checks under way at a time, in all. At least 1. Defaults to 8. Which connections these are is scattered over the hosts, so
     /// that none has all of its own checked in one go.
     pub health_concurrency: usize,
+    /// How many checks in a row must get a response that they refuse before the address is out of rotation. Checks that fail otherwise close
+    /// their connection and speak against the address only as a failed request does. At least 1.
+    ///
+    /// Defaults to 1: no request meets what a check has met.
+    pub health_fall: u32,
+    /// How many checks in a row must succeed before such an address is back. At least 1. Defaults to 1.
+    pub health_rise: u32,
     /// How long one health check may take before it has failed. Not zero; never: as long as it likes.
     ///
     /// Defaults to 5 s.
@@ -57,6 +64,8 @@ impl Default for Upkeep {
         Self {
             health_interval: Duration::from_secs(30),
             health_concurrency: 8,
+            health_fall: 1,
+            health_rise: 1,
             health_timeout: Duration::from_secs(5),
             alive_bypass: Duration::from_secs(60),
             idle_interval: Duration::from_secs(5),

@@ -286,6 +286,8 @@ impl Upkeep {
         let Self {
             health_interval,
             health_concurrency,
+            health_fall,
+            health_rise,
             health_timeout,
             alive_bypass: _,
             idle_interval,
@@ -294,6 +296,8 @@ impl Upkeep {
         } = *self;
         found.not_zero("upkeep.health_interval", health_interval);
         found.at_least("upkeep.health_concurrency", health_concurrency, 1);
+        found.at_least("upkeep.health_fall", health_fall as usize, 1);
+        found.at_least("upkeep.health_rise", health_rise as usize, 1);
         found.not_zero("upkeep.health_timeout", health_timeout);
         found.not_zero("upkeep.idle_interval", idle_interval);
         found.not_zero("upkeep.lifetime_interval", lifetime_interval);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use pool_health::{ConnStats, EndpointStats, HostEndpoints, HostStats, Outcome};
+use pool_health::{Change, ConnStats, EndpointStats, HostEndpoints, HostStats, Outcome, Threshold};
 
 use super::host::{Granted, Hint, Host};
 use super::lease::Lease;
@@ -141,6 +141,18 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         Host::event(&self.0, |state, at, out| {
             state.judge_endpoint(target, standing, at, out)
         });
+    }
+
+    /// A check of the address got an answer: does it go out of rotation by that, or come back?
+    pub(crate) fn observe_check(
+        &self,
+        target: SocketAddr,
+        ok: bool,
+        threshold: Threshold,
+    ) -> Option<Change> {
+        Host::event(&self.0, |state, _, _| {
+            state.observe_check(target, ok, threshold)
+        })
     }
 
     /// The addresses as a selector sees them; empty unless there is one that looks.

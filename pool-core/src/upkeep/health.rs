@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
-use pool_health::{HealthCheck, Outcome, Unhealthy};
+use pool_health::{Change, HealthCheck, Outcome, Threshold, Unhealthy};
 use tracing::{Instrument, debug, debug_span};
 
 use super::probe;
@@ -53,7 +53,7 @@ pub(crate) fn check_claimed(inner: &Arc<Inner>, lease: Lease<HttpConn>) {
 }
 
 /// Runs the checks on a claimed connection and acts on the verdict. A status outside the accepted set speaks against
-/// the address as well: it is out of rotation until a check succeeds.
+/// the address as well: after so many in a row it is out of rotation, until so many checks in a row have succeeded.
 pub(super) async fn passes(inner: &Arc<Inner>, lease: Lease<HttpConn>) -> bool {
     verdict(inner, lease, None).await.is_ok()
 }
@@ -71,12 +71,15 @@ pub(super) async fn verdict(
     let checked = probe::check(env, &lease, extra).instrument(span).await;
     lease.checked(checked.is_ok());
     match &checked {
-        Ok(()) => host.note(env, target, Outcome::Ok),
+        Ok(()) => {
+            host.note(env, target, Outcome::Ok);
+            judge(inner, &host, target, true);
+        }
         Err(unhealthy) => {
             debug!(key = %host.key(), peer.addr = %target, %unhealthy, "health check failed");
             lease.discard(CloseReason::Unhealthy);
             if unhealthy.status().is_some() {
-                condemn(inner, &host, target);
+                judge(inner, &host, target, false);
             } else {
                 host.note(env, target, Outcome::TimedOut);
             }
@@ -85,14 +88,30 @@ pub(super) async fn verdict(
     checked
 }
 
-fn condemn(inner: &Inner, host: &HostHandle<HttpConn>, target: SocketAddr) {
-    host.judge(target, Standing::Ejected(None));
-    inner.env.plugins.tell(&Event::Ejected {
-        key: host.key(),
-        target,
-        duration: None,
-        policy: None,
-    });
+/// A check of this address was answered, as it should be or not.
+fn judge(inner: &Inner, host: &HostHandle<HttpConn>, target: SocketAddr, ok: bool) {
+    let upkeep = &inner.env.live().config.upkeep;
+    let threshold = Threshold::new(upkeep.health_rise, upkeep.health_fall);
+    let Some(change) = host.observe_check(target, ok, threshold) else {
+        return;
+    };
+    let key = host.key();
+    match change {
+        Change::Down => {
+            host.judge(target, Standing::Ejected(None));
+            inner.env.plugins.tell(&Event::Ejected {
+                key,
+                target,
+                duration: None,
+                policy: None,
+            });
+        }
+        Change::Up => {
+            host.judge(target, Standing::Active);
+            let back = Event::Readmitted { key, target };
+            inner.env.plugins.tell(&back);
+        }
+    }
 }
 
 /// Dials the addresses that are out until a check succeeds, and checks the fresh connections.
@@ -124,11 +143,5 @@ async fn recover_one(inner: &Arc<Inner>, host: HostHandle<HttpConn>, target: Soc
     let Some(lease) = fresh.serve_claimed(&inner.env) else {
         return;
     };
-    if passes(inner, lease).await {
-        host.judge(target, Standing::Active);
-        inner.env.plugins.tell(&Event::Readmitted {
-            key: host.key(),
-            target,
-        });
-    }
+    passes(inner, lease).await;
 }

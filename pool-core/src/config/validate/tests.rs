@@ -132,6 +132,8 @@ fn every_bad_value_is_blamed_by_its_key() {
             |c| c.upkeep.health_concurrency = 0,
             &["upkeep.health_concurrency"],
         ),
+        (|c| c.upkeep.health_fall = 0, &["upkeep.health_fall"]),
+        (|c| c.upkeep.health_rise = 0, &["upkeep.health_rise"]),
         (
             |c| c.upkeep.health_timeout = Duration::ZERO,
             &["upkeep.health_timeout"],

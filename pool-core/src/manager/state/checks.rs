@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use pool_health::{EndpointStats, HostEndpoints, IdleLimit, Outcome, PeerStats};
+use pool_health::{
+    Change, EndpointStats, HostEndpoints, IdleLimit, Outcome, PeerStats, Threshold, Tracker,
+};
 
 use crate::manager::reason::CloseReason;
 
@@ -98,6 +100,28 @@ impl HostState {
         endpoint.stats.observe(outcome);
         let (stats, active) = (endpoint.stats, endpoint.is_active());
         active.then(|| (stats, self.host_endpoints()))
+    }
+
+    /// Counts what a check of the address found. `Some` if by that the address should be out of rotation until checks succeed, or
+    /// back; whoever is told judges it.
+    pub(crate) fn observe_check(
+        &mut self,
+        addr: SocketAddr,
+        ok: bool,
+        threshold: Threshold,
+    ) -> Option<Change> {
+        let endpoint = self.endpoint_at(addr)?;
+        let endpoint = &mut self.endpoints[endpoint];
+        let up = endpoint.standing != Standing::Ejected(None);
+        // Another may have judged it, or the threshold may be a new one: then it is counted from here on.
+        let mut checks = match endpoint.checks {
+            Some(checks) if checks.is_up() == up && checks.threshold() == threshold => checks,
+            _ if up => Tracker::up(threshold),
+            _ => Tracker::down(threshold),
+        };
+        let change = checks.observe(ok);
+        endpoint.checks = Some(checks);
+        change
     }
 
     /// Counts how long a response of the address took.

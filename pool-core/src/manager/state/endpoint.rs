@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use pool_health::EndpointStats;
+use pool_health::{EndpointStats, Tracker};
 use slab::Slab;
 use smallvec::SmallVec;
 
@@ -49,6 +49,8 @@ pub(crate) struct Endpoint {
     /// Failed dials since the last good one.
     pub(crate) failed_dials: u32,
     pub(crate) stats: EndpointStats,
+    /// What checks found lately; `None` before the first.
+    pub(crate) checks: Option<Tracker>,
 }
 
 /// The list of endpoints that have a connection with room, in rotation order.
@@ -76,6 +78,7 @@ impl Endpoint {
             doubted_until: None,
             doubts: 0,
             stats: EndpointStats::default(),
+            checks: None,
             last_dial: 0,
             failed_dials: 0,
             free: SmallVec::new(),

@@ -6,14 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use pool_core::config::{PolicyConfig, Upkeep};
 use pool_core::{BoxError, Resolver, Warm};
-use pool_health::{HealthCheck, Probe, Unhealthy};
+use pool_health::{HealthCheck, HttpCheck, Probe, Unhealthy};
 
 use super::*;
 use crate::check_at_checkout::{Doctor, Says};
+use crate::network::Manner;
 
 one_case_each!(Upkeep {
     health_interval,
     health_concurrency,
+    health_fall,
+    health_rise,
     health_timeout,
     alive_bypass,
     idle_interval,
@@ -90,6 +93,50 @@ async fn health_concurrency() {
         change(&pool, |config| config.upkeep.health_concurrency = at_a_time);
         assert_eq!(pool.check_health().await, 0);
         assert_eq!(crowd.most.load(Ordering::Relaxed), at_a_time);
+    }
+}
+
+/// A pool with two addresses, the second of which answers with 503, and how many are out of rotation.
+fn ailing(change: impl FnOnce(&mut Config)) -> (Arc<Network>, Pool, impl Fn() -> usize) {
+    let network = Network::new();
+    network.set(addrs(2)[1], Manner::Unwell);
+    let config = quiet(|config| {
+        config.upkeep.health_interval = NEVER;
+        change(config);
+    });
+    let pool = pool(&network, resolver(addrs(2)), config);
+    let pool = pool.health(Arc::new(HttpCheck::new("/"))).build().unwrap();
+    let out = {
+        let pool = pool.clone();
+        move || {
+            let hosts = pool.snapshot().connections.hosts;
+            let endpoints = hosts.iter().flat_map(|host| &host.endpoints);
+            endpoints.filter(|endpoint| !endpoint.active).count()
+        }
+    };
+    (network, pool, out)
+}
+
+async fn health_fall() {
+    let (_, pool, out) = ailing(|config| config.upkeep.health_fall = 9);
+    change(&pool, |config| config.upkeep.health_fall = 3);
+    for expected in [0, 0, 1] {
+        // A connection of its own each time, as one that did not pass has closed.
+        pool.warm(&Warm::new(URL)).await.unwrap();
+        assert_eq!(out(), expected);
+    }
+}
+
+async fn health_rise() {
+    let (network, pool, out) = ailing(|_| {});
+    pool.warm(&Warm::new(URL)).await.unwrap();
+    assert_eq!(out(), 1);
+    network.set(addrs(2)[1], Manner::Answers);
+    change(&pool, |config| config.upkeep.health_rise = 3);
+    assert_eq!(pool.warm(&Warm::new(URL)).await.unwrap().ready(), 2);
+    for expected in [1, 0, 0] {
+        assert_eq!(pool.check_health().await, 0);
+        assert_eq!(out(), expected);
     }
 }
 

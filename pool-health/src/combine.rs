@@ -45,6 +45,10 @@ impl<A: OutlierPolicy, B: OutlierPolicy> OutlierPolicy for Or<A, B> {
             first
         }
     }
+
+    fn failures_only(&self) -> bool {
+        self.first.failures_only() && self.second.failures_only()
+    }
 }
 
 /// Evicts only if both policies would: made by [`EvictionPolicy::and`].

@@ -45,6 +45,10 @@ impl OutlierPolicy for NeverEject {
     fn judge(&self, _: &OutlierContext<'_>) -> OutlierVerdict {
         OutlierVerdict::Keep
     }
+
+    fn failures_only(&self) -> bool {
+        true
+    }
 }
 
 /// How long ejections last: the first one `base`, each later one twice as long, up to `max`.

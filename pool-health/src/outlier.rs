@@ -17,7 +17,7 @@ pub const MAX_EJECTION: Duration = Duration::from_secs(365 * 24 * 3600);
 /// time is over it is tried again.
 ///
 /// - **Who calls, when, how often:** the pool, once for each response and each failure that it has seen on the endpoint and after it has
-///   counted it: of requests, dials and checks. Not for an endpoint that is ejected already, nor for a host's last one. Of several policies
+///   counted it: of requests, dials and checks; for failures alone if [that is enough](Self::failures_only). Not for an endpoint that is ejected already, nor for a host's last one. Of several policies
 ///   the first that ejects has the say.
 /// - **On which thread:** any, inside or outside a runtime; usually the task of the request. No lock of the pool is held. Calls for
 ///   different endpoints, or for two outcomes of one, may run at once.
@@ -35,6 +35,14 @@ pub trait OutlierPolicy: fmt::Debug + Send + Sync {
     /// The same context gives the same verdict: what a policy wants to remember is in [`EndpointStats`]. Any context may come, also with
     /// counters at their maximum: it must not panic on those.
     fn judge(&self, cx: &OutlierContext<'_>) -> OutlierVerdict;
+
+    /// Whether it keeps an endpoint after whatever is no [failure](Outcome::is_failure). Then it is not asked after these, and requests that
+    /// succeed do not pay for it.
+    ///
+    /// Asked when the pool takes the policy on, and not again.
+    fn failures_only(&self) -> bool {
+        false
+    }
 
     /// Ejects what either policy would; if both would, for the longer time.
     fn or<P>(self, other: P) -> Or<Self, P>
@@ -203,6 +211,10 @@ impl<T: OutlierPolicy + ?Sized> OutlierPolicy for Box<T> {
     fn judge(&self, cx: &OutlierContext<'_>) -> OutlierVerdict {
         T::judge(self, cx)
     }
+
+    fn failures_only(&self) -> bool {
+        T::failures_only(self)
+    }
 }
 
 impl<T: OutlierPolicy + ?Sized> OutlierPolicy for Arc<T> {
@@ -212,6 +224,10 @@ impl<T: OutlierPolicy + ?Sized> OutlierPolicy for Arc<T> {
 
     fn judge(&self, cx: &OutlierContext<'_>) -> OutlierVerdict {
         T::judge(self, cx)
+    }
+
+    fn failures_only(&self) -> bool {
+        T::failures_only(self)
     }
 }
 

@@ -91,26 +91,16 @@ impl<C: Send + Sync + 'static> HostHandle<C> {
         Host::event(&self.0, |state, at, out| state.drain(conn, reason, at, out))
     }
 
-    /// Counts what happened on an address, and returns what policies judge by, with what is usual for the others if that is to be
-    /// compared; `None` if the address is not in rotation.
+    /// Counts what happened on an address, and returns what policies judge by if one is to; `None` if the address is not in rotation.
     pub(crate) fn observe(
         &self,
         target: SocketAddr,
         seen: Seen,
-        compare: bool,
+        judged: bool,
     ) -> Option<(EndpointStats, HostEndpoints)> {
         Host::event(&self.0, |state, at, _| {
-            if let Some(latency) = seen.latency {
-                state.observe_latency(target, latency);
-            }
-            let (endpoint, mut host) = state.observe(target, seen.outcome, at)?;
-            if !state.is_in_rotation(target) {
-                return None;
-            }
-            if compare {
-                host.peers = state.usual(at);
-            }
-            Some((endpoint, host))
+            let endpoint = state.observe(target, seen.outcome, seen.latency, at)?;
+            judged.then(|| state.judged_by(endpoint, at))
         })
     }
 

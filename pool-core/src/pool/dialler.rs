@@ -440,13 +440,13 @@ impl HostHandle<HttpConn> {
     pub(crate) fn note(&self, env: &Env, target: SocketAddr, seen: impl Into<Seen>) {
         let seen = seen.into();
         let outcome = seen.outcome;
-        let outlier = &env.live().outlier;
-        let Some((endpoint, mut host)) = self.observe(target, seen, !outlier.is_empty()) else {
+        let live = env.live();
+        let outlier = &live.outlier;
+        let answered = live.successes_judged && matches!(outcome, Outcome::Status(_));
+        let judged = !outlier.is_empty() && (outcome.is_failure() || answered);
+        let Some((endpoint, mut host)) = self.observe(target, seen, judged) else {
             return;
         };
-        if outlier.is_empty() || !outcome.is_failure() && !matches!(outcome, Outcome::Status(_)) {
-            return;
-        }
         let now = clock::now();
         let (until, reason) = loop {
             let cx = pool_health::OutlierContext::new(outcome, &endpoint, &host, now)

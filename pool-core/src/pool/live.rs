@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pool_health::{AccessList, EvictionPolicy, HealthCheck, OutlierPolicy};
@@ -18,6 +19,8 @@ pub(crate) struct Live {
     pub(crate) eviction: Vec<Arc<dyn EvictionPolicy>>,
     pub(crate) health: Vec<Arc<dyn HealthCheck>>,
     pub(crate) outlier: Vec<Arc<dyn OutlierPolicy>>,
+    /// Whether any of these is asked after a success.
+    pub(crate) successes_judged: bool,
     pub(crate) access: Vec<Arc<dyn AccessList>>,
 }
 
@@ -54,10 +57,15 @@ impl Sources {
         for list in &config.access {
             access.push(self.registry.build_access(list)?);
         }
+        // One that panics is asked after each outcome, where panics are contained.
+        let failures_only = |policy: &Arc<dyn OutlierPolicy>| {
+            catch_unwind(AssertUnwindSafe(|| policy.failures_only())).unwrap_or(false)
+        };
         Ok(Live {
             config,
             eviction,
             health,
+            successes_judged: !outlier.iter().all(failures_only),
             outlier,
             access,
         })

@@ -13,7 +13,7 @@ use crate::{
 /// # Panics
 ///
 /// If its name is empty, changes, or is no lower-case word; if it panics on some context, judges the same context differently the second
-/// time or at another time of day; if it ejects a host's last endpoint, one that has only ever succeeded, or any for no time or for
+/// time or at another time of day; if it ejects for what is no failure although it says that it does not, a host's last endpoint, one that has only ever succeeded, or any for no time or for
 /// longer than [`MAX_EJECTION`].
 pub fn outlier(policy: &dyn OutlierPolicy) {
     let name = assert_named("outlier policy", || policy.name());
@@ -25,8 +25,15 @@ pub fn outlier(policy: &dyn OutlierPolicy) {
         .flat_map(|_| Case::any(&mut numbers, start))
         .collect();
     let first: Vec<OutlierVerdict> = cases.iter().map(|case| case.judge(policy, &who)).collect();
+    let failures_only = policy.failures_only();
     for (case, verdict) in cases.iter().zip(&first) {
         assert_bounded(&who, case, verdict);
+        let unasked = failures_only && !case.outcome.is_failure();
+        assert!(
+            !unasked || *verdict == OutlierVerdict::Keep,
+            "{who} says that it ejects for failures only, and ejects for {:?}",
+            case.context()
+        );
     }
     // Backwards, so that what a policy remembers of the calls before is something else this time.
     for (case, first) in cases.iter().zip(&first).rev() {
@@ -283,6 +290,31 @@ mod tests {
             let third = may_go(cx) && failures.fetch_add(1, Ordering::Relaxed) % 3 == 2;
             third.then_some(MINUTE)
         }));
+    }
+
+    /// Says that it ejects for failures only.
+    #[derive(Debug)]
+    struct Forgetful(StatusEjection);
+
+    impl OutlierPolicy for Forgetful {
+        fn name(&self) -> &'static str {
+            "forgetful"
+        }
+
+        fn judge(&self, cx: &OutlierContext<'_>) -> OutlierVerdict {
+            self.0.judge(cx)
+        }
+
+        fn failures_only(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "says that it ejects for failures only")]
+    fn a_policy_that_wants_to_be_asked_less_than_it_must_is_found() {
+        let statuses = StatusSet::range(400, 599);
+        outlier(&Forgetful(StatusEjection::new(statuses, MINUTE)));
     }
 
     #[test]

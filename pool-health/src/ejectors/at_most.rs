@@ -55,4 +55,8 @@ impl<P: OutlierPolicy> OutlierPolicy for AtMost<P> {
             OutlierVerdict::Keep
         }
     }
+
+    fn failures_only(&self) -> bool {
+        self.policy.failures_only()
+    }
 }

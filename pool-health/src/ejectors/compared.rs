@@ -131,6 +131,10 @@ impl OutlierPolicy for SuccessRate {
             reason: EjectReason::SuccessRate,
         }
     }
+
+    fn failures_only(&self) -> bool {
+        true
+    }
 }
 
 /// Ejects an endpoint that answers notably slower than the host's endpoints usually do.

@@ -142,6 +142,10 @@ impl OutlierPolicy for ConsecutiveFailures {
             reason: EjectReason::ConsecutiveFailures,
         }
     }
+
+    fn failures_only(&self) -> bool {
+        true
+    }
 }
 
 /// Envoy's `consecutive_5xx`.

@@ -80,14 +80,15 @@ impl HostState {
         Some(claim)
     }
 
-    /// Counts an outcome against the address, and returns what policies judge by; `None` if the address is not known, or out already:
-    /// what was under way when it was ejected is no reason to eject it for longer.
+    /// Counts an outcome against the address, and how long the response took. `None` if the address is not known, or out already: what
+    /// was under way when it was ejected is no reason to eject it for longer.
     pub(crate) fn observe(
         &mut self,
         addr: SocketAddr,
         outcome: Outcome,
+        latency: Option<Duration>,
         now: Instant,
-    ) -> Option<(EndpointStats, HostEndpoints)> {
+    ) -> Option<usize> {
         let endpoint = self.endpoint_at(addr)?;
         match outcome {
             Outcome::Reset | Outcome::TimedOut => self.doubt(endpoint, now),
@@ -96,10 +97,23 @@ impl HostState {
             // Whatever the answer is, the address answers.
             _ => self.trust(endpoint),
         }
-        let endpoint = &mut self.endpoints[endpoint];
-        endpoint.stats.observe(outcome);
-        let (stats, active) = (endpoint.stats, endpoint.is_active());
-        active.then(|| (stats, self.host_endpoints()))
+        let found = &mut self.endpoints[endpoint];
+        if let Some(latency) = latency {
+            found.stats.observe_latency(latency);
+        }
+        found.stats.observe(outcome);
+        found.is_active().then_some(endpoint)
+    }
+
+    /// What policies judge an address by.
+    pub(crate) fn judged_by(
+        &mut self,
+        endpoint: usize,
+        now: Instant,
+    ) -> (EndpointStats, HostEndpoints) {
+        let mut host = self.host_endpoints();
+        host.peers = self.usual(now);
+        (self.endpoints[endpoint].stats, host)
     }
 
     /// Counts what a check of the address found. `Some` if by that the address should be out of rotation until checks succeed, or
@@ -122,13 +136,6 @@ impl HostState {
         let change = checks.observe(ok);
         endpoint.checks = Some(checks);
         change
-    }
-
-    /// Counts how long a response of the address took.
-    pub(crate) fn observe_latency(&mut self, addr: SocketAddr, latency: Duration) {
-        if let Some(endpoint) = self.endpoint_at(addr) {
-            self.endpoints[endpoint].stats.observe_latency(latency);
-        }
     }
 
     /// What is usual for the addresses, as of at most a moment ago: it takes a look at each of them.

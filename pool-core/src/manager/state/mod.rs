@@ -140,7 +140,8 @@ pub(crate) struct HostState {
     returning: usize,
     /// How long dials took lately.
     connect: Ewma,
-    by_addr: HashMap<SocketAddr, usize>,
+    /// Asked with every response, never gone through: its order decides nothing.
+    by_addr: HashMap<SocketAddr, usize, foldhash::quality::RandomState>,
     by_id: HashMap<ConnId, usize>,
     /// Of endpoints, if anybody wants to know.
     touched_endpoints: SmallVec<[usize; 2]>,
@@ -166,7 +167,7 @@ impl HostState {
             },
             endpoints: Slab::new(),
             learned: Learned::default(),
-            by_addr: HashMap::new(),
+            by_addr: HashMap::default(),
             ready: List::default(),
             doubtful: List::default(),
             conns: Slab::new(),

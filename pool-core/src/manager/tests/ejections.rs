@@ -6,7 +6,7 @@ use super::*;
 use crate::manager::Ejection;
 
 fn known(host: &HostHandle<Held>, at: SocketAddr) -> Option<pool_health::HostEndpoints> {
-    let seen = host.observe(at, Outcome::Reset.into(), false);
+    let seen = host.observe(at, Outcome::Reset.into(), true);
     seen.map(|(_, endpoints)| endpoints)
 }
 

@@ -21,7 +21,7 @@ const STEADY: HostLimits = HostLimits {
 };
 
 fn note(rig: &mut Rig, at: SocketAddr, outcome: Outcome) {
-    rig.step(|state, now, _| state.observe(at, outcome, now));
+    rig.step(|state, now, _| state.observe(at, outcome, None, now));
 }
 
 /// A rig with a roomy connection to each of two addresses.

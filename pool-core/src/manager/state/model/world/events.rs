@@ -216,7 +216,7 @@ impl World {
             }
             Op::Observe(to, outcome) => {
                 let active = self.places.get(&addr(to)) == Some(&Standing::Active);
-                let seen = self.state.observe(addr(to), outcome, now);
+                let seen = self.state.observe(addr(to), outcome, None, now);
                 assert_eq!(seen.is_some(), active, "who is out is not judged");
             }
             Op::Judge(to, verdict) => self.judge(addr(to), verdict, out),

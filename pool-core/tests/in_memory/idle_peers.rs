@@ -11,6 +11,15 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// A server that closes what is idle for two seconds, and a pool that learns.
+fn wary() -> (Arc<Network>, Pool) {
+    let network = Network::new();
+    network.set(addrs(1)[0], Manner::ClosesIdle(ms(2_000)));
+    let pool = pool(&network, resolver(addrs(1)), Config::default());
+    let pool = pool.eviction(Arc::new(PeerIdle::default()));
+    (network, pool.build().unwrap())
+}
+
 /// Whether a request after such a pause opens a connection.
 async fn opens(network: &Network, pool: &Pool, pause: u64) -> bool {
     pass(ms(pause)).await;
@@ -21,13 +30,7 @@ async fn opens(network: &Network, pool: &Pool, pause: u64) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_servers_timeout_is_learned_from_three_closings_and_then_kept_clear_of() {
-    let network = Network::new();
-    network.set(addrs(1)[0], Manner::ClosesIdle(ms(2_000)));
-    let pool = pool(&network, resolver(addrs(1)), Config::default());
-    let pool = pool
-        .eviction(Arc::new(PeerIdle::default()))
-        .build()
-        .unwrap();
+    let (network, pool) = wary();
     assert!(opens(&network, &pool, 0).await);
     assert!(!opens(&network, &pool, 1_600).await, "nothing is known yet");
     for _ in 0..3 {
@@ -54,13 +57,7 @@ async fn a_servers_timeout_is_learned_from_three_closings_and_then_kept_clear_of
 
 #[tokio::test(start_paused = true)]
 async fn rounds_of_clean_up_evict_before_the_server_does() {
-    let network = Network::new();
-    network.set(addrs(1)[0], Manner::ClosesIdle(ms(2_000)));
-    let pool = pool(&network, resolver(addrs(1)), Config::default());
-    let pool = pool
-        .eviction(Arc::new(PeerIdle::default()))
-        .build()
-        .unwrap();
+    let (network, pool) = wary();
     for _ in 0..4 {
         get(&pool).await.unwrap();
         pass(ms(2_100)).await;

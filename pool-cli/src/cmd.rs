@@ -9,5 +9,7 @@ pub(crate) mod localip;
 mod matrix;
 pub(crate) mod plan;
 pub(crate) mod plugins;
+mod process;
 mod setup;
+mod url;
 pub(crate) mod warm;

@@ -29,6 +29,11 @@ impl<T> Versioned<T> {
     }
 }
 
+/// Microseconds, as records have them.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Stdout, or a file; `-` is stdout.
 pub(crate) struct Output {
     to: Box<dyn Write + Send>,

@@ -10,8 +10,8 @@ use std::time::Duration;
 use pool_core::Warm;
 
 use crate::args::DemoArgs;
-use crate::cmd::fetch::runtime;
 use crate::cmd::matrix::Matrix;
+use crate::cmd::process::runtime;
 use crate::exit::{Exit, Failure, chain};
 use crate::output::{self, Output, Progress, Versioned};
 use claims::Claim;

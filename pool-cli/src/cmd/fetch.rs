@@ -15,19 +15,17 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use pool_core::Registry;
 use pool_tls::Plan;
-use tokio::runtime::Runtime;
 use tokio::time::{Instant, sleep};
 
+use super::process::{listen, runtime};
 use super::setup;
 use crate::args::FetchArgs;
 use crate::config::{self, Circumstances};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Versioned, is_dash};
 use crate::signal::Interrupt;
-pub(super) use exchange::micros;
 use exchange::{Exchanger, Save};
 use files::Names;
-pub(super) use input::parse_url;
 use input::{Item, Lines};
 use record::Record;
 use request::Template;
@@ -244,27 +242,4 @@ fn sink(args: &FetchArgs) -> Result<Sink, Failure> {
         None if only_body(args) => Ok(Sink::body()),
         None => Ok(Sink::lines()),
     }
-}
-
-/// Takes interrupts from now on.
-pub(super) fn listen() -> Result<Interrupt, Failure> {
-    Interrupt::listen().map_err(|error| {
-        Failure::environment(
-            format!("cannot listen for interrupts: {error}"),
-            "look at the limits of this process",
-        )
-    })
-}
-
-/// A runtime for one command.
-pub(super) fn runtime() -> Result<Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    runtime.map_err(|error| {
-        Failure::environment(
-            format!("cannot start: {error}"),
-            "look at the limits of this process: threads and open files",
-        )
-    })
 }

@@ -16,7 +16,7 @@ use pool_core::{
 };
 use pool_localip::{AddrSet, Cooldown, LocalAddrAllocator, SourceSpec};
 
-use super::fetch::parse_url;
+use super::url::parse_url;
 use crate::args::NetworkArgs;
 use crate::config::Effective;
 use crate::exit::{Failure, chain};

@@ -14,7 +14,7 @@ use pool_core::{Error, Pool, Registry};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::fetch::{listen, runtime};
+use super::process::{listen, runtime};
 use super::setup;
 use crate::args::{NetworkArgs, WarmArgs};
 use crate::config::{self, Circumstances, Effective};

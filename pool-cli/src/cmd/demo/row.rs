@@ -10,8 +10,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::stage::Stage;
-use crate::cmd::fetch::micros;
 use crate::exit::Failure;
+use crate::output::micros;
 
 /// What a row measured. Latencies are of the requests that were ok; handshakes and sources are what the origins saw.
 #[derive(Clone, Debug, Serialize)]

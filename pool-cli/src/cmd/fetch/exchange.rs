@@ -16,7 +16,7 @@ use super::record::{Conn, Done, Failed, Record};
 use super::request::Template;
 use super::warm::Warmer;
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{Output, micros};
 
 /// What every exchange of a run uses.
 #[derive(Debug)]
@@ -151,11 +151,6 @@ enum Target {
     Nowhere,
     Stdout(Output),
     File(PartFile),
-}
-
-/// Microseconds, as records have them.
-pub(in crate::cmd) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn hex(bytes: &[u8]) -> String {

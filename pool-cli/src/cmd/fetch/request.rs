@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
     use crate::args::{Args, Command};
-    use crate::cmd::fetch::input::parse_url;
+    use crate::cmd::url::parse_url;
 
     fn template(args: &[&str]) -> Result<Template, Failure> {
         let all = ["pool", "fetch"].iter().chain(args);

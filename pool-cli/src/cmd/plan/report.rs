@@ -6,7 +6,7 @@ use pool_core::capacity::{Basis, Figure, Fit, Plan};
 use pool_core::config::Limits;
 use serde::Serialize;
 
-use crate::cmd::fetch::micros;
+use crate::output::micros;
 
 /// Every number of a plan, with what it rests on; per host unless it stands under `in_all`.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use http::Uri;
 use pool_core::ResolveEntry;
 
 use crate::args::WarmArgs;
-use crate::cmd::fetch::parse_url;
+use crate::cmd::url::parse_url;
 use crate::exit::Failure;
 use crate::output::is_dash;
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use self::listen::{Captured, End};
 use crate::args::CaptureArgs;
-use crate::cmd::fetch::runtime;
+use crate::cmd::process::runtime;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, Versioned, is_dash, note};
 

@@ -14,7 +14,7 @@ use self::against::{Answer, fetch};
 use super::backend::connector;
 use super::fields::{Field, compare_headers, compare_openings};
 use super::source;
-use crate::cmd::fetch::runtime;
+use crate::cmd::process::runtime;
 use crate::exit::{Exit, Failure, chain};
 use crate::output::{Output, Versioned};
 

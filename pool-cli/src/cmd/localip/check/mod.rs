@@ -16,9 +16,9 @@ use tokio::time::{Instant, timeout};
 
 use super::kernel;
 use crate::args::CheckArgs;
-use crate::cmd::fetch::{micros, runtime};
+use crate::cmd::process::runtime;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, Progress, Versioned, note, printable};
+use crate::output::{Output, Progress, Versioned, micros, note, printable};
 use crate::signal::Interrupt;
 use target::{Peer, Target};
 

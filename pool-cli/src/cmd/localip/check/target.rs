@@ -8,7 +8,7 @@ use tokio::net::lookup_host;
 use super::Trouble;
 use super::page::Page;
 use super::trip::{Listener, connect};
-use crate::cmd::fetch::parse_url;
+use crate::cmd::url::parse_url;
 use crate::exit::Failure;
 use crate::output::printable;
 

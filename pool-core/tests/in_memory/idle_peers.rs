@@ -57,7 +57,7 @@ async fn a_servers_timeout_is_learned_from_three_closings_and_then_kept_clear_of
 
 #[tokio::test(start_paused = true)]
 async fn rounds_of_clean_up_evict_before_the_server_does() {
-    let (network, pool) = wary();
+    let (_network, pool) = wary();
     for _ in 0..4 {
         get(&pool).await.unwrap();
         pass(ms(2_100)).await;

@@ -294,6 +294,36 @@ pub(super) const MUTANTS: &[Mutant] = &[
         noticed_by: &["the_only_address_left_is_tried_beside_a_silent_one_that_left"],
     },
     Mutant {
+        name: "of two verdicts on the same addresses both are carried out",
+        file: "pool-core/src/manager/events.rs",
+        old: "} else if (known.total, known.ejected) != (knew.total, knew.ejected) {",
+        new: "} else if known.total != knew.total {",
+        noticed_by: &["of_two_that_know_of_the_same_addresses_one_has_to_look_again"],
+    },
+    Mutant {
+        name: "an address that is out is judged for what was under way",
+        file: "pool-core/src/manager/state/checks.rs",
+        old: "found.is_active().then_some(endpoint)",
+        new: "Some(endpoint)",
+        noticed_by: &["what_is_out_is_neither_judged_nor_ejected_again"],
+    },
+    Mutant {
+        name: "an address whose ban has ended serves before a check of it",
+        file: "pool-core/src/manager/state/addresses.rs",
+        old: "if standing == Standing::Gone && on_trial.contains(&addr) {",
+        new: "if standing != Standing::Gone && on_trial.contains(&addr) {",
+        noticed_by: &["a_new_address_on_trial_serves_nobody_until_it_is_judged_good"],
+    },
+    Mutant {
+        name: "busy connections of a site stay above its lowered limit",
+        file: "pool-core/src/manager/reclaim.rs",
+        old: "in_turn(&hosts, left, |host| {",
+        new: "in_turn(&hosts, left.min(0), |host| {",
+        noticed_by: &[
+            "busy_connections_of_all_sources_above_a_lower_limit_close_when_they_come_back",
+        ],
+    },
+    Mutant {
         name: "a load opens one connection more than `per_host`",
         file: "pool-core/src/manager/state/load.rs",
         old: "&& self.conns.len() + self.dials.len() < self.limits.conns",

@@ -9,7 +9,7 @@ use std::io::Write;
 
 use crate::Failure;
 use args::Args;
-use list::MUTANTS;
+use list::mutants;
 use run::{Outcome, Suite};
 use scratch::Scratch;
 
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         return Ok(());
     }
     let args = Args::parse(args).map_err(|wrong| Failure::Usage(format!("{wrong}\n\n{HELP}")))?;
-    let chosen: Vec<&Mutant> = MUTANTS.iter().filter(|one| args.selects(one)).collect();
+    let chosen: Vec<&Mutant> = mutants().filter(|one| args.selects(one)).collect();
     if chosen.is_empty() {
         return Err(Failure::Usage("no mutant has that in its name".to_owned()));
     }
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn every_mutant_can_be_applied_and_changes_something() {
         let mut names = HashSet::new();
-        for mutant in MUTANTS {
+        for mutant in mutants() {
             assert!(names.insert(mutant.name), "twice: {}", mutant.name);
             let text = std::fs::read_to_string(root().join(mutant.file)).expect(mutant.file);
             match mutant.apply(&text) {
@@ -224,7 +224,7 @@ mod tests {
             .filter(|(path, _)| path.starts_with("pool-core/src/"))
             .map(|(_, text)| text)
             .collect();
-        for mutant in MUTANTS {
+        for mutant in mutants() {
             assert!(!mutant.noticed_by.is_empty(), "{}", mutant.name);
             for test in mutant.noticed_by {
                 assert!(core.contains(&format!("fn {test}(")), "no test {test}");

@@ -85,7 +85,12 @@ impl HostState {
     /// Without an address left, the next plan has the host looked up.
     pub(super) fn leave_denied(&mut self, endpoints: &[usize], now: Instant, out: &mut Actions) {
         for &endpoint in endpoints {
-            self.leave_endpoint(endpoint, CloseReason::Denied, now, out);
+            if self.endpoints[endpoint].standing == Standing::Gone {
+                // What is left there leaves already, or when its check ends.
+                self.forget_if_gone(endpoint);
+            } else {
+                self.leave_endpoint(endpoint, CloseReason::Denied, now, out);
+            }
         }
         let some_left = self.endpoints().any(|e| e.standing != Standing::Gone);
         if !some_left && self.addresses == Addresses::Known {

@@ -126,6 +126,9 @@ impl HostState {
     ) -> Option<Change> {
         let endpoint = self.endpoint_at(addr)?;
         let endpoint = &mut self.endpoints[endpoint];
+        if endpoint.standing == Standing::Gone {
+            return None;
+        }
         let up = endpoint.standing != Standing::Ejected(None);
         // Another may have judged it, or the threshold may be a new one: then it is counted from here on.
         let mut checks = match endpoint.checks {

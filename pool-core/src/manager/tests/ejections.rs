@@ -46,3 +46,19 @@ fn what_is_out_is_neither_judged_nor_ejected_again() {
     host.judge(target(2), Standing::Ejected(None));
     assert!(known(&host, target(2)).is_none(), "a check condemned it");
 }
+
+#[test]
+fn a_check_of_an_address_that_has_left_changes_nothing() {
+    let (manager, census) = (Manager::new(&Limits::default()), Census::default());
+    let conn = NewConn::exclusive(target(1), census.born());
+    drop(manager.add(&key("a"), conn));
+    let host = manager.host(&key("a"));
+    let once = pool_health::Threshold::new(1, 1);
+    // In use, so that it stays known until it comes back.
+    let held = manager.try_acquire(&key("a")).expect("it is idle");
+    host.set_addresses(&[target(2)]);
+    assert_eq!(host.observe_check(target(1), false, once), None);
+    let down = Some(pool_health::Change::Down);
+    assert_eq!(host.observe_check(target(2), false, once), down);
+    drop(held);
+}
